@@ -1,0 +1,67 @@
+import type { ExporterError, TransientError } from "./errors.ts";
+import type { EpochMs, Span } from "./time.ts";
+
+/**
+ * Something that happened. Code says it once; the log, the metrics and the status fold over it, so that they cannot
+ * disagree. Every fact of a stream carries the stream's name.
+ */
+export type Fact =
+  | { readonly kind: "worker.started"; readonly streams: readonly string[]; readonly version: string }
+  | { readonly kind: "worker.stopping"; readonly reason: string }
+  | { readonly kind: "worker.stopped"; readonly exitCode: number }
+  | StreamFact;
+
+export type StreamFact = { readonly stream: string } & (
+  | { readonly kind: "stream.started"; readonly schedule: string; readonly source: string; readonly sink: string }
+  | { readonly kind: "stream.stopped"; readonly error: ExporterError }
+  | { readonly kind: "head.found"; readonly sequence: number; readonly exportedUntil: EpochMs | undefined }
+  | { readonly kind: "checkpoint.rebuilt"; readonly reason: string; readonly sequence: number }
+  | { readonly kind: "checkpoint.failed"; readonly error: unknown }
+  | { readonly kind: "settings.changed"; readonly before: string; readonly after: string }
+  | { readonly kind: "plan.adopted"; readonly sequence: number; readonly window: Span }
+  | { readonly kind: "object.taken"; readonly sequence: number; readonly key: string; readonly lines: number }
+  | { readonly kind: "object.left"; readonly sequence: number; readonly key: string; readonly reason: string }
+  | { readonly kind: "request.done"; readonly status: number; readonly durationMs: number; readonly bytes: number }
+  | {
+      readonly kind: "retrying";
+      readonly stage: "fetch" | "store";
+      readonly error: TransientError;
+      readonly attempt: number;
+      readonly delayMs: number;
+    }
+  | {
+      readonly kind: "object.written";
+      readonly sequence: number;
+      readonly key: string;
+      readonly bytes: number;
+      readonly lines: number;
+    }
+  | {
+      readonly kind: "window.committed";
+      readonly sequence: number;
+      readonly window: Span;
+      readonly events: number;
+      readonly late: number;
+      readonly objects: number;
+      readonly bytes: number;
+      readonly sha256: string;
+    }
+  | { readonly kind: "window.lost"; readonly sequence: number; readonly window: Span }
+  | {
+      readonly kind: "tick.done";
+      readonly windows: number;
+      readonly events: number;
+      readonly bytes: number;
+      readonly durationMs: number;
+      readonly exportedUntil: EpochMs | undefined;
+      /** The ledger's head, `sequence sha256`: an anchor outside of the archive. */
+      readonly head: string;
+    }
+  | { readonly kind: "tick.failed"; readonly error: ExporterError; readonly durationMs: number }
+);
+
+export type Observe = (fact: Fact) => void;
+/** Told of one stream's facts; the stream's name is added by whoever made it. */
+export type ObserveStream = (fact: DistributiveOmit<StreamFact, "stream">) => void;
+
+type DistributiveOmit<Type, Key extends PropertyKey> = Type extends unknown ? Omit<Type, Key> : never;

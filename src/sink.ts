@@ -1,0 +1,38 @@
+import type { AuditEvent, Finding } from "./source.ts";
+import type { Delivered, Plan, StoredObject } from "./manifest.ts";
+
+/** What one write takes: events of one window, in order, read to their end before the next batch is asked for. */
+export interface Batch {
+  readonly plan: Plan;
+  /** Number of the batch in its window, from 0. */
+  readonly part: number;
+  readonly chunks: AsyncIterable<readonly AuditEvent[]>;
+}
+
+/** What a write left behind: an object, or a count of what was handed to a sink that keeps none. */
+export type Receipt = { readonly object: StoredObject } | { readonly delivered: Delivered };
+
+/** An object of a broken attempt, with its lines (without their newlines). */
+export interface Leftover {
+  readonly object: StoredObject;
+  readonly part: number;
+  readonly lines: readonly Buffer[];
+}
+
+/** Where events go to. */
+export interface Sink {
+  /** Where this is, for people. */
+  readonly place: string;
+
+  /**
+   * Writes the whole batch. Resolves only when it is durable there (or, where the transport cannot say, when all is handed
+   * over: `acknowledged: false`). Written again after a crash, the same batch leaves the same object.
+   */
+  write(batch: Batch, signal: AbortSignal): Promise<Receipt>;
+
+  /** Whole objects that a broken attempt at this plan left, rising by part. Sinks without objects have none. */
+  leftovers(plan: Plan, signal: AbortSignal): AsyncIterable<Leftover>;
+
+  /** The preflight. Findings, not exceptions. */
+  check(signal: AbortSignal): AsyncIterable<Finding>;
+}

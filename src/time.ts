@@ -1,0 +1,97 @@
+declare const unit: unique symbol;
+
+/** Milliseconds since the Unix epoch. The brand keeps seconds and durations out. */
+export type EpochMs = number & { readonly [unit]: "EpochMs" };
+
+export const SECOND_MS = 1000;
+export const MINUTE_MS = 60 * SECOND_MS;
+export const HOUR_MS = 60 * MINUTE_MS;
+export const DAY_MS = 24 * HOUR_MS;
+
+/** A half-open span of time, `[from, to)`. */
+export interface Span {
+  readonly from: EpochMs;
+  readonly to: EpochMs;
+}
+
+/** Brands a number that is known to be milliseconds since the epoch. */
+export function epochMs(ms: number): EpochMs {
+  return ms as EpochMs;
+}
+
+const INSTANT = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):?(\d\d))$/;
+
+/**
+ * Reads an RFC 3339 instant; fractions finer than a millisecond are cut, never rounded up, so that an event stays on
+ * its side of a bound. Returns undefined for anything else, a 30th of February or a missing zone included.
+ */
+export function parseInstant(text: string): EpochMs | undefined {
+  const match = INSTANT.exec(text);
+  if (match === null) return undefined;
+  const [, year, month, day, hour, minute, second, fraction = "", , sign, offsetHour = "0", offsetMinute = "0"] = match;
+  const ms = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second));
+  // Date.UTC rolls a wrong field over into the next one, and reads years below 100 as 19xx.
+  const rolled = new Date(ms);
+  if (
+    rolled.getUTCFullYear() !== Number(year) ||
+    rolled.getUTCMonth() !== Number(month) - 1 ||
+    rolled.getUTCDate() !== Number(day) ||
+    Number(hour) > 23 ||
+    Number(minute) > 59 ||
+    Number(second) > 59 ||
+    Number(offsetHour) > 23 ||
+    Number(offsetMinute) > 59
+  ) {
+    return undefined;
+  }
+  const offsetMs = (Number(offsetHour) * HOUR_MS + Number(offsetMinute) * MINUTE_MS) * (sign === "-" ? -1 : 1);
+  return epochMs(ms + Number(fraction.padEnd(3, "0").slice(0, 3)) - offsetMs);
+}
+
+/** `2026-11-20T10:00:00Z`; milliseconds only where there are any. */
+export function formatInstant(instant: EpochMs): string {
+  const text = new Date(instant).toISOString();
+  return text.endsWith(".000Z") ? `${text.slice(0, -5)}Z` : text;
+}
+
+/** `20261120T100000Z`: fixed width, for names. */
+export function compactInstant(instant: EpochMs): string {
+  return `${new Date(instant).toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}Z`;
+}
+
+/** `2026-11-20T10:00:00Z/2026-11-20T10:05:00Z`, as ISO 8601 writes an interval. */
+export function formatSpan({ from, to }: Span): string {
+  return `${formatInstant(from)}/${formatInstant(to)}`;
+}
+
+const DURATION_UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: SECOND_MS,
+  m: MINUTE_MS,
+  h: HOUR_MS,
+  d: DAY_MS,
+};
+
+/** Reads `90s`, `5m`, `1h30m`, `365d` into milliseconds; undefined for anything else, a bare number included. */
+export function parseDuration(text: string): number | undefined {
+  if (!/^(?:\d+(?:ms|s|m|h|d))+$/.test(text)) return undefined;
+  let ms = 0;
+  for (const [, amount, name = ""] of text.matchAll(/(\d+)(ms|s|m|h|d)/g)) {
+    ms += Number(amount) * (DURATION_UNITS[name] ?? Number.NaN);
+  }
+  return Number.isSafeInteger(ms) ? ms : undefined;
+}
+
+/** `1h30m`, `5m`, `0s`: the form that `parseDuration` reads. */
+export function formatDuration(durationMs: number): string {
+  if (durationMs === 0) return "0s";
+  let rest = durationMs;
+  let text = "";
+  for (const name of ["d", "h", "m", "s", "ms"]) {
+    const size = DURATION_UNITS[name] ?? 1;
+    const amount = Math.floor(rest / size);
+    if (amount > 0) text += `${amount}${name}`;
+    rest -= amount * size;
+  }
+  return text;
+}
