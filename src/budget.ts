@@ -1,0 +1,132 @@
+import { setMaxListeners } from "node:events";
+import { RETRY_AFTER_MAX_MS } from "./retry.ts";
+import { MINUTE_MS, SECOND_MS } from "./time.ts";
+
+/**
+ * Requests do not all travel equally fast: two starts a second apart here may arrive closer together there. So the second
+ * is taken to be this much longer, which costs 1.2 % of the limit.
+ */
+const JITTER_MS = 12;
+
+/** A timer fires late, never early; what it is late, up to this much, the next start makes good. */
+const LATENESS_MS = 50;
+
+/** Requests under way when the first 429 arrives are refused as well: they do not halve the rate once more. */
+const SAME_THROTTLING_MS = SECOND_MS;
+
+/** From nothing to the whole limit; so after one halving the limit is reached again in half of this. */
+const RECOVERY_MS = MINUTE_MS;
+
+/** Not slower than this share of the limit, however often the other side refuses. */
+const SLOWEST = 1 / 64;
+
+/** Timers overflow at 24.8 days and fire at once; and a machine that slept is seen within this. */
+const TIMER_MAX_MS = MINUTE_MS;
+
+/** The requests that one account may make. One budget for all streams of an account in this process. */
+export interface RequestBudget {
+  /**
+   * Resolves when a request may start: first come, first served, never more than the limit in any second (below one a second: in any
+   * such time).
+   * @throws the signal's reason when aborted; the place is given up then
+   */
+  take(signal: AbortSignal): Promise<void>;
+
+  /** To be told of each 429: halves the rate, and nobody starts before `retryAfterMs` is over. It recovers by itself. */
+  throttled(retryAfterMs: number): void;
+}
+
+/** `now` is a monotonic clock in milliseconds. */
+export function requestBudget(requestsPerSecond: number, now: () => number = () => performance.now()): RequestBudget {
+  const waiting = new Set<() => void>();
+  const starts = lastStarts(Math.max(1, Math.floor(requestsPerSecond)));
+  // Below one request a second, the limit is one in several.
+  const secondMs = SECOND_MS * Math.max(1, 1 / requestsPerSecond) + JITTER_MS;
+  // Evenly spaced, rather than a second's worth at once: what arrives bunched up is refused sooner.
+  const rate = recoveringRate((requestsPerSecond * SECOND_MS) / (SECOND_MS + JITTER_MS));
+  let lastSlotMs = -Infinity;
+  let pausedUntilMs = -Infinity;
+  let timer: NodeJS.Timeout | undefined;
+
+  function nextSlotMs(nowMs: number): number {
+    const pacedMs = Math.max(lastSlotMs + SECOND_MS / rate.at(nowMs), nowMs - LATENESS_MS);
+    return Math.max(pacedMs, pausedUntilMs, starts.oldestMs() + secondMs);
+  }
+
+  function admit(): void {
+    clearTimeout(timer);
+    for (const start of waiting) {
+      const nowMs = now();
+      const slotMs = nextSlotMs(nowMs);
+      if (slotMs > nowMs) {
+        timer = setTimeout(admit, Math.min(Math.ceil(slotMs - nowMs), TIMER_MAX_MS));
+        return;
+      }
+      lastSlotMs = slotMs;
+      starts.add(nowMs);
+      waiting.delete(start);
+      start();
+    }
+  }
+
+  return {
+    take(signal) {
+      return new Promise((resolve, reject) => {
+        signal.throwIfAborted();
+        const giveUp = () => {
+          waiting.delete(start);
+          admit();
+          reject(signal.reason as Error);
+        };
+        const start = () => {
+          signal.removeEventListener("abort", giveUp);
+          resolve();
+        };
+        // All who wait listen to one signal: that is no leak.
+        setMaxListeners(0, signal);
+        signal.addEventListener("abort", giveUp, { once: true });
+        waiting.add(start);
+        if (waiting.size === 1) admit();
+      });
+    },
+
+    throttled(retryAfterMs) {
+      const nowMs = now();
+      pausedUntilMs = Math.max(pausedUntilMs, nowMs + Math.min(retryAfterMs, RETRY_AFTER_MAX_MS));
+      rate.halve(nowMs, pausedUntilMs);
+    },
+  };
+}
+
+/** When the last `size` requests started. */
+function lastStarts(size: number): { oldestMs(): number; add(nowMs: number): void } {
+  const times = new Float64Array(size).fill(-Infinity);
+  let oldest = 0;
+  return {
+    oldestMs: () => times[oldest] ?? -Infinity,
+    add(nowMs) {
+      times[oldest] = nowMs;
+      oldest = (oldest + 1) % size;
+    },
+  };
+}
+
+/** Requests a second: halved when throttled, then rising evenly to `limit`. */
+function recoveringRate(limit: number): { at(nowMs: number): number; halve(nowMs: number, resumeMs: number): void } {
+  let low = limit;
+  let sinceMs = -Infinity;
+  let halvedMs = -Infinity;
+  const at = (nowMs: number) =>
+    low === limit ? limit : Math.min(limit, low + (limit * Math.max(0, nowMs - sinceMs)) / RECOVERY_MS);
+  return {
+    at,
+    halve(nowMs, resumeMs) {
+      const isNews = nowMs >= Math.max(halvedMs + SAME_THROTTLING_MS, sinceMs);
+      if (isNews) {
+        low = Math.max(at(nowMs) / 2, limit * SLOWEST);
+        halvedMs = nowMs;
+      }
+      sinceMs = Math.max(nowMs, resumeMs);
+    },
+  };
+}

@@ -1,0 +1,184 @@
+import { getEventListeners } from "node:events";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { requestBudget, type RequestBudget } from "../src/budget.ts";
+
+const never = new AbortController().signal;
+
+/** When each of `count` requests, asked for at once, started. */
+function startsOf(budget: RequestBudget, count: number): number[] {
+  const starts: number[] = [];
+  for (let index = 0; index < count; index++) void budget.take(never).then(() => starts.push(performance.now()));
+  return starts;
+}
+
+/** The most starts in any half-open second. */
+function mostInASecond(starts: readonly number[]): number {
+  let most = 0;
+  let from = 0;
+  starts.forEach((start, index) => {
+    while (start - starts[from]! >= 1000) from++;
+    most = Math.max(most, index - from + 1);
+  });
+  return most;
+}
+
+describe("by a clock of our own", () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  test("the limit holds in any second and at least 98 % of it is reached, whatever the limit", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 200 }), fc.nat(5000), async (limit, idleMs) => {
+        const budget = requestBudget(limit);
+        const begin = performance.now();
+        const starts = startsOf(budget, limit * 10);
+        await vi.advanceTimersByTimeAsync(11_000 + idleMs);
+        const more = startsOf(budget, limit * 3);
+        await vi.advanceTimersByTimeAsync(4000);
+        expect(starts).toHaveLength(limit * 10);
+        expect(more).toHaveLength(limit * 3);
+        expect(mostInASecond([...starts, ...more])).toBeLessThanOrEqual(limit);
+        expect(starts.at(-1)! - begin).toBeLessThanOrEqual(10_000 / 0.98);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test("less than one request a second is one in several seconds", async () => {
+    const starts = startsOf(requestBudget(0.25), 4);
+    await vi.advanceTimersByTimeAsync(13_000);
+    expect(starts).toHaveLength(4);
+    starts.slice(1).forEach((start, index) => expect(start - starts[index]!).toBeGreaterThan(4000));
+  });
+
+  test("an event loop that stood still does not lead to a burst beyond the limit", async () => {
+    let stillMs = 0;
+    const budget = requestBudget(50, () => performance.now() + stillMs);
+    const starts: number[] = [];
+    for (let index = 0; index < 200; index++) {
+      void budget.take(never).then(() => starts.push(performance.now() + stillMs));
+    }
+    await vi.advanceTimersByTimeAsync(900);
+    stillMs = 400;
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(starts).toHaveLength(200);
+    expect(mostInASecond(starts)).toBeLessThanOrEqual(50);
+  });
+
+  test("places are given in the order they were asked for", async () => {
+    const budget = requestBudget(10);
+    const order: number[] = [];
+    for (const place of [1, 2, 3, 4, 5, 6]) void budget.take(never).then(() => order.push(place));
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(order).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  test("whoever is aborted while waiting gives the place up", async () => {
+    const budget = requestBudget(1);
+    const leaver = new AbortController();
+    const order: string[] = [];
+    void budget.take(never).then(() => order.push("first"));
+    const left = budget.take(leaver.signal);
+    void budget.take(never).then(() => order.push("last"));
+    const reason = new Error("stopping");
+    leaver.abort(reason);
+    await expect(left).rejects.toBe(reason);
+    await vi.advanceTimersByTimeAsync(1100);
+    expect(order).toEqual(["first", "last"]);
+  });
+
+  test("a hundred may wait with one signal, and leave nothing on it", async () => {
+    const warnings: string[] = [];
+    const listen = (warning: Error) => warnings.push(warning.name);
+    process.on("warning", listen);
+    const { signal } = new AbortController();
+    const budget = requestBudget(100);
+    const waits = Promise.all(Array.from({ length: 100 }, () => budget.take(signal)));
+    expect(getEventListeners(signal, "abort").length).toBeGreaterThan(90);
+    await vi.advanceTimersByTimeAsync(2000);
+    await waits;
+    expect(getEventListeners(signal, "abort")).toEqual([]);
+    expect(warnings).toEqual([]);
+    process.off("warning", listen);
+  });
+
+  test("a signal that is aborted already takes no place", async () => {
+    const budget = requestBudget(1);
+    const reason = new Error("stopping");
+    await expect(budget.take(AbortSignal.abort(reason))).rejects.toBe(reason);
+    await budget.take(never);
+  });
+
+  test("a 429 stops everybody until it may be asked again, then half as many start", async () => {
+    const budget = requestBudget(50);
+    budget.throttled(3000);
+    const begin = performance.now();
+    const starts = startsOf(budget, 60);
+    await vi.advanceTimersByTimeAsync(2990);
+    expect(starts).toEqual([]);
+    await vi.advanceTimersByTimeAsync(2010);
+    expect(starts[0]! - begin).toBeGreaterThanOrEqual(3000);
+    expect(starts.length).toBeGreaterThan(45);
+    expect(starts.length).toBeLessThan(55);
+  });
+
+  test("the rate recovers to the limit in half a minute", async () => {
+    const budget = requestBudget(50);
+    budget.throttled(0);
+    const starts = startsOf(budget, 3000);
+    const begin = performance.now();
+    await vi.advanceTimersByTimeAsync(45_000);
+    const inSecond = (second: number) => starts.filter((at) => Math.floor((at - begin) / 1000) === second).length;
+    expect(inSecond(0)).toBeLessThan(30);
+    expect(inSecond(15)).toBeGreaterThan(inSecond(0));
+    expect(inSecond(15)).toBeLessThan(45);
+    expect(inSecond(31)).toBeGreaterThanOrEqual(49);
+    expect(mostInASecond(starts)).toBeLessThanOrEqual(50);
+  });
+
+  test("sixteen answers of one throttling halve the rate once", async () => {
+    const budget = requestBudget(64);
+    for (let index = 0; index < 16; index++) budget.throttled(2000);
+    const starts = startsOf(budget, 100);
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(starts.length).toBeGreaterThan(28);
+  });
+
+  test("refused again after the pause, the rate is halved again, but never to a standstill", async () => {
+    const budget = requestBudget(64);
+    for (let index = 0; index < 30; index++) {
+      budget.throttled(1000);
+      await vi.advanceTimersByTimeAsync(1001);
+    }
+    const starts = startsOf(budget, 64);
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(starts.length).toBeGreaterThan(3);
+    expect(starts.length).toBeLessThan(16);
+  });
+
+  test("a pause is never longer than an hour, and no timer overflows", async () => {
+    const budget = requestBudget(1);
+    budget.throttled(Number.MAX_SAFE_INTEGER);
+    const starts = startsOf(budget, 1);
+    await vi.advanceTimersByTimeAsync(3_590_000);
+    expect(starts).toEqual([]);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(starts).toHaveLength(1);
+  });
+});
+
+test("by the real clock, the limit holds and most of it is reached", { timeout: 20_000 }, async () => {
+  const budget = requestBudget(100);
+  const starts: number[] = [];
+  const begin = performance.now();
+  await Promise.all(
+    Array.from({ length: 250 }, async () => {
+      await budget.take(never);
+      starts.push(performance.now());
+    }),
+  );
+  expect(mostInASecond(starts)).toBeLessThanOrEqual(100);
+  // A busy machine may be late by a good deal; the bound only tells pacing from standing in line.
+  expect(performance.now() - begin).toBeLessThan(5000);
+});
