@@ -1,0 +1,20 @@
+import type { ExporterError } from "../../src/errors.ts";
+import { fileStore } from "../../src/stores/file.ts";
+
+// A process of its own for file.test.ts: writes objects until it is killed or fails, and says which are durable.
+const uid = process.argv[3];
+// Only now: as somebody else, it might not be able to load this program.
+if (uid !== undefined) process.setuid?.(Number(uid));
+const store = fileStore(process.argv[2] ?? "");
+const never = new AbortController().signal;
+const bytes = Buffer.alloc(300_000, "x");
+try {
+  for (let number = 0; ; number++) {
+    const key = `objects/${String(number).padStart(6, "0")}.json`;
+    await Promise.all([store.create(key, bytes, never), store.replace("checkpoint.json", bytes, never)]);
+    process.stdout.write(`${key}\n`);
+  }
+} catch (error) {
+  const { name, code, message, hint = "" } = error as ExporterError;
+  process.stdout.write(`${name} ${code}; ${message}; ${hint}\n`);
+}

@@ -1,0 +1,19 @@
+import type { Reporter, TestModule } from "vitest/node";
+
+/** Ends the run with its result alone on a line, so that any program can count: `N passed, N failed`. */
+export default class LastLine implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
+    const counts = { passed: 0, failed: errors.length, skipped: 0 };
+    for (const module of modules) {
+      // A file that could not be loaded has no tests to fail.
+      if (module.errors().length > 0) counts.failed++;
+      for (const test of module.children.allTests()) {
+        const { state } = test.result();
+        counts[state === "pending" ? "skipped" : state]++;
+      }
+    }
+    const skipped = counts.skipped === 0 ? "" : `, ${counts.skipped} skipped`;
+    // When the default reporter has had its say: it writes its summary in the same turn.
+    process.once("exit", () => process.stdout.write(`${counts.passed} passed, ${counts.failed} failed${skipped}\n`));
+  }
+}
