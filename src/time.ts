@@ -26,6 +26,8 @@ const INSTANT = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?
  * its side of a bound. Returns undefined for anything else, a 30th of February or a missing zone included.
  */
 export function parseInstant(text: string): EpochMs | undefined {
+  const usual = parseUsualInstant(text);
+  if (usual !== undefined) return usual;
   const match = INSTANT.exec(text);
   if (match === null) return undefined;
   const [, year, month, day, hour, minute, second, fraction = "", , sign, offsetHour = "0", offsetMinute = "0"] = match;
@@ -46,6 +48,38 @@ export function parseInstant(text: string): EpochMs | undefined {
   }
   const offsetMs = (Number(offsetHour) * HOUR_MS + Number(offsetMinute) * MINUTE_MS) * (sign === "-" ? -1 : 1);
   return epochMs(ms + Number(fraction.padEnd(3, "0").slice(0, 3)) - offsetMs);
+}
+
+/**
+ * The form that nearly every API sends, `2026-11-20T10:00:00.000Z`, at a fraction of the price: one is read for each event.
+ * Undefined for all else, and for whatever is doubtful.
+ */
+function parseUsualInstant(text: string): EpochMs | undefined {
+  if (text.length !== 24 || text[10] !== "T" || text[19] !== "." || text[23] !== "Z") return undefined;
+  if (text[4] !== "-" || text[7] !== "-" || text[13] !== ":" || text[16] !== ":") return undefined;
+  const year = digits(text, 0, 4);
+  const month = digits(text, 5, 7);
+  const day = digits(text, 8, 10);
+  const hour = digits(text, 11, 13);
+  const minute = digits(text, 14, 16);
+  const second = digits(text, 17, 19);
+  // Written so that NaN, a place that is no digit, is not in range.
+  const isInRange =
+    year >= 100 && month >= 1 && month <= 12 && day >= 1 && day <= 31 && hour <= 23 && minute <= 59 && second <= 59;
+  if (!isInRange) return undefined;
+  const ms = Date.UTC(year, month - 1, day, hour, minute, second, digits(text, 20, 23));
+  if (Number.isNaN(ms) || (day > 28 && new Date(ms).getUTCDate() !== day)) return undefined;
+  return epochMs(ms);
+}
+
+function digits(text: string, from: number, to: number): number {
+  let value = 0;
+  for (let at = from; at < to; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit < 0 || digit > 9) return Number.NaN;
+    value = 10 * value + digit;
+  }
+  return value;
 }
 
 /** `2026-11-20T10:00:00Z`; milliseconds only where there are any. */
