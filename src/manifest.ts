@@ -1,19 +1,21 @@
-import type { EpochMs, Span } from "./time.ts";
-
-/** Written before a window's first request, so that a window tried again, by whomever, is the same window. */
-export interface Plan {
-  readonly seq: number;
-  readonly kind: ManifestKind;
-  readonly from: EpochMs;
-  readonly to: EpochMs;
-  /** The window asks from here: `from` less the look-back. */
-  readonly since: EpochMs;
-  /** See `fingerprint` in ledger terms: whose settings made this plan. */
-  readonly fingerprint: string;
-}
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { LedgerError } from "./errors.ts";
+import type { SourceIdentity } from "./source.ts";
+import { formatInstant, parseInstant, type EpochMs, type Span } from "./time.ts";
 
 /** `gap`: a span that the source no longer keeps. `repair`: what `reconcile` found missing in a past span. */
 export type ManifestKind = "window" | "gap" | "repair";
+
+/** Written before a window's first request, so that a window tried again, by whomever, is the same window. */
+export interface Plan extends Span {
+  readonly seq: number;
+  readonly kind: ManifestKind;
+  /** The window asks from here: `from` less the look-back. */
+  readonly since: EpochMs;
+  /** Whose settings made it; see `fingerprintOf`. */
+  readonly fingerprint: string;
+}
 
 /** A data object as its manifest names it. */
 export interface StoredObject {
@@ -32,7 +34,7 @@ export interface StoredObject {
   readonly last: EpochMs;
 }
 
-/** What a sink without objects was given in a window so far. */
+/** What a sink without objects was given of a window so far. */
 export interface Delivered {
   readonly lines: number;
   readonly contentSha256: string;
@@ -40,6 +42,13 @@ export interface Delivered {
   readonly acknowledged: boolean;
 }
 
+/** An ids file, relative to the ledger. */
+export interface IdsFile {
+  readonly key: string;
+  readonly sha256: string;
+}
+
+/** What a window left behind: one link of the chain, and the commit point. */
 export interface Manifest {
   readonly stream: string;
   readonly seq: number;
@@ -49,4 +58,161 @@ export interface Manifest {
   readonly late: number;
   readonly objects: readonly StoredObject[];
   readonly delivered?: Delivered | undefined;
+  readonly ids: IdsFile | null;
+  /** The link before: its sequence and the SHA-256 of its first line. */
+  readonly prev: { readonly seq: number; readonly sha256: string } | null;
+  readonly source: { readonly type: string; readonly fingerprint: string };
+  readonly exporter: { readonly name: string; readonly version: string };
+}
+
+/** A manifest as it lies in the ledger: with the SHA-256 of its first line, which the next one names. */
+export interface Link {
+  readonly manifest: Manifest;
+  readonly sha256: string;
+}
+
+const SCHEMA = "siem-export/manifest/v1";
+const instant = z.string().transform((text, context) => {
+  const read = parseInstant(text);
+  if (read === undefined) context.addIssue({ code: "custom", message: "not an instant" });
+  return read ?? (0 as EpochMs);
+});
+const count = z.int().min(0);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const span = z.object({ from: instant, to: instant });
+const kind = z.enum(["window", "gap", "repair"]);
+
+// Unknown members are let through: a later version may add some, and must be able to hand a ledger back.
+const PlanShape = span.extend({ seq: count.min(1), kind, since: instant, fingerprint: z.string() });
+const ManifestShape = z.object({
+  schema: z.literal(SCHEMA),
+  stream: z.string(),
+  seq: count.min(1),
+  kind,
+  window: span,
+  events: count,
+  late: count,
+  objects: z.array(
+    z.object({
+      key: z.string(),
+      bytes: count,
+      sha256,
+      contentSha256: sha256,
+      contentBytes: count,
+      lines: count,
+      first: instant,
+      last: instant,
+    }),
+  ),
+  delivered: z.object({ lines: count, contentSha256: sha256, acknowledged: z.boolean() }).optional(),
+  ids: z.object({ key: z.string(), sha256 }).nullable(),
+  prev: z.object({ seq: count.min(1), sha256 }).nullable(),
+  source: z.object({ type: z.string(), fingerprint: z.string() }),
+  exporter: z.object({ name: z.string(), version: z.string() }),
+});
+
+/** The twelve digits that name a sequence: keys rise with it. */
+export function seq12(seq: number): string {
+  return String(seq).padStart(12, "0");
+}
+
+/** SHA-256, hex. */
+export function sha256Of(bytes: Buffer | string): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/**
+ * Whose settings a plan or manifest was made with, never with the token: `<identity>-<selection>`, 16 hex digits each. The
+ * first half tells the source's type, base URL and account; the second the filter, own-reads policy and format.
+ */
+export function fingerprintOf(identity: SourceIdentity, selection: unknown, format: string): string {
+  const { type, baseUrl, account } = identity;
+  const half = (value: unknown) => sha256Of(JSON.stringify(value)).slice(0, 16);
+  return `${half([type, baseUrl, account])}-${half([selection, format])}`;
+}
+
+/** True when both were made for the same source, whatever was selected from it. */
+export function sameSource(one: string, other: string): boolean {
+  return one.slice(0, 16) === other.slice(0, 16);
+}
+
+export function encodePlan({ seq, kind, from, to, since, fingerprint }: Plan): Buffer {
+  const shown = {
+    seq,
+    kind,
+    from: formatInstant(from),
+    to: formatInstant(to),
+    since: formatInstant(since),
+    fingerprint,
+  };
+  return Buffer.from(`${JSON.stringify(shown)}\n`);
+}
+
+/** @throws LedgerError when it cannot be read; `place` names it. */
+export function decodePlan(bytes: Buffer, place: string): Plan {
+  const read = PlanShape.safeParse(parseJson(bytes.toString()));
+  if (!read.success) throw damaged(place, `not a plan (${reasonOf(read.error)})`);
+  return read.data;
+}
+
+/** The manifest's two lines: what happened, and the signature over it (none for now). */
+export function encodeManifest(manifest: Manifest): { bytes: Buffer; sha256: string } {
+  const { from, to } = manifest.window;
+  const line = JSON.stringify({
+    schema: SCHEMA,
+    stream: manifest.stream,
+    seq: manifest.seq,
+    kind: manifest.kind,
+    window: { from: formatInstant(from), to: formatInstant(to) },
+    events: manifest.events,
+    late: manifest.late,
+    objects: manifest.objects.map((object) => ({
+      ...object,
+      first: formatInstant(object.first),
+      last: formatInstant(object.last),
+    })),
+    ...(manifest.delivered && { delivered: manifest.delivered }),
+    quarantine: [],
+    ids: manifest.ids,
+    prev: manifest.prev,
+    source: manifest.source,
+    exporter: manifest.exporter,
+    keyId: null,
+  });
+  return { bytes: Buffer.from(`${line}\n{"alg":"none"}\n`), sha256: sha256Of(line) };
+}
+
+/** @throws LedgerError when it cannot be read, or is not the manifest of this stream and sequence; `place` names it. */
+export function decodeManifest(bytes: Buffer, stream: string, seq: number, place: string): Link {
+  const lines = bytes.toString().split("\n");
+  const [line = "", signature = ""] = lines;
+  if (lines.length !== 3 || lines[2] !== "" || parseJson(signature) === undefined) {
+    throw damaged(place, "it is cut, or has not exactly two lines");
+  }
+  const read = ManifestShape.safeParse(parseJson(line));
+  if (!read.success) throw damaged(place, `line 1 is not a manifest (${reasonOf(read.error)})`);
+  if (read.data.stream !== stream) throw damaged(place, `it belongs to the stream ${JSON.stringify(read.data.stream)}`);
+  if (read.data.seq !== seq) throw damaged(place, `it is manifest ${read.data.seq} under another name`);
+  return { manifest: read.data, sha256: sha256Of(line) };
+}
+
+function damaged(place: string, what: string): LedgerError {
+  return new LedgerError(`read ${place}: ${what}`, { hint: RESTORE_HINT });
+}
+
+/** What to do about a damaged ledger. */
+export const RESTORE_HINT =
+  "the ledger is damaged; restore the file from a backup or an older version, or go on under a new stream name with windows.start at the last good instant";
+
+function reasonOf({ issues }: z.ZodError): string {
+  const [issue] = issues;
+  return issue === undefined ? "unknown" : `${issue.path.join(".") || "the whole"}: ${issue.message}`;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -12,11 +12,11 @@ export interface Batch {
 /** What a write left behind: an object, or a count of what was handed to a sink that keeps none. */
 export type Receipt = { readonly object: StoredObject } | { readonly delivered: Delivered };
 
-/** An object of a broken attempt, with its lines (without their newlines). */
+/** An object that a broken attempt left; `whole` when it can be told what is in it, to the last byte. */
 export interface Leftover {
-  readonly object: StoredObject;
+  readonly key: string;
   readonly part: number;
-  readonly lines: readonly Buffer[];
+  readonly whole: { readonly object: StoredObject; readonly events: readonly AuditEvent[] } | undefined;
 }
 
 /** Where events go to. */
@@ -30,7 +30,7 @@ export interface Sink {
    */
   write(batch: Batch, signal: AbortSignal): Promise<Receipt>;
 
-  /** Whole objects that a broken attempt at this plan left, rising by part. Sinks without objects have none. */
+  /** The objects that a broken attempt at this plan left, rising by part. Sinks without objects have none. */
   leftovers(plan: Plan, signal: AbortSignal): AsyncIterable<Leftover>;
 
   /** The preflight. Findings, not exceptions. */

@@ -1,5 +1,6 @@
-import type { EpochMs } from "./time.ts";
+import { withRetry, type OnRetry, type RetryPolicy } from "./retry.ts";
 import type { Finding } from "./source.ts";
+import type { EpochMs } from "./time.ts";
 
 /** One object as a listing shows it. */
 export interface Entry {
@@ -58,5 +59,31 @@ export function storeUnder(store: Store, prefix: string): Store {
     replace: (key, bytes, signal) => store.replace(prefix + key, bytes, signal),
     probe: (key, signal) => store.probe(prefix + key, signal),
     check: (key, signal) => store.check(prefix + key, signal),
+  };
+}
+
+/**
+ * The same store, whose operations are tried again when a failure may pass. `replace` is not: the checkpoint is written
+ * again with the next window anyway. Neither are the findings of `check`, nor a listing that has shown something already.
+ */
+export function retryingStore(store: Store, policy: RetryPolicy, onRetry: OnRetry): Store {
+  return {
+    ...store,
+    create: (key, bytes, signal) => withRetry(() => store.create(key, bytes, signal), policy, signal, onRetry),
+    read: (key, signal) => withRetry(() => store.read(key, signal), policy, signal, onRetry),
+    async *list(prefix, after, signal) {
+      let entries = store.list(prefix, after, signal)[Symbol.asyncIterator]();
+      const first = await withRetry(
+        () => {
+          entries = store.list(prefix, after, signal)[Symbol.asyncIterator]();
+          return entries.next();
+        },
+        policy,
+        signal,
+        onRetry,
+      );
+      for (let next = first; next.done !== true; next = await entries.next()) yield next.value;
+    },
+    probe: (key, signal) => withRetry(() => store.probe(key, signal), policy, signal, onRetry),
   };
 }

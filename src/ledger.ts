@@ -1,0 +1,247 @@
+import { LedgerError } from "./errors.ts";
+import type { ObserveStream } from "./fact.ts";
+import {
+  CHECKPOINT_KEY,
+  encodeCheckpoint,
+  findHead,
+  headAfter,
+  linksAfter,
+  manifestKey,
+  readLink,
+  type Head,
+} from "./head.ts";
+import { idSet, type IdSet } from "./ids.ts";
+import {
+  decodePlan,
+  encodeManifest,
+  encodePlan,
+  RESTORE_HINT,
+  sameSource,
+  seq12,
+  sha256Of,
+  type IdsFile,
+  type Link,
+  type Manifest,
+  type Plan,
+} from "./manifest.ts";
+import type { Store } from "./store.ts";
+import { epochMs, formatInstant, type EpochMs } from "./time.ts";
+
+export const PROBE_KEY = "probe";
+
+/** What a commit came to: our window is the next link, or somebody else's is (and `head` is where they are by now). */
+export interface CommitOutcome {
+  readonly won: boolean;
+  readonly head: Head;
+}
+
+/** The chain of committed windows of one stream. It needs nothing of its store but create-if-absent. */
+export interface Ledger {
+  readonly place: string;
+
+  /**
+   * Where we are. Found at the first call, then kept in memory; the checkpoint is written anew where it was missing, torn
+   * or stale, with a warning.
+   * @throws LedgerError when the place cannot be known; never a fresh start over an existing ledger
+   */
+  head(signal: AbortSignal): Promise<Head>;
+
+  /**
+   * Writes the plan down, or finds the one that is there under its sequence: then that one is to be carried out.
+   * @throws LedgerError when the plan found does not begin where the head ends, or other settings made it while we ran
+   */
+  plan(plan: Plan, signal: AbortSignal): Promise<{ plan: Plan; found: boolean }>;
+
+  /** Goes on to what others have committed since: the new head when there is any, else undefined. */
+  overtaken(signal: AbortSignal): Promise<Head | undefined>;
+
+  /** Ids of all events in the manifests whose window reaches past `since`, repairs included. */
+  idsSince(since: EpochMs, signal: AbortSignal): Promise<IdSet>;
+
+  /** Writes the ids of a window's events; null when there is none. */
+  writeIds(plan: Plan, ids: IdSet, signal: AbortSignal): Promise<IdsFile | null>;
+
+  /** The commit point. Resolves when the manifest is durable: ours, or another worker's that was first. */
+  commit(manifest: Omit<Manifest, "prev">, signal: AbortSignal): Promise<CommitOutcome>;
+}
+
+export interface LedgerOptions {
+  readonly stream: string;
+  /** Where the ledger lies; its operations are tried again as the policy says, but for `replace`. */
+  readonly store: Store;
+  /** Where the data objects lie; undefined for a sink without objects. */
+  readonly data: Store | undefined;
+  readonly fingerprint: string;
+  /** How far back the ids of committed windows are kept in memory. */
+  readonly lookbackMs: number;
+  readonly observe: ObserveStream;
+}
+
+/** A link of the look-back, with the ids of its events. */
+interface Recent {
+  readonly link: Link;
+  readonly ids: Buffer;
+}
+
+const NO_IDS: Buffer = Buffer.alloc(0);
+
+export function ledger({ stream, store, data, fingerprint, lookbackMs, observe }: LedgerOptions): Ledger {
+  let current: Head | undefined;
+  /** The sequence that the head had when we started: what lies beyond it was made while we ran. */
+  let startedAt = 0;
+  /** The newest links with their ids, oldest first, without a hole up to the head. Filled when first needed. */
+  const recent: Recent[] = [];
+  /** The ids written last, so that a commit need not read them again. */
+  let written: { key: string; packed: Buffer } = { key: "", packed: NO_IDS };
+
+  async function writeCheckpoint(head: Head, signal: AbortSignal): Promise<void> {
+    try {
+      await store.replace(CHECKPOINT_KEY, encodeCheckpoint(stream, head), signal);
+    } catch (error) {
+      // The manifests are the truth: the checkpoint is rebuilt from them, so this costs a warning and not a window.
+      signal.throwIfAborted();
+      observe({ kind: "checkpoint.failed", error });
+    }
+  }
+
+  async function head(signal: AbortSignal): Promise<Head> {
+    if (current !== undefined) return current;
+    const { head: found, staleBecause } = await findHead(store, data, stream, signal);
+    if (found.fingerprint !== undefined && found.fingerprint !== fingerprint) {
+      if (!sameSource(found.fingerprint, fingerprint)) {
+        throw new LedgerError(`open the ledger ${store.place}: it belongs to another source, base URL or account`, {
+          hint: "give the stream a new name, with windows.start at the instant from which to go on",
+        });
+      }
+      observe({ kind: "settings.changed", before: found.fingerprint, after: fingerprint });
+    }
+    if (staleBecause !== undefined) {
+      observe({ kind: "checkpoint.rebuilt", reason: staleBecause, sequence: found.seq });
+      await writeCheckpoint(found, signal);
+    }
+    observe({ kind: "head.found", sequence: found.seq, exportedUntil: found.exportedUntil });
+    startedAt = found.seq;
+    current = found;
+    return found;
+  }
+
+  /** Plans and manifests made while we run must come from the same settings: else two configurations fight. */
+  function refuseOtherSettings(seq: number, theirs: string, what: string): void {
+    if (theirs === fingerprint) return;
+    if (sameSource(theirs, fingerprint) && seq <= startedAt + 1) return;
+    throw new LedgerError(`read ${what} ${seq} of ${store.place}: another worker made it with other settings`, {
+      hint: "stop the other worker, or give one of the two streams another name",
+    });
+  }
+
+  async function overtaken(signal: AbortSignal): Promise<Head | undefined> {
+    const before = await head(signal);
+    const links = await linksAfter(store, before, stream, signal);
+    for (const link of links) {
+      refuseOtherSettings(link.manifest.seq, link.manifest.source.fingerprint, "manifest");
+      if (recent.length > 0) remember({ link, ids: await readIds(link, signal) });
+      current = headAfter(current ?? before, link);
+    }
+    return links.length > 0 ? current : undefined;
+  }
+
+  /** Keeps a new link for the look-backs to come, and lets go what none of them will reach: time only moves forward. */
+  function remember(newest: Recent): void {
+    recent.push(newest);
+    const since = epochMs(newest.link.manifest.window.to - lookbackMs);
+    while (recent[1] !== undefined && reachesBack(recent[1].link, since)) recent.shift();
+  }
+
+  async function readIds({ manifest }: Link, signal: AbortSignal): Promise<Buffer> {
+    if (manifest.ids === null) return NO_IDS;
+    const bytes = await store.read(manifest.ids.key, signal);
+    const what = `read ${store.place}/${manifest.ids.key}`;
+    if (bytes === undefined) throw new LedgerError(`${what}: it is not there`, { hint: RESTORE_HINT });
+    if (sha256Of(bytes) !== manifest.ids.sha256) {
+      throw new LedgerError(`${what}: it is not what manifest ${manifest.seq} names`, { hint: RESTORE_HINT });
+    }
+    return bytes;
+  }
+
+  return {
+    place: store.place,
+    head,
+    overtaken,
+
+    async plan(plan, signal) {
+      const key = `plans/${seq12(plan.seq)}.json`;
+      if (await store.create(key, encodePlan(plan), signal)) return { plan, found: false };
+      const place = `${store.place}/${key}`;
+      const bytes = await store.read(key, signal);
+      if (bytes === undefined) throw new LedgerError(`read ${place}: it was there and is gone`, { hint: RESTORE_HINT });
+      const there = decodePlan(bytes, place);
+      const { exportedUntil } = await head(signal);
+      const follows = there.kind === "repair" || exportedUntil === undefined || there.from === exportedUntil;
+      if (there.seq !== plan.seq || !follows || there.to <= there.from) {
+        throw new LedgerError(
+          `read ${place}: its window begins at ${formatInstant(there.from)}, not where the head ends`,
+          {
+            hint: RESTORE_HINT,
+          },
+        );
+      }
+      refuseOtherSettings(there.seq, there.fingerprint, "plan");
+      return { plan: there, found: true };
+    },
+
+    async idsSince(since, signal) {
+      const { seq } = await head(signal);
+      let oldest = recent[0]?.link;
+      while (oldest === undefined ? seq > 0 : oldest.manifest.seq > 1 && !reachesBack(oldest, since)) {
+        const next: Link = await readLink(store, stream, oldest === undefined ? seq : oldest.manifest.seq - 1, signal);
+        recent.unshift({ link: next, ids: await readIds(next, signal) });
+        oldest = next;
+      }
+      const known = idSet();
+      for (const { link, ids } of recent) if (link.manifest.window.to > since) known.addPacked(ids);
+      return known;
+    },
+
+    async writeIds(plan, ids, signal) {
+      if (ids.size === 0) return null;
+      const packed = ids.sorted();
+      const sha256 = sha256Of(packed);
+      const key = `ids/${seq12(plan.seq)}-${sha256.slice(0, 8)}.bin`;
+      if (!(await store.create(key, packed, signal)) && !(await store.read(key, signal))?.equals(packed)) {
+        throw new LedgerError(`create ${store.place}/${key}: it is there with other bytes`, { hint: RESTORE_HINT });
+      }
+      written = { key, packed };
+      return { key, sha256 };
+    },
+
+    async commit(draft, signal) {
+      const before = await head(signal);
+      const manifest: Manifest = {
+        ...draft,
+        prev: before.sha256 === null ? null : { seq: before.seq, sha256: before.sha256 },
+      };
+      const { bytes, sha256 } = encodeManifest(manifest);
+      const key = manifestKey(manifest.seq);
+      if (!(await store.create(key, bytes, signal))) {
+        // Equal bytes are ours: the answer to an earlier try was lost. Others mean that somebody was first.
+        const there = await store.read(key, signal);
+        if (there?.equals(bytes) !== true) {
+          const theirs = await overtaken(signal);
+          if (theirs === undefined)
+            throw new LedgerError(`read ${store.place}/${key}: it was there and is gone`, { hint: RESTORE_HINT });
+          return { won: false, head: theirs };
+        }
+      }
+      const link = { manifest, sha256 };
+      if (recent.length > 0) remember({ link, ids: written.key === manifest.ids?.key ? written.packed : NO_IDS });
+      current = headAfter(before, link);
+      await writeCheckpoint(current, signal);
+      return { won: true, head: current };
+    },
+  };
+}
+
+/** True when no window before this link's reaches past `since`. */
+function reachesBack({ manifest }: Link, since: EpochMs): boolean {
+  return manifest.kind !== "repair" && manifest.window.from <= since;
+}

@@ -1,0 +1,149 @@
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { createGzip, gunzipSync } from "node:zlib";
+import { LedgerError } from "../errors.ts";
+import type { Format } from "../format.ts";
+import { RESTORE_HINT, seq12, sha256Of, type Plan, type StoredObject } from "../manifest.ts";
+import type { Batch, Leftover, Sink } from "../sink.ts";
+import { isPoison, type AuditEvent } from "../source.ts";
+import type { Store } from "../store.ts";
+import { compactInstant, epochMs, type EpochMs } from "../time.ts";
+
+/** Audit lines shrink to a tenth at this level; higher ones cost twice the time for a few percent. */
+const GZIP_LEVEL = 6;
+
+/** A sink that keeps each batch as one gzip object, named by its window and its content: a folder or a bucket. */
+export function objects(store: Store, format: Format): Sink {
+  return {
+    place: store.place,
+
+    async write(batch, signal) {
+      const sealed = await seal(batch, format, signal);
+      const { plan, part } = batch;
+      const key = `${folderOf(plan)}/${objectName(plan, part, sealed.contentSha256)}`;
+      const { stored, ...content } = sealed;
+      if (await store.create(key, stored, signal)) {
+        return { object: { key, bytes: stored.length, sha256: sha256Of(stored), ...content } };
+      }
+      // The name exists: an earlier try of ours, or another worker's. Its bytes count, if they hold the same lines.
+      const there = await store.read(key, signal);
+      const lines = there === undefined ? undefined : gunzipWhole(there);
+      if (there === undefined || lines === undefined || sha256Of(lines) !== sealed.contentSha256) {
+        throw new LedgerError(`create ${store.place}/${key}: it is there with other lines`, { hint: RESTORE_HINT });
+      }
+      return { object: { key, bytes: there.length, sha256: sha256Of(there), ...content } };
+    },
+
+    async *leftovers(plan, signal) {
+      const found: { key: string; part: number }[] = [];
+      for await (const { key } of store.list(`${folderOf(plan)}/${seq12(plan.seq)}-`, undefined, signal)) {
+        const part = /-(\d{4,})_[^/]*\.ndjson\.gz$/.exec(key)?.[1];
+        if (part !== undefined) found.push({ key, part: Number(part) });
+      }
+      found.sort((one, other) => one.part - other.part || (one.key < other.key ? -1 : 1));
+      for (const { key, part } of found) {
+        const stored = await store.read(key, signal);
+        yield { key, part, whole: stored && wholeObject(key, stored, format) };
+      }
+    },
+
+    async *check(signal) {
+      yield* store.check("ledger/probe", signal);
+    },
+  };
+}
+
+/** The folder of a window's objects: by the window's start, never by an event's own time, so that keys only rise. */
+export function folderOf({ from }: Pick<Plan, "from">): string {
+  const [date = "", time = ""] = new Date(from).toISOString().split("T");
+  return `data/dt=${date}/hour=${time.slice(0, 2)}`;
+}
+
+/** `000000000042-0000_20261120T100000Z_20261120T100500Z_1a2b3c4d.ndjson.gz` */
+function objectName({ seq, from, to }: Plan, part: number, contentSha256: string): string {
+  const number = String(part).padStart(4, "0");
+  return `${seq12(seq)}-${number}_${compactInstant(from)}_${compactInstant(to)}_${contentSha256.slice(0, 8)}.ndjson.gz`;
+}
+
+type Content = Pick<StoredObject, "contentSha256" | "contentBytes" | "lines" | "first" | "last">;
+
+/** Reads the batch to its end through gzip: only the compressed bytes are held. */
+async function seal({ chunks }: Batch, format: Format, signal: AbortSignal): Promise<Content & { stored: Buffer }> {
+  const gzip = createGzip({ level: GZIP_LEVEL });
+  const compressed: Buffer[] = [];
+  gzip.on("data", (bytes: Buffer) => compressed.push(bytes));
+  const hash = createHash("sha256");
+  const tally = contentTally();
+  try {
+    for await (const events of chunks) {
+      signal.throwIfAborted();
+      const text = linesOf(events, format);
+      hash.update(text);
+      tally.add(events, text.length);
+      if (!gzip.write(text)) await once(gzip, "drain", { signal });
+    }
+    gzip.end();
+    await once(gzip, "end", { signal });
+  } finally {
+    gzip.destroy();
+  }
+  return { ...tally.sum(), contentSha256: hash.digest("hex"), stored: Buffer.concat(compressed) };
+}
+
+/** The lines of some events as one buffer, each with its newline. */
+export function linesOf(events: readonly AuditEvent[], format: Format): Buffer {
+  return Buffer.concat(events.flatMap((event) => [format.line(event), NEWLINE]));
+}
+
+const NEWLINE = Buffer.from("\n");
+
+function contentTally() {
+  let lines = 0;
+  let contentBytes = 0;
+  let first = Infinity;
+  let last = -Infinity;
+  return {
+    add(events: readonly { readonly time: EpochMs }[], bytes: number): void {
+      lines += events.length;
+      contentBytes += bytes;
+      for (const { time } of events) {
+        if (time < first) first = time;
+        if (time > last) last = time;
+      }
+    },
+    sum: () => ({ lines, contentBytes, first: epochMs(first), last: epochMs(last) }),
+  };
+}
+
+/** The object and its events, if it is whole: one gzip stream to its last byte, every line an event, named by its content. */
+function wholeObject(key: string, stored: Buffer, format: Format): Leftover["whole"] {
+  const text = gunzipWhole(stored);
+  if (text === undefined || text.length === 0 || text.at(-1) !== 0x0a) return undefined;
+  const contentSha256 = sha256Of(text);
+  if (!key.endsWith(`_${contentSha256.slice(0, 8)}.ndjson.gz`)) return undefined;
+  const events: AuditEvent[] = [];
+  for (let start = 0; start < text.length;) {
+    const end = text.indexOf(0x0a, start);
+    const event = format.read(text.subarray(start, end));
+    if (isPoison(event)) return undefined;
+    events.push(event);
+    start = end + 1;
+  }
+  const tally = contentTally();
+  tally.add(events, text.length);
+  const object = { key, bytes: stored.length, sha256: sha256Of(stored), contentSha256, ...tally.sum() };
+  return { object, events };
+}
+
+/** What a gzip object holds; undefined when it is cut, damaged, or has anything behind its one stream. */
+export function gunzipWhole(stored: Buffer): Buffer | undefined {
+  try {
+    const { buffer, engine } = gunzipSync(stored, { info: true }) as unknown as {
+      buffer: Buffer;
+      engine: { bytesWritten: number };
+    };
+    return engine.bytesWritten === stored.length ? buffer : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,43 @@
+import { createHash, type Hash } from "node:crypto";
+import { once } from "node:events";
+import type { Writable } from "node:stream";
+import { TransientError } from "../errors.ts";
+import type { Format } from "../format.ts";
+import type { Sink } from "../sink.ts";
+import { linesOf } from "./objects.ts";
+
+/** Lines to a stream of this process. It cannot say whether anyone read them, so nothing is acknowledged. */
+export function stdout(format: Format, out: Writable = process.stdout): Sink {
+  let window: { seq: number; hash: Hash; lines: number } | undefined;
+  return {
+    place: "stdout",
+
+    async write({ plan, part, chunks }, signal) {
+      if (window?.seq !== plan.seq || part === 0) window = { seq: plan.seq, hash: createHash("sha256"), lines: 0 };
+      for await (const events of chunks) {
+        signal.throwIfAborted();
+        const text = linesOf(events, format);
+        window.hash.update(text);
+        window.lines += events.length;
+        await writeOut(out, text, signal);
+      }
+      const contentSha256 = window.hash.copy().digest("hex");
+      return { delivered: { lines: window.lines, contentSha256, acknowledged: false } };
+    },
+
+    // eslint-disable-next-line require-yield
+    async *leftovers() {
+      // What went out is gone: a window tried again is written again.
+    },
+
+    async *check() {
+      yield { state: "ok", what: "stdout: lines are written to this process's standard output, unacknowledged" };
+    },
+  };
+}
+
+/** Resolves when the stream has taken the text, so that a slow reader slows us down. */
+export async function writeOut(out: Writable, text: Buffer, signal: AbortSignal): Promise<void> {
+  if (out.destroyed || out.errored) throw new TransientError("network", "write to stdout: its reader has gone");
+  if (!out.write(text)) await once(out, "drain", { signal });
+}
