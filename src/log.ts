@@ -1,0 +1,138 @@
+import { pino, type DestinationStream, type Logger } from "pino";
+import { ExporterError, TransientError } from "./errors.ts";
+import type { Fact, Observe } from "./fact.ts";
+import { formatInstant, formatSpan } from "./time.ts";
+
+/** A failure that may pass is a warning so many ticks in a row; then it is an error, for someone must look. */
+const WARNINGS_BEFORE_ERROR = 3;
+
+/**
+ * JSON lines on stderr. Synchronous: after a crash the last line is there.
+ * @param level `silent`, or pino's `trace` to `fatal`
+ */
+export function logger(
+  level: string,
+  destination: DestinationStream = pino.destination({ fd: 2, sync: true }),
+): Logger {
+  return pino(
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination,
+  );
+}
+
+/** Folds facts into log lines: one line a tick that did something, and what someone must know of. */
+export function factLog(log: Logger): Observe {
+  const failedInARow = new Map<string, number>();
+  return (fact) => {
+    if (fact.kind === "tick.done") failedInARow.delete(fact.stream);
+    const failures = fact.kind === "tick.failed" ? (failedInARow.get(fact.stream) ?? 0) + 1 : 0;
+    if (fact.kind === "tick.failed") failedInARow.set(fact.stream, failures);
+    log[levelOf(fact, failures)](membersOf(fact), MESSAGES[fact.kind]);
+  };
+}
+
+type Level = "trace" | "debug" | "info" | "warn" | "error";
+
+const LEVELS: Readonly<Record<Fact["kind"], Level>> = {
+  "worker.started": "info",
+  "worker.stopping": "info",
+  "worker.stopped": "info",
+  "stream.started": "info",
+  "stream.stopped": "error",
+  "head.found": "debug",
+  "checkpoint.rebuilt": "warn",
+  "checkpoint.failed": "warn",
+  "settings.changed": "warn",
+  "plan.adopted": "info",
+  "object.taken": "info",
+  "object.left": "warn",
+  "request.done": "trace",
+  retrying: "warn",
+  "object.written": "debug",
+  "window.committed": "debug",
+  "window.lost": "info",
+  "tick.done": "info",
+  "tick.failed": "error",
+};
+
+const MESSAGES: Readonly<Record<Fact["kind"], string>> = {
+  "worker.started": "worker started",
+  "worker.stopping": "worker is stopping",
+  "worker.stopped": "worker stopped",
+  "stream.started": "stream started",
+  "stream.stopped": "stream stopped for good: its ledger is damaged; the others go on",
+  "head.found": "the ledger's head was found",
+  "checkpoint.rebuilt": "checkpoint.json was rebuilt from the manifests; nothing is exported twice",
+  "checkpoint.failed": "checkpoint.json could not be written; the manifests stand, and the next window writes it again",
+  "settings.changed": "the stream goes on with another filter, own-reads policy or format than before",
+  "plan.adopted": "a window that was begun before is carried out",
+  "object.taken": "an object of the broken attempt was taken over",
+  "object.left": "an object of the broken attempt could not be taken over, and is left as it is",
+  "request.done": "request done",
+  retrying: "will try again",
+  "object.written": "object written",
+  "window.committed": "window committed",
+  "window.lost": "another worker committed the window first; going on from its head",
+  "tick.done": "tick done",
+  "tick.failed": "tick failed; the checkpoint stays, the next tick tries again",
+};
+
+function levelOf(fact: Fact, failures: number): Level {
+  if (fact.kind === "tick.done" && fact.windows === 0) return "debug";
+  if (fact.kind === "tick.failed" && fact.error instanceof TransientError && failures <= WARNINGS_BEFORE_ERROR) {
+    return "warn";
+  }
+  return LEVELS[fact.kind];
+}
+
+/** The fact's members as a log line shows them: instants readable, errors by allow-list. */
+function membersOf(fact: Fact): Record<string, unknown> {
+  const members: Record<string, unknown> = { fact: fact.kind };
+  for (const [name, value] of Object.entries(fact)) {
+    if (name === "kind") continue;
+    if (name === "error") members[name] = errorMembers(value);
+    else if (name === "window" && "window" in fact) members[name] = formatSpan(fact.window);
+    else if (name === "exportedUntil" && "exportedUntil" in fact) {
+      members[name] = fact.exportedUntil === undefined ? null : formatInstant(fact.exportedUntil);
+    } else members[name] = value;
+  }
+  return members;
+}
+
+/**
+ * An error for the log, by allow-list: HTTP clients hang requests, headers and full URLs on theirs, and those hold tokens. Of
+ * a cause only its name and code are shown; of a bug also the stack, with what follows a URL's path cut off.
+ */
+export function errorMembers(error: unknown): Record<string, unknown> {
+  if (error instanceof ExporterError) {
+    const { name, code, stage, message, hint } = error;
+    return { name, code, stage, message, hint, ...causeMembers(error.cause) };
+  }
+  if (!(error instanceof Error)) return { name: typeof error, message: "not an error" };
+  return {
+    name: error.name,
+    code: "bug",
+    message: withoutSecrets(error.message),
+    stack: withoutSecrets(error.stack ?? ""),
+  };
+}
+
+function causeMembers(cause: unknown): Record<string, unknown> {
+  if (!(cause instanceof Error)) return {};
+  return {
+    cause: { name: cause.name, ...("code" in cause && typeof cause.code === "string" && { code: cause.code }) },
+  };
+}
+
+/** Cuts user, password and query out of every URL of a text, and whatever stands behind a `Bearer`. */
+export function withoutSecrets(text: string): string {
+  return text
+    .replaceAll(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@]*@/gi, "$1")
+    .replaceAll(/([a-z][a-z0-9+.-]*:\/\/[^\s?#"']*)[?#][^\s"')]*/gi, "$1")
+    .replaceAll(/\b(Bearer|Basic)\s+[^\s"',]+/gi, "$1 …");
+}

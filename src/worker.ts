@@ -1,0 +1,83 @@
+import { ExporterError, exitCodeOf, LedgerError, worstExitCode } from "./errors.ts";
+import { tick, type Pipeline } from "./export.ts";
+import type { Observe } from "./fact.ts";
+import { cronAlarm } from "./schedule.ts";
+import { epochMs } from "./time.ts";
+
+/** A stream as the worker runs it. */
+export interface ScheduledStream {
+  readonly pipeline: Pipeline;
+  /** Cron, UTC. */
+  readonly schedule: string;
+}
+
+/**
+ * The worker: each stream ticks at start and by its schedule until `signal` aborts. Ticks of one stream cannot overlap, for
+ * one loop runs them; streams do not wait for each other. A stream whose ledger is damaged stops, the others go on. Resolves
+ * with the exit code: 0, or that of the streams that stopped. A bug ends all, and is thrown.
+ */
+export async function work(
+  streams: readonly ScheduledStream[],
+  observe: Observe,
+  signal: AbortSignal,
+): Promise<number> {
+  const ending = new AbortController();
+  const either = AbortSignal.any([signal, ending.signal]);
+  const loops = streams.map((stream) => workStream(stream, observe, either));
+  try {
+    return worstExitCode(await Promise.all(loops));
+  } finally {
+    ending.abort(new Error("another stream met a bug"));
+    await Promise.allSettled(loops);
+  }
+}
+
+async function workStream(
+  { pipeline, schedule }: ScheduledStream,
+  observe: Observe,
+  signal: AbortSignal,
+): Promise<number> {
+  const { name, source, sink } = pipeline;
+  observe({ kind: "stream.started", stream: name, schedule, source: source.identity.baseUrl, sink: sink.place });
+  const alarm = cronAlarm(schedule);
+  try {
+    for (;;) {
+      const error = await runTick(pipeline, signal);
+      if (error instanceof LedgerError) {
+        observe({ kind: "stream.stopped", stream: name, error });
+        return exitCodeOf(error);
+      }
+      await alarm.next(signal);
+    }
+  } catch (error) {
+    // Asked to stop is not a failure; whatever else comes here is a bug.
+    if (signal.aborted) return 0;
+    throw error;
+  } finally {
+    await alarm.stop();
+  }
+}
+
+/** One tick, observed. Resolves with the error that ended it, if one of ours did; a bug and an abort are thrown. */
+export async function runTick(pipeline: Pipeline, signal: AbortSignal): Promise<ExporterError | undefined> {
+  const { observe } = pipeline;
+  const startedAt = performance.now();
+  const durationMs = () => Math.round(performance.now() - startedAt);
+  try {
+    const { head, ...totals } = await tick(pipeline, epochMs(Date.now()), signal);
+    const { exportedUntil, seq, sha256 } = head;
+    observe({ kind: "tick.done", ...totals, durationMs: durationMs(), exportedUntil, head: `${seq} ${sha256 ?? "-"}` });
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof ExporterError)) throw error;
+    observe({ kind: "tick.failed", error, durationMs: durationMs() });
+    return error;
+  }
+}
+
+/** One tick of each stream, all at once. Resolves with the exit code. */
+export async function workOnce(pipelines: readonly Pipeline[], signal: AbortSignal): Promise<number> {
+  const errors = await Promise.all(pipelines.map((pipeline) => runTick(pipeline, signal)));
+  return worstExitCode(errors.map((error) => (error === undefined ? 0 : exitCodeOf(error))));
+}
