@@ -166,10 +166,10 @@ export function encodeManifest(manifest: Manifest): { bytes: Buffer; sha256: str
     window: { from: formatInstant(from), to: formatInstant(to) },
     events: manifest.events,
     late: manifest.late,
-    objects: manifest.objects.map((object) => ({
-      ...object,
-      first: formatInstant(object.first),
-      last: formatInstant(object.last),
+    objects: manifest.objects.map(({ key, bytes, sha256, contentSha256, contentBytes, lines, first, last }) => ({
+      ...{ key, bytes, sha256, contentSha256, contentBytes, lines },
+      first: formatInstant(first),
+      last: formatInstant(last),
     })),
     ...(manifest.delivered && { delivered: manifest.delivered }),
     quarantine: [],

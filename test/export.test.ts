@@ -1,0 +1,257 @@
+import { expect, test } from "vitest";
+import { LedgerError, ProtocolError } from "../src/errors.ts";
+import { tick } from "../src/export.ts";
+import { epochMs, HOUR_MS, MINUTE_MS, SECOND_MS, type EpochMs } from "../src/time.ts";
+import {
+  at,
+  committedKeys,
+  dataKeys,
+  event,
+  eventsOver,
+  linesIn,
+  manifestsIn,
+  never,
+  START,
+  world,
+  type Effect,
+} from "./support/world.ts";
+
+const minutes = (count: number): EpochMs => epochMs(START + count * MINUTE_MS);
+const HISTORY = eventsOver(START, epochMs(START + 2 * HOUR_MS), 240);
+const lines = (events: typeof HISTORY) => events.map(({ record }) => record.toString());
+
+test("each event stands in the archive once, in order of time, in objects that manifests name", async () => {
+  const { pipeline, files } = world(HISTORY);
+  const result = await tick(pipeline, minutes(122), never);
+  expect(linesIn(files, dataKeys(files))).toEqual(lines(HISTORY));
+  expect(dataKeys(files).sort()).toEqual(committedKeys(files).sort());
+  expect(result).toMatchObject({ windows: 2, events: 240 });
+  expect(result.head.exportedUntil).toBe(minutes(120));
+});
+
+test("an object is named by its window, part and content, in the folder of the window's start", async () => {
+  const { pipeline, files } = world(HISTORY);
+  await tick(pipeline, minutes(7), never);
+  const [object] = manifestsIn(files)[0]!.objects;
+  expect(object!.key).toMatch(
+    /^data\/dt=2026-11-01\/hour=00\/000000000001-0000_20261101T000000Z_20261101T000500Z_[0-9a-f]{8}\.ndjson\.gz$/,
+  );
+  expect(object).toMatchObject({ lines: 7, first: "2026-11-01T00:00:00Z", last: "2026-11-01T00:03:00Z" });
+});
+
+test("an empty window gets a manifest too, and no object and no ids", async () => {
+  const { pipeline, files } = world([]);
+  await tick(pipeline, minutes(12), never);
+  expect(manifestsIn(files)).toMatchObject([
+    { events: 0, objects: [], ids: null },
+    { events: 0, objects: [], ids: null },
+  ]);
+  expect([...files.keys()].filter((key) => key.startsWith("data/") || key.includes("/ids/"))).toEqual([]);
+});
+
+test("an event on a window's edge is exported once, though the source's bounds are inclusive", async () => {
+  const edge = minutes(5);
+  const { pipeline, files } = world([
+    event("before", epochMs(edge - 1)),
+    event("on", edge),
+    event("after", epochMs(edge + 1)),
+  ]);
+  await tick(pipeline, minutes(12), never);
+  expect(manifestsIn(files).map(({ events }) => events)).toEqual([1, 2]);
+});
+
+test("what became visible late is exported with the next tick's first window, and counted", async () => {
+  let now = minutes(0);
+  const late = event("late", minutes(3));
+  const source = {
+    now: () => now,
+    visibleFrom: (one: { id: string; time: EpochMs }) => (one.id === "late" ? minutes(13) : one.time),
+  };
+  const { pipeline, files } = world([...HISTORY, late], { source });
+  for (now of [minutes(7), minutes(12), minutes(17), minutes(22)]) await tick(pipeline, now, never);
+  expect(manifestsIn(files).map((manifest) => manifest.late)).toEqual([0, 0, 1, 0]);
+  expect(manifestsIn(files)[2]!.objects[0]!.first).toBe("2026-11-01T00:03:00Z");
+  const expected = [...HISTORY.filter(({ time }) => time < minutes(20)), late];
+  expect(linesIn(files, dataKeys(files)).sort()).toEqual(lines(expected).sort());
+});
+
+test("late events are still known as such after a restart", async () => {
+  const files = new Map<string, Buffer>();
+  for (const clock of [7, 12, 17, 22, 27]) await tick(world(HISTORY, { files }).pipeline, minutes(clock), never);
+  expect(linesIn(files, dataKeys(files))).toEqual(lines(HISTORY.filter(({ time }) => time < minutes(25))));
+  expect(manifestsIn(files).every((manifest) => manifest.late === 0)).toBe(true);
+});
+
+test("nothing is asked of the source while no window is ready", async () => {
+  let requests = 0;
+  const effect = (what: string) => void (what === "request" && requests++);
+  const { pipeline } = world(HISTORY, { effect });
+  expect(await tick(pipeline, minutes(6), never)).toMatchObject({ windows: 0 });
+  expect(requests).toBe(0);
+});
+
+test("a worker whose clock is ahead of the source's goes by the source's", async () => {
+  const { pipeline, files } = world(HISTORY, { source: { clockOffsetMs: -10 * MINUTE_MS } });
+  await tick(pipeline, minutes(17), never);
+  expect(manifestsIn(files).map(({ window }) => window.to)).toEqual(["2026-11-01T00:05:00Z"]);
+});
+
+test("a worker whose clock is behind waits for its own", async () => {
+  const { pipeline, files } = world(HISTORY, { source: { clockOffsetMs: 10 * MINUTE_MS } });
+  await tick(pipeline, minutes(7), never);
+  expect(manifestsIn(files)).toHaveLength(1);
+});
+
+/** Dies after the fourth object, and before it knows of it. */
+const dyingAtPart3: Effect = (what, moment) => {
+  if (what.startsWith("create data/") && what.includes("-0003_") && moment === "after") throw new Error("died");
+};
+
+test("a crash between two objects leaves none that a reader would index twice", async () => {
+  const files = new Map<string, Buffer>();
+  const error = await tick(world(HISTORY, { files, effect: dyingAtPart3 }).pipeline, minutes(62), never).catch(
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeDefined();
+  const left = dataKeys(files);
+  expect(left.length).toBeGreaterThan(2);
+  expect(manifestsIn(files)).toHaveLength(0);
+  // After the restart the batches are cut differently: what is there is taken over all the same.
+  const { pipeline, facts } = world(HISTORY, { files, batch: { maxEvents: 50, maxBytes: 1 << 20 } });
+  await tick(pipeline, minutes(62), never);
+  expect(facts.filter(({ kind }) => kind === "object.taken")).toHaveLength(left.length);
+  expect(dataKeys(files).sort()).toEqual(committedKeys(files).sort());
+  expect(linesIn(files, dataKeys(files)).sort()).toEqual(
+    lines(HISTORY.filter(({ time }) => time < minutes(60))).sort(),
+  );
+});
+
+test("an object of a broken attempt that is cut, or not ours, is left alone and said", async () => {
+  const files = new Map<string, Buffer>();
+  await tick(world(HISTORY, { files, effect: dyingAtPart3 }).pipeline, minutes(62), never).catch(() => undefined);
+  const [first, second] = dataKeys(files).sort();
+  files.set(first!, files.get(first!)!.subarray(0, -4));
+  const { pipeline, facts } = world(HISTORY, { files });
+  await tick(pipeline, minutes(62), never);
+  expect(facts.filter(({ kind }) => kind === "object.left")).toMatchObject([{ key: first, reason: "it is not whole" }]);
+  expect(committedKeys(files)).not.toContain(first);
+  expect(committedKeys(files)).toContain(second);
+  expect(linesIn(files, committedKeys(files)).sort()).toEqual(
+    lines(HISTORY.filter(({ time }) => time < minutes(60))).sort(),
+  );
+});
+
+test("two workers on one stream: each window is committed once, the other takes the head and goes on", async () => {
+  const files = new Map<string, Buffer>();
+  const one = world(HISTORY, { files, windows: { catchUpSizeMs: 5 * MINUTE_MS } });
+  const other = world(HISTORY, { files, windows: { catchUpSizeMs: 5 * MINUTE_MS } });
+  const results = await Promise.all([
+    tick(one.pipeline, minutes(122), never),
+    tick(other.pipeline, minutes(122), never),
+  ]);
+  expect(manifestsIn(files)).toHaveLength(24);
+  expect(linesIn(files, dataKeys(files))).toEqual(lines(HISTORY));
+  for (const { head } of results) expect(head.exportedUntil).toBe(minutes(120));
+});
+
+test("a worker that was overtaken between its ticks goes on from the other's head", async () => {
+  const files = new Map<string, Buffer>();
+  const slow = world(HISTORY, { files });
+  await tick(slow.pipeline, minutes(7), never);
+  await tick(world(HISTORY, { files }).pipeline, minutes(62), never);
+  await tick(slow.pipeline, minutes(122), never);
+  expect(slow.facts.map(({ kind }) => kind)).toContain("window.lost");
+  expect(linesIn(files, dataKeys(files))).toEqual(lines(HISTORY));
+});
+
+test("a plan of a worker whose clock is ahead waits until it has settled by ours", async () => {
+  const files = new Map<string, Buffer>();
+  const ours = world(HISTORY, { files, windows: { sizeMs: 5 * MINUTE_MS } });
+  const theirs = world(HISTORY, {
+    files,
+    windows: { sizeMs: 15 * MINUTE_MS },
+    effect: (what, moment) => {
+      if (what.startsWith("create ledger/plans") && moment === "after") throw new LedgerError("stopped");
+    },
+  });
+  await tick(theirs.pipeline, minutes(20), never).catch(() => undefined);
+  await tick(ours.pipeline, minutes(8), never);
+  expect(manifestsIn(files)).toHaveLength(0);
+  await tick(ours.pipeline, minutes(17), never);
+  expect(manifestsIn(files).map(({ window }) => window.to)).toEqual(["2026-11-01T00:15:00Z"]);
+});
+
+test("a worker with other settings on the same ledger is stopped", async () => {
+  const files = new Map<string, Buffer>();
+  const ours = world(HISTORY, { files });
+  await tick(ours.pipeline, minutes(7), never);
+  await tick(world(HISTORY, { files, selection: "other" }).pipeline, minutes(17), never);
+  await expect(tick(ours.pipeline, minutes(22), never)).rejects.toThrow("other settings");
+});
+
+test("an item that is no event holds the window back, loudly", async () => {
+  const { pipeline, files } = world(HISTORY, {
+    source: { poison: [{ reason: "it has no id", record: Buffer.from("{}") }] },
+  });
+  const error: unknown = await tick(pipeline, minutes(7), never).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(ProtocolError);
+  expect(error).toMatchObject({ stage: "fetch", code: "protocol" });
+  expect(manifestsIn(files)).toEqual([]);
+});
+
+test("a thousand events of one instant, over many pages, are all exported", async () => {
+  const ties = Array.from({ length: 1000 }, (_, index) => event(`id-${index}`, epochMs(START + 90 * SECOND_MS)));
+  const { pipeline, files } = world(ties);
+  await tick(pipeline, minutes(7), never);
+  expect(linesIn(files, dataKeys(files)).sort()).toEqual(lines(ties).sort());
+});
+
+test("a burst that fills a window is cut again and exported like any other", async () => {
+  const burst = eventsOver(at("2026-11-01T00:10:00Z"), at("2026-11-01T00:10:30Z"), 3000);
+  const { pipeline, files } = world([...HISTORY, ...burst.map((one) => ({ ...one, id: `b-${one.id}` }))], {
+    batch: { maxEvents: 500, maxBytes: 1 << 20 },
+    parallel: 4,
+  });
+  await tick(pipeline, minutes(62), never);
+  expect(manifestsIn(files)[0]).toMatchObject({ events: 3120 });
+});
+
+test("an abort ends the tick with its own reason, and the next start finishes the window", async () => {
+  const files = new Map<string, Buffer>();
+  const stop = new AbortController();
+  const reason = new Error("asked to stop");
+  const { pipeline } = world(HISTORY, {
+    files,
+    effect: (what, moment) => {
+      if (what.startsWith("create data/") && moment === "after") stop.abort(reason);
+    },
+  });
+  await expect(tick(pipeline, minutes(62), stop.signal)).rejects.toBe(reason);
+  expect(manifestsIn(files)).toEqual([]);
+  await tick(world(HISTORY, { files }).pipeline, minutes(62), never);
+  expect(linesIn(files, dataKeys(files)).sort()).toEqual(
+    lines(HISTORY.filter(({ time }) => time < minutes(60))).sort(),
+  );
+});
+
+test("a steady tick costs five store operations a window with events, three an empty one, and no listing", async () => {
+  const operations: string[] = [];
+  const effect = (what: string, moment: string) =>
+    void (moment === "before" && what !== "request" && operations.push(what));
+  const { pipeline } = world(
+    HISTORY.filter(({ time }) => time < minutes(15) || time >= minutes(20)),
+    {
+      effect,
+      batch: { maxEvents: 100, maxBytes: 1 << 20 },
+    },
+  );
+  for (const clock of [7, 12]) await tick(pipeline, minutes(clock), never);
+  const counts: number[] = [];
+  for (const clock of [17, 22]) {
+    operations.length = 0;
+    await tick(pipeline, minutes(clock), never);
+    counts.push(operations.length);
+    expect(operations.some((what) => what.startsWith("list"))).toBe(false);
+  }
+  expect(counts).toEqual([5, 3]);
+});
