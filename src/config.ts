@@ -1,0 +1,126 @@
+import { configSchema } from "./config/schema.ts";
+import { lookupIn } from "./config/environment.ts";
+import { readConfigFile } from "./config/file.ts";
+import { configError, mistakesOf, retype } from "./config/mistakes.ts";
+import type { Secret } from "./secret.ts";
+import type { EpochMs } from "./time.ts";
+
+export type { Secret } from "./secret.ts";
+
+/** All settings of a worker: checked once, then frozen. Paths are as written: relative ones to the working directory. */
+export interface Config {
+  readonly streams: readonly StreamConfig[];
+  /** Ledgers of streams whose sink cannot hold one. */
+  readonly stateDirectory: string;
+  readonly server: false | { readonly host: string; readonly port: number };
+  readonly log: { readonly level: LogLevel };
+}
+
+export type LogLevel = "silent" | "error" | "warn" | "info" | "debug" | "trace";
+
+/** One source account, one sink, one schedule, one ledger. */
+export interface StreamConfig {
+  readonly name: string;
+  /** Five cron fields, UTC. */
+  readonly schedule: string;
+  readonly source: SourceConfig;
+  readonly windows: WindowsConfig;
+  /** Requests at once while catching up. */
+  readonly parallel: number;
+  readonly batch: { readonly maxEvents: number; readonly maxBytes: number };
+  readonly format: "raw";
+  readonly sink: SinkConfig;
+  readonly ledger?: LedgerConfig | undefined;
+}
+
+export interface WindowsConfig {
+  readonly start: EpochMs;
+  readonly sizeMs: number;
+  readonly catchUpSizeMs: number;
+  readonly lagMs: number;
+  readonly lookbackMs: number;
+}
+
+export type SourceConfig = PachcaConfig;
+
+export interface PachcaConfig {
+  readonly type: "pachca";
+  /** Without a slash at its end. */
+  readonly baseUrl: string;
+  readonly account: string;
+  readonly token: Secret;
+  readonly requestsPerSecond: number;
+  readonly filter: {
+    readonly eventKeys?: readonly string[] | undefined;
+    readonly actorId?: string | undefined;
+    readonly actorType?: string | undefined;
+    readonly entityId?: string | undefined;
+    readonly entityType?: string | undefined;
+  };
+  readonly ownReads: "keep" | "drop";
+  readonly pageLimit: number;
+  readonly caFile?: string | undefined;
+}
+
+export type SinkConfig = S3Config | FileConfig | { readonly type: "stdout" };
+export type LedgerConfig = S3Config | FileConfig;
+
+export interface FileConfig {
+  readonly type: "file";
+  readonly directory: string;
+}
+
+export interface S3Config {
+  readonly type: "s3";
+  readonly bucket: string;
+  /** Without slashes at its ends; "" for none. */
+  readonly prefix: string;
+  /** Undefined: as the AWS SDK finds it (profile). */
+  readonly region?: string | undefined;
+  /** Without a slash at its end. */
+  readonly endpoint?: string | undefined;
+  readonly forcePathStyle: boolean;
+  /** Both or none; without them the AWS SDK's default chain. */
+  readonly accessKeyId?: Secret | undefined;
+  readonly secretAccessKey?: Secret | undefined;
+  readonly sessionToken?: Secret | undefined;
+  readonly serverSideEncryption?: "AES256" | "aws:kms" | undefined;
+  readonly kmsKeyId?: string | undefined;
+  readonly objectLock?: { readonly mode: "COMPLIANCE" | "GOVERNANCE"; readonly retainMs: number } | undefined;
+  readonly caFile?: string | undefined;
+}
+
+/**
+ * Reads and checks the configuration at `path`. `${NAME}` is taken from `env`, else from `.env` in the working directory.
+ *
+ * @throws ConfigError with all mistakes, each with its place and what is accepted; never with a secret
+ */
+export async function loadConfig(path: string, env: NodeJS.ProcessEnv): Promise<Config> {
+  const lookup = await lookupIn(env);
+  const file = await readConfigFile(path, lookup);
+
+  let result = configSchema.safeParse(file.value);
+  // A variable's value is text; where a number or a yes-or-no is wanted, it is read again as YAML would read it.
+  if (!result.success && retype(file, result.error.issues)) result = configSchema.safeParse(file.value);
+
+  const mistakes = [...file.mistakes, ...mistakesOf(file, result.error?.issues ?? [])];
+  if (!result.success || mistakes.length > 0) throw configError(path, mistakes);
+  return frozen(withRegions(result.data, lookup("AWS_REGION") ?? lookup("AWS_DEFAULT_REGION")));
+}
+
+/** The region that AWS's own tools would take, for those that name none: the SDK does not see `.env`. */
+function withRegions(config: Config, region: string | undefined): Config {
+  const complete = <Place extends SinkConfig>(place: Place): Place =>
+    place.type === "s3" ? { ...place, region: place.region ?? region } : place;
+  const streams = config.streams.map((stream) => ({
+    ...stream,
+    sink: complete(stream.sink),
+    ...(stream.ledger === undefined ? {} : { ledger: complete(stream.ledger) }),
+  }));
+  return { ...config, streams };
+}
+
+function frozen<Value>(value: Value): Value {
+  if (typeof value === "object" && value !== null) Object.values(Object.freeze(value)).forEach(frozen);
+  return value;
+}

@@ -1,0 +1,76 @@
+import { readFile } from "node:fs/promises";
+import { parse as parseDotenv } from "dotenv";
+import { isPair, isScalar, isSeq, visit, type Document, type Node } from "yaml";
+import { ConfigError } from "../errors.ts";
+import { flawOfReading } from "../secret.ts";
+
+/** The value of a variable, or undefined when it is not set. */
+export type Lookup = (name: string) => string | undefined;
+
+/** Looks into `env`, then into `.env` in the working directory. */
+export async function lookupIn(env: NodeJS.ProcessEnv): Promise<Lookup> {
+  const file = parseDotenv(await readDotenv());
+  const own = (from: NodeJS.ProcessEnv, name: string) => (Object.hasOwn(from, name) ? from[name] : undefined);
+  return (name) => own(env, name) ?? own(file, name);
+}
+
+async function readDotenv(): Promise<string> {
+  try {
+    return await readFile(".env", "utf8");
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ENOENT") return "";
+    throw new ConfigError(`read .env: ${flawOfReading(cause)}`, { hint: "mend it, or take it away", cause });
+  }
+}
+
+/** Which variables went into a value, and whether one is all of it. */
+export interface Filled {
+  readonly names: readonly string[];
+  readonly alone: boolean;
+}
+
+interface Flaw {
+  readonly path: PropertyKey[];
+  readonly flaw: string;
+}
+
+const VARIABLE = /\$\$\{|\$\{([^}]*)\}|\$\{/g;
+const NAMED = /^([A-Za-z_]\w*)(?::-(.*))?$/s;
+
+/**
+ * Replaces `${NAME}`, `${NAME:-text}` and `$${` (a plain `${`) in the values of `document`. They are replaced after it was
+ * parsed, so that a variable cannot add anything but text to it, whatever is in it.
+ */
+export function fillIn(document: Document, lookup: Lookup): { filled: Map<Node, Filled>; flaws: Flaw[] } {
+  const filled = new Map<Node, Filled>();
+  const flaws: Flaw[] = [];
+  visit(document, {
+    Scalar(key, node, ancestors) {
+      if (key === "key" || typeof node.value !== "string" || !node.value.includes("${")) return;
+      const text = node.value;
+      const names: string[] = [];
+      const complain = (flaw: string) => {
+        flaws.push({ path: pathOf(node, ancestors), flaw });
+        return "";
+      };
+      node.value = text.replace(VARIABLE, (whole, inside?: string) => {
+        if (whole === "$${") return "${";
+        const [, name, otherwise] = NAMED.exec(inside ?? "") ?? [];
+        if (name === undefined) return complain("not ${NAME} or ${NAME:-default}; for a plain ${ write $${");
+        names.push(name);
+        const value = lookup(name);
+        if (otherwise !== undefined) return value === undefined || value === "" ? otherwise : value;
+        return value ?? complain(`\${${name}} is not set; set ${name} in the environment or in .env`);
+      });
+      if (names.length > 0) filled.set(node, { names, alone: /^\$\{[^}]*\}$/.test(text) });
+    },
+  });
+  return { filled, flaws };
+}
+
+function pathOf(node: Node, ancestors: readonly unknown[]): PropertyKey[] {
+  return ancestors.flatMap((ancestor, index): PropertyKey[] => {
+    if (isPair(ancestor)) return isScalar(ancestor.key) ? [String(ancestor.key.value)] : [];
+    return isSeq(ancestor) ? [ancestor.items.indexOf(ancestors[index + 1] ?? node)] : [];
+  });
+}

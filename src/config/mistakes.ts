@@ -1,0 +1,179 @@
+import type { z } from "zod";
+import { ConfigError } from "../errors.ts";
+import type { ConfigFile, Path, Position } from "./file.ts";
+
+/** Something that is wrong in a configuration, and where. */
+export interface Mistake extends Position {
+  /** `streams[0].windows.lag`; "" for the whole file. */
+  readonly path: string;
+  readonly text: string;
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** Their values are never shown. */
+const SECRETS = new Set(["token", "accessKeyId", "secretAccessKey", "sessionToken"]);
+const SHOWN_MAX = 60;
+
+/** All mistakes of a file as one error, in the order of the file. */
+export function configError(file: string, mistakes: readonly Mistake[]): ConfigError {
+  const lines = mistakes
+    .toSorted((a, b) => a.line - b.line || a.column - b.column)
+    .map(({ line, column, path, text }) => `  ${file}:${line}:${column}  ${path === "" ? "" : `${path}: `}${text}`);
+  return new ConfigError(
+    `${file}: ${lines.length} ${lines.length === 1 ? "mistake" : "mistakes"}\n${lines.join("\n")}`,
+    {
+      hint: "docs/configuration.md explains every key, config/exporter.example.yaml shows them",
+    },
+  );
+}
+
+/** `streams[0].windows.lag` */
+export function formatPath(path: Path): string {
+  return path
+    .map((step) => {
+      if (typeof step === "number") return `[${step}]`;
+      // What is no word may be a key and its secret, with no space after the colon between them.
+      const [word = ""] = /^[\w-]{0,40}/.exec(String(step)) ?? [];
+      return word === step ? `.${word}` : `["${word}…"]`;
+    })
+    .join("")
+    .replace(/^\./, "");
+}
+
+/** The issues of the schema as mistakes of the file, without those that follow from a variable which is not set. */
+export function mistakesOf(file: ConfigFile, issues: readonly Issue[]): Mistake[] {
+  const known = new Set(file.mistakes.map(({ path }) => path));
+  return flatten(issues)
+    .flatMap((issue) => (issue.code === "unrecognized_keys" ? unknownKeys(file, issue) : [wrongValue(file, issue)]))
+    .filter(({ path }) => !known.has(path));
+}
+
+/**
+ * Reads variables again as numbers or as true and false, where the schema wants such and the value is a variable and nothing
+ * else (in quotes or not: within { } YAML wants them). Says whether it found any.
+ */
+export function retype(file: ConfigFile, issues: readonly Issue[]): boolean {
+  let found = false;
+  for (const { code, path } of flatten(issues)) {
+    if ((code !== "invalid_type" && code !== "invalid_union") || file.filled(path)?.alone !== true) continue;
+    const parent = valueAt(file.value, path.slice(0, -1)) as Record<PropertyKey, unknown>;
+    const last = path.at(-1) ?? "";
+    const typed = coreScalar(parent[last]);
+    found ||= typed !== parent[last];
+    parent[last] = typed;
+  }
+  return found;
+}
+
+/** A scalar without quotes as YAML's core schema reads it, as far as settings go. */
+function coreScalar(text: unknown): unknown {
+  if (typeof text !== "string") return text;
+  if (/^(?:true|True|TRUE)$/.test(text)) return true;
+  if (/^(?:false|False|FALSE)$/.test(text)) return false;
+  return /^[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$/.test(text) ? Number(text) : text;
+}
+
+/** Issues within the part of a union that was meant: the one whose mistakes lie deepest. */
+function flatten(issues: readonly Issue[], prefix: PropertyKey[] = []): Issue[] {
+  return issues.flatMap((issue): Issue[] => {
+    const here = { ...issue, path: [...prefix, ...issue.path] };
+    if (issue.code !== "invalid_union") return [here];
+    const meant = issue.errors.find((branch) =>
+      branch.some(({ code, path }) => path.length > 0 || code === "unrecognized_keys"),
+    );
+    return meant === undefined ? [here] : flatten(meant, here.path);
+  });
+}
+
+function unknownKeys(file: ConfigFile, issue: z.core.$ZodIssueUnrecognizedKeys): Mistake[] {
+  return issue.keys.map((key) => {
+    const path = [...issue.path, key];
+    const guess = nearest(key, issue.message.split(", "));
+    const meant = guess === undefined ? "" : `; did you mean ${JSON.stringify(guess)}?`;
+    const colon = key.includes(":") ? "; a colon needs a space after it" : "";
+    const text = `unknown key${meant}${colon}  (accepted: ${issue.message})`;
+    return { ...file.keyPosition(path), path: formatPath(path), text };
+  });
+}
+
+function wrongValue(file: ConfigFile, issue: Issue): Mistake {
+  const place = { ...file.position(issue.path), path: formatPath(issue.path) };
+  const { rule, because = "" } = (issue.code === "custom" ? issue.params : undefined) ?? {};
+  if (rule === true) return { ...place, text: issue.message };
+
+  const value = valueAt(file.value, issue.path);
+  if (value === undefined) return { ...place, text: `missing  (accepted: ${issue.message})` };
+  const guess = typeof value === "string" ? nearest(value, optionsOf(issue)) : undefined;
+  const text = [
+    `found ${found(file, issue.path, value)}`,
+    because === "" ? "" : ` (${String(because)})`,
+    guess === undefined ? "" : `; did you mean ${JSON.stringify(guess)}?`,
+    `  (accepted: ${issue.message})`,
+  ];
+  return { ...place, text: text.join("") };
+}
+
+/** What a choice, or the `type` of a mapping, may be. */
+function optionsOf(issue: Issue): string[] {
+  if (issue.code === "invalid_value") return issue.values.map(String);
+  return issue.code === "invalid_union" && "discriminator" in issue ? issue.message.split(", ") : [];
+}
+
+function valueAt(value: unknown, path: Path): unknown {
+  return path.reduce<unknown>((at, step) => {
+    const holder = at as Record<PropertyKey, unknown> | null | undefined;
+    return typeof holder === "object" && holder !== null && Object.hasOwn(holder, step) ? holder[step] : undefined;
+  }, value);
+}
+
+/** What stands there, for people. Never a secret, and never what came from a variable: it may be one. */
+function found(file: ConfigFile, path: Path, value: unknown): string {
+  const variables = file.filled(path)?.names.map((name) => `\${${name}}`);
+  if (variables !== undefined) return `the value of ${variables.join(" and ")}`;
+  if (value === null) return "nothing";
+  if (Array.isArray(value)) return value.length === 0 ? "an empty list" : `a list of ${value.length}`;
+  if (typeof value === "object") return "a mapping";
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  if (isSecret(String(path.at(-1)), text))
+    return `a ${typeof value === "string" ? "text" : typeof value}, not shown here`;
+  if (typeof value !== "string") return file.written(path) ?? text;
+  const plain = text.replace(/\/\/[^/@]*@/g, "//…@");
+  return JSON.stringify(plain.length > SHOWN_MAX ? `${plain.slice(0, SHOWN_MAX)}…` : plain);
+}
+
+/** A secret; or what looks like one, pasted where the path of its file belongs. */
+function isSecret(key: string, text: string): boolean {
+  return SECRETS.has(key) || (key.endsWith("File") && SECRETS.has(key.slice(0, -4)) && !text.includes("/"));
+}
+
+/** The candidate that `word` is most likely a misspelling of, if any is near enough. */
+export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let least = Math.max(1, Math.floor(word.length / 3)) + 1;
+  for (const candidate of candidates) {
+    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
+    if (distance < least) [best, least] = [candidate, distance];
+  }
+  return best;
+}
+
+/** How many letters must be put in, left out, changed, or swapped with their neighbour, to make `b` of `a`. */
+function editDistance(a: string, b: string): number {
+  let [before, last]: number[][] = [[], Array.from({ length: b.length + 1 }, (_, column) => column)];
+  for (let row = 1; row <= a.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= b.length; column++) {
+      const same = a[row - 1] === b[column - 1];
+      const swapped = row > 1 && column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1];
+      current[column] = Math.min(
+        (last?.[column] ?? 0) + 1,
+        (current[column - 1] ?? 0) + 1,
+        (last?.[column - 1] ?? 0) + (same ? 0 : 1),
+        swapped ? (before?.[column - 2] ?? 0) + 1 : Infinity,
+      );
+    }
+    [before, last] = [last, current];
+  }
+  return last?.[b.length] ?? 0;
+}

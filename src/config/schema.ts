@@ -1,0 +1,114 @@
+import { z } from "zod";
+import { DAY_MS } from "../time.ts";
+import {
+  byteSize,
+  choice,
+  cron,
+  directory,
+  divisorOfHour,
+  duration,
+  group,
+  instant,
+  list,
+  oneOf,
+  text,
+  whole,
+} from "./kinds.ts";
+import { pachca } from "./pachca.ts";
+import { file, s3, stdout } from "./places.ts";
+import { rules, streamsApart } from "./rules.ts";
+
+/*
+ * What a configuration may hold. Its messages, its JSON Schema and its manual are made from this: every key has a
+ * description that a newcomer understands.
+ */
+
+const windows = group({
+  start: instant("an instant in whole seconds, such as 2026-11-01T00:00:00Z; Pachca keeps events for 90 days").describe(
+    "From when on to export. Pachca keeps events for 90 days; do not change it later.",
+  ),
+  size: divisorOfHour()
+    .prefault("5m")
+    .describe("The span of event time in one window: what is exported, and tried again, as one."),
+  catchUpSize: divisorOfHour()
+    .prefault("1h")
+    .describe("The size of windows while the export is far behind: fewer and larger objects. A multiple of size."),
+  lag: duration(0, DAY_MS)
+    .prefault("2m")
+    .describe("How far to stay behind the clock, so that events which the source shows late are not missed."),
+  lookback: duration(0, 7 * DAY_MS)
+    .prefault("15m")
+    .describe(
+      "How far each tick looks back for events that came later still; they are exported once, and counted as late.",
+    ),
+})
+  .check(
+    rules(({ size, catchUpSize }) => [
+      [
+        "catchUpSize",
+        "not a multiple of size",
+        typeof size === "number" && typeof catchUpSize === "number" && catchUpSize % size !== 0,
+      ],
+    ]),
+  )
+  .transform(({ start, size, catchUpSize, lag, lookback }) => ({
+    start,
+    sizeMs: size,
+    catchUpSizeMs: catchUpSize,
+    lagMs: lag,
+    lookbackMs: lookback,
+  }));
+
+const batch = group({
+  maxEvents: whole(1, 1_000_000).default(50_000).describe("The most events in one object."),
+  maxBytes: byteSize("64KiB", "1GiB")
+    .prefault("32MiB")
+    .describe("The most bytes in one object before compression. A larger window becomes several objects."),
+});
+
+const stream = group({
+  name: text("1 to 63 of a-z, 0-9 and dash", /^[a-z0-9-]{1,63}$/).describe(
+    "The stream's name: its folder or prefix, and its label in metrics. A new name starts a new ledger.",
+  ),
+  schedule: cron()
+    .prefault("*/5 * * * *")
+    .describe("When to export, in UTC. It also runs once at start; a run that was missed is made up for by the next."),
+  source: oneOf("the source", [pachca]).describe("Where events come from."),
+  windows: windows.describe("How time is cut into windows."),
+  parallel: whole(1, 128).default(16).describe("How many requests run at once while catching up."),
+  batch: batch.prefault({}).describe("How large one object may become."),
+  format: choice(["raw"]).default("raw").describe("What a line looks like. raw: the event's JSON as the API sent it."),
+  sink: oneOf("the sink", [s3, file, stdout]).describe("Where events go to."),
+  ledger: oneOf("the ledger's place", [file, s3])
+    .optional()
+    .describe(
+      "Where the ledger lies, with the keys of such a sink. Without it: beside the data, or in stateDirectory for stdout.",
+    ),
+});
+
+const server = group({
+  host: text("a host name or an IP address", /^\S+$/)
+    .default("127.0.0.1")
+    .describe("The address to listen on. 0.0.0.0 in a container: whoever reaches the port can read the status."),
+  port: whole(0, 65_535).default(9464).describe("The port to listen on; 0 takes any free one."),
+});
+
+const log = group({
+  level: choice(["silent", "error", "warn", "info", "debug", "trace"])
+    .default("info")
+    .describe("The least important line to log on standard error."),
+});
+
+export const configSchema = group({
+  streams: list(stream, 1, 100).describe("What to export: each stream takes one source account to one sink."),
+  stateDirectory: directory()
+    .prefault("./state")
+    .describe("The folder for ledgers of streams whose sink can hold none (stdout)."),
+  server: z
+    .union([z.literal(false), server], { error: "false, or a mapping of host, port" })
+    .prefault({})
+    .describe("Where health, metrics and the status page are served; false switches them off."),
+  log: log.prefault({}).describe("What is logged."),
+})
+  .check(streamsApart())
+  .describe("The configuration of siem-export.");
