@@ -1,0 +1,55 @@
+/** A stream of numbers that is the same each time for the same seeds. Not for secrets. */
+export interface Random {
+  /** A whole number from 0 to 2^32 - 1. */
+  uint32(): number;
+  /** A number in [0, 1). */
+  share(): number;
+  /** A whole number in [0, limit). */
+  below(limit: number): number;
+  /** One of `items`, which must not be empty. */
+  pick<Item>(items: readonly Item[]): Item;
+  /** A UUID of version 4 in its looks, lower case. */
+  uuid(): string;
+}
+
+const UINT32 = 2 ** 32;
+const HEX = Array.from({ length: 65_536 }, (_, value) => value.toString(16).padStart(4, "0"));
+/** Numbers thrown away at first, so that neighbouring seeds have nothing in common. */
+const WARM_UP = 12;
+
+/**
+ * Numbers after the generator sfc32 of Chris Doty-Humphrey (PractRand): 128 bits of state, quick to start, so that each
+ * cell of a history can have its own.
+ */
+export function randomOf(seed: number, stream: number): Random {
+  // Typed, because a number above 2^31 in a closure's variable costs an allocation at each step.
+  const state = Int32Array.of(seed, Math.floor(seed / UINT32) ^ Math.floor(stream / UINT32), stream, 1);
+
+  function uint32(): number {
+    const [a, b, c, counter] = [state[0] ?? 0, state[1] ?? 0, state[2] ?? 0, state[3] ?? 0];
+    const sum = (((a + b) | 0) + counter) | 0;
+    state[0] = b ^ (b >>> 9);
+    state[1] = (c + (c << 3)) | 0;
+    state[2] = (((c << 21) | (c >>> 11)) + sum) | 0;
+    state[3] = (counter + 1) | 0;
+    return sum >>> 0;
+  }
+  for (let round = 0; round < WARM_UP; round++) uint32();
+
+  const share = (): number => uint32() / UINT32;
+  const below = (limit: number): number => Math.floor(share() * limit);
+  const hex = (value: number): string => HEX[value & 0xffff] ?? "";
+
+  return {
+    uint32,
+    share,
+    below,
+    pick: <Item>(items: readonly Item[]): Item => items[below(items.length)] as Item,
+    uuid() {
+      const [w, x, y, z] = [uint32(), uint32(), uint32(), uint32()];
+      const version = hex((x & 0x0fff) | 0x4000);
+      const variant = hex((y & 0x3fff) | 0x8000);
+      return `${hex(w >>> 16)}${hex(w)}-${hex(x >>> 16)}-${version}-${variant}-${hex(y >>> 16)}${hex(z >>> 16)}${hex(z)}`;
+    },
+  };
+}
