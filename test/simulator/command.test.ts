@@ -1,0 +1,79 @@
+import { once } from "node:events";
+import { PassThrough, Writable } from "node:stream";
+import { expect, test } from "vitest";
+import { printHistory, simulateCommand } from "../../src/commands/simulate.ts";
+import { historyOf } from "../../src/simulator/history.ts";
+import { epochMs } from "../../src/time.ts";
+
+const never = new AbortController().signal;
+const from = epochMs(Date.UTC(2026, 4, 12, 9));
+const to = epochMs(Date.UTC(2026, 4, 12, 11));
+
+test("it says in one line where it is, serves until aborted, and logs requests only when asked to", async () => {
+  for (const verbose of [false, true]) {
+    const [out, err, stop] = [new PassThrough(), new PassThrough(), new AbortController()];
+    const done = simulateCommand({ json: true, verbose, out, err, token: "a-token-to-be-hidden" }, stop.signal);
+    const [line] = (await once(out, "data")) as [Buffer];
+    const { url, token } = JSON.parse(line.toString()) as { url: string; token: string };
+    const response = await fetch(`${url}/audit_events?limit=1`, { headers: { authorization: `Bearer ${token}` } });
+    expect(response.status).toBe(200);
+    await response.text();
+    stop.abort();
+    await done;
+    const log = String(err.read() ?? "");
+    if (verbose) expect(log).toMatch(/^\S+Z GET \/api\/shared\/v1\/audit_events 200 \d+ B [\d.]+ ms\n$/);
+    else expect(log).toBe("");
+    expect(log).not.toContain(token);
+    await expect(fetch(url)).rejects.toThrow();
+  }
+});
+
+test("aborted before it starts, it ends at once", async () => {
+  await simulateCommand({ out: new PassThrough() }, AbortSignal.abort());
+});
+
+test("it prints its history as lines, the same that is served, and leaves the output open", async () => {
+  const out = new PassThrough({ highWaterMark: 2 ** 30 });
+  await printHistory({ seed: 3, eventsPerDay: 50_000, from, to }, out, never);
+  expect(out.writableEnded).toBe(false);
+  const lines = String(out.read()).split("\n");
+  expect(lines.pop()).toBe("");
+  const events = historyOf({ seed: 3, eventsPerDay: 50_000 }).events({ from, to });
+  expect(lines).toEqual(Array.from(events, ({ record }) => record.toString()));
+});
+
+test("an output that is slow holds the history back", async () => {
+  let most = 0;
+  let bytes = 0;
+  const slow = new Writable({
+    highWaterMark: 16 * 1024,
+    write(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      most = Math.max(most, this.writableLength);
+      setImmediate(done);
+    },
+  });
+  await printHistory({ eventsPerDay: 100_000, from, to }, slow, never);
+  expect(bytes).toBeGreaterThan(2_000_000);
+  expect(most).toBeLessThan(300_000);
+});
+
+test("it stops when it is told to, or when nobody reads on", async () => {
+  const stop = new AbortController();
+  let writes = 0;
+  const counting = new Writable({
+    write(_chunk, _encoding, done) {
+      if (++writes === 2) stop.abort();
+      done();
+    },
+  });
+  await printHistory({ eventsPerDay: 1_000_000, from, to }, counting, stop.signal);
+  expect(writes).toBeLessThan(5);
+
+  const broken = new Writable({
+    write(_chunk, _encoding, done) {
+      done(Object.assign(new Error("write EPIPE"), { code: "EPIPE" }));
+    },
+  });
+  await printHistory({ from, to }, broken, never);
+});

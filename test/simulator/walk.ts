@@ -1,0 +1,77 @@
+import { epochMs, type Span } from "../../src/time.ts";
+import type { Simulator } from "../../src/simulator/simulator.ts";
+
+export interface Event {
+  readonly id: string;
+  readonly created_at: string;
+  readonly event_key: string;
+  readonly entity_id: string;
+  readonly entity_type: string;
+  readonly actor_id: string;
+  readonly actor_type: string;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly ip_address: string | null;
+  readonly user_agent: string | null;
+}
+
+export interface Paginate {
+  readonly next_page: string;
+  readonly prev_page: string;
+  readonly has_next: boolean;
+  readonly has_prev: boolean;
+}
+
+export interface Page {
+  readonly text: string;
+  readonly data: readonly Event[];
+  readonly paginate: Paginate;
+}
+
+type Parameters = Readonly<Record<string, string | number>>;
+
+/** One request to `path` (with its query), as the holder of the token. */
+export function ask({ url, access }: Simulator, path: string, options: RequestInit = {}): Promise<Response> {
+  const headers = {
+    authorization: `Bearer ${access.token}`,
+    ...(options.headers as Record<string, string> | undefined),
+  };
+  return fetch(`${url}${path}`, { ...options, headers });
+}
+
+export function query(parameters: Parameters): string {
+  const search = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) search.set(name, String(value));
+  return search.toString();
+}
+
+/** One page that is answered with 200. */
+export async function pageOf(simulator: Simulator, parameters: Parameters = {}): Promise<Page> {
+  const response = await ask(simulator, `/audit_events?${query(parameters)}`);
+  const text = await response.text();
+  if (response.status !== 200) throw new Error(`${response.status}: ${text}`);
+  const { data, meta } = JSON.parse(text) as { data: Event[]; meta: { paginate: Paginate } };
+  return { text, data, paginate: meta.paginate };
+}
+
+/** Page by page to the end. */
+export async function walk(simulator: Simulator, parameters: Parameters = {}): Promise<Page[]> {
+  const pages = [await pageOf(simulator, parameters)];
+  for (let last = pages[0]; last?.paginate.has_next === true; last = pages.at(-1)) {
+    pages.push(await pageOf(simulator, { ...parameters, cursor: last.paginate.next_page }));
+  }
+  return pages;
+}
+
+/** The parameters that ask for `span`, whose end is inclusive with the vendor. */
+export function bounds({ from, to }: Span): { start_time: string; end_time: string } {
+  return { start_time: new Date(from).toISOString(), end_time: new Date(to - 1).toISOString() };
+}
+
+/** A span of some days ago, in working hours: long past, and well within what is kept. */
+export function pastSpan(minutes: number): Span {
+  const day = new Date(Date.now() - 5 * 86_400_000);
+  const from = Date.UTC(day.getUTCFullYear(), day.getUTCMonth(), day.getUTCDate(), 10);
+  return { from: epochMs(from), to: epochMs(from + minutes * 60_000) };
+}
+
+export const linesOf = (records: Iterable<Buffer>): string[] => Array.from(records, (record) => record.toString());
