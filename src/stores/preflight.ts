@@ -3,7 +3,7 @@ import type { Finding } from "../source.ts";
 import type { Store } from "../store.ts";
 
 /** Why it is there and that it may stay: whoever finds this object in an archive shall not have to guess. */
-const PROBE = Buffer.from(
+export const PROBE = Buffer.from(
   "siem-export-worker: this object proves that an object cannot be created twice here. It can stay.\n",
 );
 
@@ -13,7 +13,12 @@ const PROBE = Buffer.from(
  *
  * @throws RefusedError when both succeed
  */
-export async function proveCreate(store: Store, probeKey: string, hint: string, signal: AbortSignal): Promise<void> {
+export async function proveCreate(
+  store: Pick<Store, "place" | "create">,
+  probeKey: string,
+  hint: string,
+  signal: AbortSignal,
+): Promise<void> {
   if (!(await store.create(probeKey, PROBE, signal))) return;
   if (!(await store.create(probeKey, PROBE, signal))) return;
   throw new RefusedError(
@@ -23,10 +28,10 @@ export async function proveCreate(store: Store, probeKey: string, hint: string, 
   );
 }
 
-/** One step of a preflight; resolves to what it found when all is well. */
+/** One step of a preflight; well when `run` resolves, whatever to. */
 export interface Step {
   readonly what: string;
-  readonly run: () => Promise<void>;
+  readonly run: () => Promise<unknown>;
 }
 
 /** What every store can be asked: is it there, does it create once, does it give back what it was given. */
