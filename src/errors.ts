@@ -60,6 +60,7 @@ export class TransientError extends ExporterError {
 
 /** The other side said no, and would again: not retried before the next tick. */
 export class RefusedError extends ExporterError {
+  // eslint-disable-next-line @typescript-eslint/no-useless-constructor -- it narrows the codes
   constructor(
     code: "unauthorized" | "forbidden" | "not_found" | "bad_request",
     message: string,

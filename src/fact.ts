@@ -6,7 +6,13 @@ import type { EpochMs, Span } from "./time.ts";
  * disagree. Every fact of a stream carries the stream's name.
  */
 export type Fact =
-  | { readonly kind: "worker.started"; readonly streams: readonly string[]; readonly version: string }
+  | {
+      readonly kind: "worker.started";
+      readonly version: string;
+      /** Where the configuration was read. */
+      readonly config: string;
+      readonly streams: readonly string[];
+    }
   | { readonly kind: "worker.stopping"; readonly reason: string }
   | { readonly kind: "worker.stopped"; readonly exitCode: number }
   | StreamFact;
@@ -21,6 +27,7 @@ export type StreamFact = { readonly stream: string } & (
   | { readonly kind: "plan.adopted"; readonly sequence: number; readonly window: Span }
   | { readonly kind: "object.taken"; readonly sequence: number; readonly key: string; readonly lines: number }
   | { readonly kind: "object.left"; readonly sequence: number; readonly key: string; readonly reason: string }
+  | { readonly kind: "item.left"; readonly reason: string }
   | { readonly kind: "request.done"; readonly status: number; readonly durationMs: number; readonly bytes: number }
   | {
       readonly kind: "retrying";

@@ -84,7 +84,9 @@ test("late events are still known as such after a restart", async () => {
 
 test("nothing is asked of the source while no window is ready", async () => {
   let requests = 0;
-  const effect = (what: string) => void (what === "request" && requests++);
+  const effect: Effect = (what) => {
+    if (what === "request") requests++;
+  };
   const { pipeline } = world(HISTORY, { effect });
   expect(await tick(pipeline, minutes(6), never)).toMatchObject({ windows: 0 });
   expect(requests).toBe(0);
@@ -236,8 +238,9 @@ test("an abort ends the tick with its own reason, and the next start finishes th
 
 test("a steady tick costs five store operations a window with events, three an empty one, and no listing", async () => {
   const operations: string[] = [];
-  const effect = (what: string, moment: string) =>
-    void (moment === "before" && what !== "request" && operations.push(what));
+  const effect: Effect = (what, moment) => {
+    if (moment === "before" && what !== "request") operations.push(what);
+  };
   const { pipeline } = world(
     HISTORY.filter(({ time }) => time < minutes(15) || time >= minutes(20)),
     {

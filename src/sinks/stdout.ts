@@ -25,7 +25,6 @@ export function stdout(format: Format, out: Writable = process.stdout): Sink {
       return { delivered: { lines: window.lines, contentSha256, acknowledged: false } };
     },
 
-    // eslint-disable-next-line require-yield
     async *leftovers() {
       // What went out is gone: a window tried again is written again.
     },

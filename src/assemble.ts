@@ -1,0 +1,174 @@
+import { join } from "node:path";
+import { createAgents } from "./agents.ts";
+import { requestBudget, type RequestBudget } from "./budget.ts";
+import type { Config, LedgerConfig, S3Config, SinkConfig, SourceConfig, StreamConfig } from "./config.ts";
+import { ConfigError } from "./errors.ts";
+import type { Pipeline } from "./export.ts";
+import type { Observe, ObserveStream } from "./fact.ts";
+import type { Format } from "./format.ts";
+import { raw } from "./formats/raw.ts";
+import { httpClient } from "./http.ts";
+import { ledger } from "./ledger.ts";
+import { fingerprintOf } from "./manifest.ts";
+import { readAhead } from "./readahead.ts";
+import { DEFAULT_RETRY } from "./retry.ts";
+import type { Sink } from "./sink.ts";
+import { objects } from "./sinks/objects.ts";
+import { stdout } from "./sinks/stdout.ts";
+import type { Source } from "./source.ts";
+import { pachca } from "./sources/pachca.ts";
+import { retryingStore, storeUnder, type Store } from "./store.ts";
+import { fileStore } from "./stores/file.ts";
+import { s3Store } from "./stores/s3.ts";
+import { formatInstant, type EpochMs } from "./time.ts";
+import { EXPORTER } from "./version.ts";
+
+/** A stream put together: what runs, and the places that a preflight or a status looks into. */
+export interface Stream {
+  readonly pipeline: Pipeline;
+  readonly config: StreamConfig;
+  /** Where its ledger lies. */
+  readonly ledgerStore: Store;
+  /** Where its objects lie; undefined for a sink without objects. */
+  readonly dataStore: Store | undefined;
+}
+
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly observe: Observe;
+  readonly now: EpochMs;
+}
+
+/**
+ * Puts the streams together: the one place that knows every source, format, store and sink.
+ * @throws ConfigError when a stream starts in the future, or a certificate file cannot be read
+ */
+export function assemble(config: Config, surroundings: Surroundings): Stream[] {
+  const budgets = budgetsOf(config.streams);
+  return config.streams.map((stream) => assembleStream(stream, config.stateDirectory, budgets, surroundings));
+}
+
+function assembleStream(
+  config: StreamConfig,
+  stateDirectory: string,
+  budgets: ReadonlyMap<string, RequestBudget>,
+  { env, now, ...surroundings }: Surroundings,
+): Stream {
+  const { name, windows } = config;
+  if (windows.start > now) {
+    throw new ConfigError(`stream ${name}: windows.start is in the future (${formatInstant(windows.start)})`, {
+      hint: `nothing could be exported before then; it is ${formatInstant(now)} by this machine's clock`,
+    });
+  }
+  const observe = observeStream(surroundings.observe, name);
+  const source = sourceOf(config, budgets.get(accountKey(config.source)), env, observe);
+  const format = formatOf(config.format, source);
+  const patient = (store: Store): Store =>
+    retryingStore(store, DEFAULT_RETRY, (error, attempt, delayMs) =>
+      observe({ kind: "retrying", stage: "store", error, attempt, delayMs }),
+    );
+  const dataStore = dataStoreOf(config.sink, name, env);
+  const data = dataStore && patient(dataStore);
+  const ledgerStore = ledgerStoreOf(config, dataStore, stateDirectory, env);
+  const fingerprint = fingerprintOf(source.identity, source.selection, format.name);
+  const pipeline: Pipeline = {
+    name,
+    source,
+    reader: readAhead(source, config.parallel),
+    sink: sinkOf(data, format),
+    ledger: ledger({
+      stream: name,
+      store: patient(ledgerStore),
+      data,
+      fingerprint,
+      lookbackMs: windows.lookbackMs,
+      observe,
+    }),
+    windows,
+    batch: config.batch,
+    fingerprint,
+    exporter: EXPORTER,
+    observe,
+  };
+  return { pipeline, config, ledgerStore, dataStore };
+}
+
+/** A stream's source and format alone, with a request budget of their own: for reading without a ledger. */
+export function sourceFor(
+  config: StreamConfig,
+  { env, observe }: Omit<Surroundings, "now">,
+): { readonly source: Source; readonly format: Format } {
+  const source = sourceOf(config, undefined, env, observeStream(observe, config.name));
+  return { source, format: formatOf(config.format, source) };
+}
+
+function observeStream(observe: Observe, stream: string): ObserveStream {
+  return (fact) => observe({ ...fact, stream });
+}
+
+/** One budget an account, whatever the number of its streams; where they differ, the smallest limit counts. */
+function budgetsOf(streams: readonly StreamConfig[]): ReadonlyMap<string, RequestBudget> {
+  const limits = new Map<string, number>();
+  for (const { source } of streams) {
+    const key = accountKey(source);
+    limits.set(key, Math.min(limits.get(key) ?? Infinity, source.requestsPerSecond));
+  }
+  return new Map([...limits].map(([key, limit]) => [key, requestBudget(limit)]));
+}
+
+function accountKey({ type, baseUrl, account }: SourceConfig): string {
+  return JSON.stringify([type, baseUrl, account]);
+}
+
+function sourceOf(
+  { name, source, windows, parallel }: StreamConfig,
+  budget = requestBudget(source.requestsPerSecond),
+  env: Surroundings["env"],
+  observe: ObserveStream,
+): Source {
+  const userAgent = `${EXPORTER.name}/${EXPORTER.version} (${name})`;
+  const agents = createAgents({ caFile: source.caFile, env, maxSockets: parallel });
+  const client = httpClient({ agents, userAgent, budget, secret: source.token, observe });
+  return pachca({ ...source, userAgent, lagMs: windows.lagMs }, client);
+}
+
+function formatOf(_name: "raw", source: Source): Format {
+  return raw(source);
+}
+
+function sinkOf(data: Store | undefined, format: Format): Sink {
+  return data === undefined ? stdout(format) : objects(data, format);
+}
+
+function dataStoreOf(sink: SinkConfig, name: string, env: Surroundings["env"]): Store | undefined {
+  switch (sink.type) {
+    case "s3":
+      return bucketStore(sink, name, env);
+    case "file":
+      return fileStore(join(sink.directory, name));
+    case "stdout":
+      return undefined;
+  }
+}
+
+/** Beside the data, unless the configuration puts it elsewhere or the sink has no place for it. */
+function ledgerStoreOf(
+  { name, ledger: elsewhere }: StreamConfig,
+  dataStore: Store | undefined,
+  stateDirectory: string,
+  env: Surroundings["env"],
+): Store {
+  const home =
+    elsewhere !== undefined
+      ? elsewhereStore(elsewhere, name, env)
+      : (dataStore ?? fileStore(join(stateDirectory, name)));
+  return storeUnder(home, "ledger/");
+}
+
+function elsewhereStore(place: LedgerConfig, name: string, env: Surroundings["env"]): Store {
+  return place.type === "s3" ? bucketStore(place, name, env) : fileStore(join(place.directory, name));
+}
+
+function bucketStore(config: S3Config, name: string, env: Surroundings["env"]): Store {
+  return s3Store({ ...config, prefix: config.prefix === "" ? name : `${config.prefix}/${name}`, env });
+}

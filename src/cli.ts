@@ -1,0 +1,157 @@
+import { Command, CommanderError } from "commander";
+import { addSimulate, type Run } from "./cli-simulate.ts";
+import { ExporterError, exitCodeOf, UsageError } from "./errors.ts";
+import { EXPORTER } from "./version.ts";
+
+const DEFAULT_CONFIG = "config/exporter.yaml";
+
+/**
+ * The command line. Resolves with the exit code, after sysexits.h. Commands are loaded when they are called, so that
+ * `--help` answers at once.
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const stop = new AbortController();
+  const unlisten = listenForSignals(stop);
+  // A reader of our output that goes away is met where we write, not as a crash.
+  process.stdout.on("error", () => undefined);
+  let chosen: Run | undefined;
+  try {
+    await program((run) => (chosen = run)).parseAsync(argv);
+    return chosen === undefined ? 0 : await chosen(stop.signal);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 64;
+    if (stop.signal.aborted) return stoppedBy(stop.signal);
+    await report(error);
+    return exitCodeOf(error);
+  } finally {
+    unlisten();
+  }
+}
+
+/** The first signal asks to stop, the second ends the process at once. */
+function listenForSignals(stop: AbortController): () => void {
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (stop.signal.aborted) process.exit(stoppedBy(stop.signal));
+    stop.abort(new Stopped(name));
+  };
+  process.on("SIGTERM", onSignal);
+  process.on("SIGINT", onSignal);
+  return () => {
+    process.off("SIGTERM", onSignal);
+    process.off("SIGINT", onSignal);
+  };
+}
+
+/** The reason of an abort that a signal asked for. */
+class Stopped extends Error {
+  override readonly name = "Stopped";
+  readonly signal: NodeJS.Signals;
+
+  constructor(signal: NodeJS.Signals) {
+    super(`${signal} received`);
+    this.signal = signal;
+  }
+}
+
+/** As a shell says it: a command that was stopped before its end has not done what it was asked for. */
+function stoppedBy({ reason }: AbortSignal): number {
+  return reason instanceof Stopped && reason.signal === "SIGINT" ? 130 : 143;
+}
+
+async function report(error: unknown): Promise<void> {
+  if (error instanceof ExporterError) {
+    process.stderr.write(`siem-export: ${error.message}\n${error.hint === undefined ? "" : `  → ${error.hint}\n`}`);
+  } else if (error instanceof UsageError) {
+    process.stderr.write(`siem-export: ${error.message}\n`);
+  } else {
+    const { errorMembers } = await import("./log.ts");
+    const { stack, message } = errorMembers(error);
+    process.stderr.write(`siem-export: a bug; please report it\n${String(stack ?? message)}\n`);
+  }
+}
+
+function program(choose: (run: Run) => void): Command {
+  const root = new Command("siem-export")
+    .description("Exports SaaS audit logs, window by window, to S3 or a folder. Nothing is lost, nothing is altered.")
+    .version(EXPORTER.version)
+    .showHelpAfterError("(siem-export --help shows what there is)")
+    .exitOverride()
+    .addHelpText("after", ROOT_HELP);
+
+  const withConfig = (name: string, description: string): Command =>
+    root.command(name).description(description).option("-c, --config <file>", "the configuration", DEFAULT_CONFIG);
+
+  withConfig("run", "the worker: exports each stream by its schedule, until SIGTERM")
+    .addHelpText("after", "\nExample:\n  siem-export run --config /etc/siem-export/exporter.yaml\n")
+    .action((options: { config: string }) => {
+      choose(async (signal) => (await import("./commands/run.ts")).runCommand(options, signal));
+    });
+
+  withConfig("once", "one tick of each stream: exports what is ready, then exits")
+    .option("-s, --stream <name...>", "only these streams")
+    .option("--json", "a line of JSON for each stream")
+    .addHelpText("after", "\nExample, in place of a worker, from cron:\n  siem-export once --stream pachca-acme\n")
+    .action((options: { config: string; stream?: string[]; json?: boolean }) => {
+      choose(async (signal) => (await import("./commands/once.ts")).onceCommand(options, signal));
+    });
+
+  withConfig("export", "one period to a file or to stdout; the ledger is not touched")
+    .requiredOption("-s, --stream <name>", "whose source to read")
+    .requiredOption("--from <instant>", "inclusive, such as 2026-11-01T00:00:00Z")
+    .requiredOption("--to <instant>", "exclusive")
+    .option("-o, --out <file>", "a file that does not exist yet, or - for stdout", "-")
+    .option("-k, --event-key <key...>", "only events of these keys")
+    .addHelpText(
+      "after",
+      "\nExample:\n  siem-export export -s pachca-acme --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z -k user_login -o logins.ndjson\n",
+    )
+    .action(
+      (options: { config: string; stream: string; from: string; to: string; out: string; eventKey?: string[] }) => {
+        choose(async (signal) => (await import("./commands/export.ts")).exportCommand(options, signal));
+      },
+    );
+
+  withConfig("check", "preflight: configuration, token and scope, clock, bucket or folder; says what to do")
+    .option("-s, --stream <name...>", "only these streams")
+    .option("--json", "a line of JSON for each finding")
+    .addHelpText("after", "\nExit code: 0 when nothing failed, else the class of what did (see below every command).\n")
+    .action((options: { config: string; stream?: string[]; json?: boolean }) => {
+      choose(async (signal) => (await import("./commands/check.ts")).checkCommand(options, signal));
+    });
+
+  withConfig("status", "each stream: exported until, how far behind, last error")
+    .option("-s, --stream <name...>", "only these streams")
+    .option("--json", "one JSON document")
+    .action((options: { config: string; stream?: string[]; json?: boolean }) => {
+      choose(async (signal) => (await import("./commands/status.ts")).statusCommand(options, signal));
+    });
+
+  withConfig("health", "asks the worker on this machine whether it turns over: for a container's health check").action(
+    (options: { config: string }) => {
+      choose(async (signal) => (await import("./commands/health.ts")).healthCommand(options, signal));
+    },
+  );
+
+  addSimulate(root, choose);
+  root
+    .command("demo")
+    .description("simulator and worker on this machine: see it work, no account needed")
+    .option("--for <duration>", "end by itself after this time, such as 30s (default: until Ctrl-C)")
+    .option("--directory <folder>", "where the objects go", "demo-out")
+    .action((options: { for?: string; directory: string }) => {
+      choose(async (signal) => (await import("./commands/demo.ts")).demoCommand(options, signal));
+    });
+  return root;
+}
+
+const ROOT_HELP = `
+Start here:
+  siem-export demo                 see it work, no account needed
+  siem-export check                is everything right, and what to do if not
+  siem-export run                  the worker
+
+The configuration is ${DEFAULT_CONFIG}, made from config/exporter.example.yaml.
+
+Exit codes: 0 done · 64 usage · 69 refused · 70 a bug · 74 ledger damaged · 75 away, after retries ·
+76 the API broke its contract · 77 not authorised · 78 configuration
+`;

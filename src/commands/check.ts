@@ -1,0 +1,64 @@
+import { styleText } from "node:util";
+import { ConfigError, ExporterError, exitCodeOf, worstExitCode } from "../errors.ts";
+import { PROBE_KEY } from "../ledger.ts";
+import type { Stream } from "../assemble.ts";
+import type { Finding } from "../source.ts";
+import { formatDuration, formatInstant } from "../time.ts";
+import { assembleNow, loadStreams, type ConfigOptions } from "./streams.ts";
+
+export interface CheckOptions extends ConfigOptions {
+  readonly stream?: readonly string[];
+  readonly json?: boolean;
+}
+
+/** The preflight of each stream, a line a finding. Resolves with the exit code: 0 when nothing failed. */
+export async function checkCommand(
+  { stream: names, json = false, ...options }: CheckOptions,
+  signal: AbortSignal,
+): Promise<number> {
+  const codes: number[] = [];
+  const say = (stream: string | undefined, finding: Finding): void => {
+    if (finding.state === "failed") codes.push(exitCodeOf(finding.error));
+    const { state, what, hint } = finding;
+    const code = finding.error instanceof ExporterError ? finding.error.code : undefined;
+    process.stdout.write(json ? `${JSON.stringify({ stream, state, what, hint, code })}\n` : textOf(finding));
+  };
+  let streams: Stream[];
+  try {
+    const config = await loadStreams(options, names);
+    streams = assembleNow(config, () => undefined);
+    say(undefined, {
+      state: "ok",
+      what: `${options.config}: ${streams.length} stream${streams.length === 1 ? "" : "s"}`,
+    });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    say(undefined, { state: "failed", what: error.message, hint: error.hint, error });
+    return worstExitCode(codes);
+  }
+  for (const stream of streams) {
+    if (!json) process.stdout.write(`\n${styleText("bold", stream.config.name)}\n`);
+    for await (const finding of findingsOf(stream, signal)) say(stream.config.name, finding);
+  }
+  return worstExitCode(codes);
+}
+
+async function* findingsOf(
+  { config, pipeline, ledgerStore, dataStore }: Stream,
+  signal: AbortSignal,
+): AsyncGenerator<Finding> {
+  const { start, sizeMs, lagMs, lookbackMs } = config.windows;
+  const times = `windows of ${formatDuration(sizeMs)} from ${formatInstant(start)}, ${formatDuration(lagMs)} behind the clock, looking back ${formatDuration(lookbackMs)}`;
+  yield { state: "ok", what: `schedule ${config.schedule} (UTC); ${times}` };
+  yield* pipeline.source.check(signal);
+  yield* pipeline.sink.check(signal);
+  if (dataStore === undefined || config.ledger !== undefined) yield* ledgerStore.check(PROBE_KEY, signal);
+}
+
+const MARKS = { ok: "✓", warning: "!", failed: "✗" } as const;
+const COLOURS = { ok: "green", warning: "yellow", failed: "red" } as const;
+
+function textOf({ state, what, hint }: Finding): string {
+  const advice = hint === undefined || state === "ok" ? "" : `    → ${hint.replaceAll("\n", "\n      ")}\n`;
+  return `${styleText(COLOURS[state], MARKS[state])} ${what}\n${advice}`;
+}

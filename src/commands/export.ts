@@ -1,0 +1,131 @@
+import { createWriteStream } from "node:fs";
+import { link, rm } from "node:fs/promises";
+import type { Writable } from "node:stream";
+import { finished } from "node:stream/promises";
+import { sourceFor } from "../assemble.ts";
+import { ProtocolError, RefusedError, UsageError } from "../errors.ts";
+import { idSet } from "../ids.ts";
+import { factLog, logger } from "../log.ts";
+import { progress } from "../progress.ts";
+import { readAhead } from "../readahead.ts";
+import { linesOf } from "../sinks/objects.ts";
+import { writeOut } from "../sinks/stdout.ts";
+import { epochMs, HOUR_MS, parseInstant, type EpochMs, type Span } from "../time.ts";
+import { loadStreams, type ConfigOptions } from "./streams.ts";
+
+export interface ExportOptions extends ConfigOptions {
+  readonly stream: string;
+  readonly from: string;
+  readonly to: string;
+  /** A file that does not exist yet, or `-` for stdout. */
+  readonly out: string;
+  readonly eventKey?: readonly string[];
+}
+
+/** One period of a stream's log as NDJSON, in order of time, each event once. The ledger is neither read nor written. */
+export async function exportCommand(options: ExportOptions, signal: AbortSignal): Promise<number> {
+  const span = spanOf(options);
+  const config = await loadStreams(options, [options.stream]);
+  const [stream] = config.streams;
+  if (stream === undefined) throw new UsageError(`no stream ${options.stream}`);
+  const log = factLog(logger(process.env["LOG_LEVEL"] ?? "warn"));
+  const { source, format } = sourceFor(
+    options.eventKey === undefined
+      ? stream
+      : { ...stream, source: { ...stream.source, filter: { ...stream.source.filter, eventKeys: options.eventKey } } },
+    { env: process.env, observe: log },
+  );
+
+  const destination = await openOut(options.out);
+  const reader = readAhead(source, stream.parallel);
+  const bar = progress(span, process.stderr);
+  const seen = idSet();
+  let left = 0;
+  try {
+    for (const part of hoursOf(span)) {
+      for await (const { events, poison } of reader.read(part, hoursOf({ from: part.to, to: span.to }), signal)) {
+        for (const { reason } of poison) log({ kind: "item.left", stream: stream.name, reason });
+        left += poison.length;
+        const fresh = events.filter(({ id }) => seen.add(id));
+        if (fresh.length > 0) await writeOut(destination.out, linesOf(fresh, format), signal);
+        const last = fresh.at(-1);
+        if (last !== undefined) bar.update(last.time, seen.size);
+      }
+      bar.update(part.to, seen.size);
+    }
+    await destination.done();
+  } catch (error) {
+    await destination.abandon();
+    throw error;
+  } finally {
+    reader.close();
+    bar.end();
+  }
+  process.stderr.write(`${seen.size} events\n`);
+  if (left === 0) return 0;
+  // Never 0 when something was not done.
+  throw new ProtocolError(`export: ${left} items are no events, and were left out`);
+}
+
+function spanOf({ from, to }: { readonly from: string; readonly to: string }): Span {
+  const instants = { from: parseInstant(from), to: parseInstant(to) };
+  if (instants.from === undefined) throw new UsageError(`--from ${from}: not an instant, such as 2026-11-01T00:00:00Z`);
+  if (instants.to === undefined) throw new UsageError(`--to ${to}: not an instant, such as 2026-11-02T00:00:00Z`);
+  if (instants.to <= instants.from) throw new UsageError("--to must be later than --from");
+  return { from: instants.from, to: instants.to };
+}
+
+/** The span hour by hour: what the reading ahead is told of. */
+function* hoursOf({ from, to }: Span): Generator<Span> {
+  for (let start: EpochMs = from; start < to;) {
+    const end = epochMs(Math.min(to, (Math.floor(start / HOUR_MS) + 1) * HOUR_MS));
+    yield { from: start, to: end };
+    start = end;
+  }
+}
+
+interface Destination {
+  readonly out: Writable;
+  /** Everything is there, under its name. */
+  done(): Promise<void>;
+  /** Half an export must not look like a whole one. */
+  abandon(): Promise<void>;
+}
+
+async function openOut(path: string): Promise<Destination> {
+  if (path === "-") {
+    return { out: process.stdout, done: async () => undefined, abandon: async () => undefined };
+  }
+  const partial = `${path}.${process.pid}.tmp`;
+  const out = createWriteStream(partial, { flags: "wx" });
+  const failed = finished(out).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  return {
+    out,
+    async done() {
+      out.end();
+      const error = await failed;
+      if (error !== undefined) throw refused(path, error);
+      try {
+        await link(partial, path);
+      } catch (error) {
+        throw refused(path, error);
+      } finally {
+        await rm(partial, { force: true });
+      }
+    },
+    async abandon() {
+      out.destroy();
+      await failed;
+      await rm(partial, { force: true });
+    },
+  };
+}
+
+function refused(path: string, cause: unknown): RefusedError {
+  const code = (cause as NodeJS.ErrnoException).code ?? "failed";
+  const hint = code === "EEXIST" ? "it exists already: remove it, or name another file" : undefined;
+  return new RefusedError("bad_request", `write ${path}: ${code}`, { hint, cause });
+}

@@ -1,0 +1,75 @@
+import { exitCodeOf, ExporterError, worstExitCode } from "../errors.ts";
+import type { Fact, Observe } from "../fact.ts";
+import { factLog, logger } from "../log.ts";
+import { progress, type Progress } from "../progress.ts";
+import { epochMs, formatInstant, type EpochMs, type Span } from "../time.ts";
+import { runTick } from "../worker.ts";
+import { assembleNow, loadStreams, type ConfigOptions } from "./streams.ts";
+
+export interface OnceOptions extends ConfigOptions {
+  /** Only these streams. */
+  readonly stream?: readonly string[];
+  readonly json?: boolean;
+}
+
+/** One tick of each stream, all at once. Resolves with the exit code. */
+export async function onceCommand(
+  { stream: names, json = false, ...options }: OnceOptions,
+  signal: AbortSignal,
+): Promise<number> {
+  const config = await loadStreams(options, names);
+  const log = factLog(logger(process.env["LOG_LEVEL"] ?? config.log.level));
+  const results = new Map<string, Extract<Fact, { kind: "tick.done" }>>();
+  // The bar and the log would write over each other: one stream on a terminal has a bar.
+  const bar = process.stderr.isTTY && config.streams.length === 1 ? tickProgress() : undefined;
+  const observe: Observe = (fact) => {
+    if (fact.kind === "tick.done") results.set(fact.stream, fact);
+    bar?.observe(fact);
+    if (bar === undefined || fact.kind === "tick.failed") log(fact);
+  };
+  const streams = assembleNow(config, observe);
+  const errors = await Promise.all(streams.map(({ pipeline }) => runTick(pipeline, signal)));
+  bar?.end();
+  const reports = streams.map(({ pipeline: { name } }, index) => report(name, results.get(name), errors[index]));
+  for (const line of reports) process.stdout.write(json ? `${JSON.stringify(line)}\n` : `${textOf(line)}\n`);
+  return worstExitCode(errors.map((error) => (error === undefined ? 0 : exitCodeOf(error))));
+}
+
+type Report = ReturnType<typeof report>;
+
+function report(
+  stream: string,
+  done: Extract<Fact, { kind: "tick.done" }> | undefined,
+  error: ExporterError | undefined,
+) {
+  if (done === undefined)
+    return { stream, done: false as const, code: error?.code, message: error?.message, hint: error?.hint };
+  const { windows, events, bytes, exportedUntil, head } = done;
+  const until = exportedUntil === undefined ? null : formatInstant(exportedUntil);
+  return { stream, done: true as const, windows, events, bytes, exportedUntil: until, head };
+}
+
+function textOf(line: Report): string {
+  if (!line.done)
+    return `✗ ${line.stream}: ${line.message ?? ""}${line.hint === undefined ? "" : `\n    → ${line.hint}`}`;
+  const count =
+    line.windows === 0 ? "no window was ready" : `${line.windows} windows, ${line.events} events, ${line.bytes} bytes`;
+  return `✓ ${line.stream}: ${count}; exported until ${line.exportedUntil ?? "—"}; head ${line.head}`;
+}
+
+/** A bar from where the tick begins to now. */
+function tickProgress(): { observe: Observe; end(): void } {
+  const now = epochMs(Date.now());
+  let bar: Progress | undefined;
+  let events = 0;
+  const begin = (from: EpochMs): Progress => progress({ from, to: now } satisfies Span, process.stderr);
+  return {
+    observe(fact) {
+      if (fact.kind !== "window.committed") return;
+      bar ??= begin(fact.window.from);
+      events += fact.events;
+      bar.update(fact.window.to, events);
+    },
+    end: () => bar?.end(),
+  };
+}

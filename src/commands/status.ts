@@ -1,0 +1,114 @@
+import type { Stream } from "../assemble.ts";
+import type { Config } from "../config.ts";
+import { ExporterError, exitCodeOf, worstExitCode } from "../errors.ts";
+import { findHead } from "../head.ts";
+import type { StreamStatus } from "../status.ts";
+import { formatDuration, formatInstant, SECOND_MS } from "../time.ts";
+import { assembleNow, loadStreams, type ConfigOptions } from "./streams.ts";
+
+export interface StatusOptions extends ConfigOptions {
+  readonly stream?: readonly string[];
+  readonly json?: boolean;
+}
+
+/** A worker on this machine answers at once, or there is none. */
+const WORKER_TIMEOUT_MS = 2000;
+
+interface Row {
+  readonly stream: string;
+  readonly state: string;
+  readonly exportedUntil: string | null;
+  readonly behindSeconds: number | null;
+  readonly head: string | null;
+  readonly error: { readonly code: string; readonly message: string; readonly hint?: string | null | undefined } | null;
+}
+
+/** How each stream stands, by its ledger and, where a worker runs here, by what that says. Resolves with the exit code. */
+export async function statusCommand(
+  { stream: names, json = false, ...options }: StatusOptions,
+  signal: AbortSignal,
+): Promise<number> {
+  const config = await loadStreams(options, names);
+  const streams = assembleNow(config, () => undefined);
+  const running = await runningWorker(config, signal);
+  const errors: unknown[] = [];
+  const rows = await Promise.all(
+    streams.map((stream) =>
+      rowOf(stream, running, signal).catch((error: unknown): Row => {
+        if (!(error instanceof ExporterError)) throw error;
+        errors.push(error);
+        const { code, message, hint } = error;
+        const failure = { code, message, hint };
+        return {
+          stream: stream.config.name,
+          state: "unknown",
+          exportedUntil: null,
+          behindSeconds: null,
+          head: null,
+          error: failure,
+        };
+      }),
+    ),
+  );
+  process.stdout.write(json ? `${JSON.stringify({ streams: rows })}\n` : tableOf(rows));
+  return worstExitCode(errors.map(exitCodeOf));
+}
+
+async function rowOf(
+  { config, ledgerStore, dataStore }: Stream,
+  running: Map<string, StreamStatus>,
+  signal: AbortSignal,
+): Promise<Row> {
+  const { head } = await findHead(ledgerStore, dataStore, config.name, signal);
+  const worker = running.get(config.name);
+  const until = head.exportedUntil;
+  const behindMs = Date.now() - (until ?? config.windows.start);
+  return {
+    stream: config.name,
+    state: worker?.state ?? "no worker here",
+    exportedUntil: until === undefined ? null : formatInstant(until),
+    behindSeconds: Math.floor(behindMs / SECOND_MS),
+    head: head.sha256 === null ? null : `${head.seq} ${head.sha256}`,
+    error: worker?.failure ?? null,
+  };
+}
+
+/** What the worker at the configured address says of its streams; empty when none answers. */
+async function runningWorker({ server }: Config, signal: AbortSignal): Promise<Map<string, StreamStatus>> {
+  if (server === false) return new Map();
+  const host = server.host.includes(":") ? `[${server.host}]` : server.host;
+  try {
+    const response = await fetch(`http://${host}:${server.port}/status.json`, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(WORKER_TIMEOUT_MS)]),
+    });
+    const { streams } = (await response.json()) as { streams: StreamStatus[] };
+    return new Map(streams.map((status) => [status.stream, status]));
+  } catch {
+    signal.throwIfAborted();
+    return new Map();
+  }
+}
+
+function tableOf(rows: readonly Row[]): string {
+  const cells = [
+    ["STREAM", "STATE", "EXPORTED UNTIL", "BEHIND", "SEQUENCE"],
+    ...rows.map(({ stream, state, exportedUntil, behindSeconds, head }) => [
+      stream,
+      state,
+      exportedUntil ?? "nothing yet",
+      behindSeconds === null ? "—" : formatDuration(Math.max(behindSeconds, 0) * SECOND_MS),
+      head?.split(" ")[0] ?? "—",
+    ]),
+  ];
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const lines = cells.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+  const errors = rows.flatMap(({ stream, error }) =>
+    error === null ? [] : [`\n${stream}: ${error.message}${error.hint ? `\n  → ${error.hint}` : ""}`],
+  );
+  return `${lines.join("\n")}\n${errors.map((line) => `${line}\n`).join("")}`;
+}

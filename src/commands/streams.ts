@@ -1,0 +1,28 @@
+import { assemble, type Stream } from "../assemble.ts";
+import { loadConfig, type Config } from "../config.ts";
+import { UsageError } from "../errors.ts";
+import type { Observe } from "../fact.ts";
+import { epochMs } from "../time.ts";
+
+/** What every command that reads the configuration takes. */
+export interface ConfigOptions {
+  /** The configuration's path. */
+  readonly config: string;
+}
+
+/** The configuration, with only the named streams where any is named. */
+export async function loadStreams({ config: path }: ConfigOptions, names: readonly string[] = []): Promise<Config> {
+  const config = await loadConfig(path, process.env);
+  const unknown = names.find((name) => !config.streams.some((stream) => stream.name === name));
+  if (unknown !== undefined) {
+    const known = config.streams.map(({ name }) => name).join(", ");
+    throw new UsageError(`no stream ${JSON.stringify(unknown)} in ${path}; it has: ${known}`);
+  }
+  return names.length === 0
+    ? config
+    : { ...config, streams: config.streams.filter(({ name }) => names.includes(name)) };
+}
+
+export function assembleNow(config: Config, observe: Observe): Stream[] {
+  return assemble(config, { env: process.env, observe, now: epochMs(Date.now()) });
+}
