@@ -42,8 +42,8 @@ const RHYTHM_MEAN = RHYTHM.reduce((sum, weight) => sum + weight, 0) / RHYTHM.len
 const CELL_EVENTS = 500;
 const CELL_SIZES_MS = [HOUR_MS, 10 * MINUTE_MS, MINUTE_MS, 10 * SECOND_MS, SECOND_MS];
 
-/** Made cells are kept up to this many events, about 50 MB. */
-const KEPT_EVENTS_MAX = 60_000;
+/** Made cells are kept up to this many events, about 40 MB. */
+const KEPT_EVENTS_MAX = 30_000;
 
 /** One in so many events shares the millisecond of the one before it. */
 const TIES = 24;

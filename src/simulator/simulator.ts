@@ -142,14 +142,7 @@ export async function simulator(options: SimulatorOptions = {}): Promise<Simulat
     options.observe?.({ method, path: pathname, status, bytes: reply.body.length, durationMs, fault });
   }
 
-  const server = createServer((request, response) => {
-    serve(request, response).catch((error: unknown) => {
-      // Closing, or the client has gone: nobody is left to answer. Anything else is a bug, and must be seen.
-      if (closing.signal.aborted || request.destroyed) response.destroy();
-      else deliver(response, html(500, `simulator: ${String(error)}`), {}, undefined);
-    });
-  });
-  server.keepAliveTimeout = 60_000;
+  const server = serverOf(serve, closing.signal);
   const address = await listen(server, host, port);
 
   return {
@@ -178,13 +171,32 @@ export async function simulator(options: SimulatorOptions = {}): Promise<Simulat
     },
     async close() {
       closing.abort();
-      if (!server.listening) return;
-      const closed = once(server, "close");
-      server.close();
-      server.closeAllConnections();
-      await closed;
+      await end(server);
     },
   };
+}
+
+type Serve = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+function serverOf(serve: Serve, closing: AbortSignal): Server {
+  const server = createServer((request, response) => {
+    serve(request, response).catch((error: unknown) => {
+      // Closing, or the client has gone: nobody is left to answer. Anything else is a bug, and must be seen.
+      if (closing.aborted || response.destroyed) response.destroy();
+      else deliver(response, html(500, `simulator: ${String(error)}`), {}, undefined);
+    });
+  });
+  // Longer than a client keeps an idle connection: one that is closed as it is used again looks like an outage.
+  server.keepAliveTimeout = 60_000;
+  return server;
+}
+
+async function end(server: Server): Promise<void> {
+  if (!server.listening) return;
+  const closed = once(server, "close");
+  server.close();
+  server.closeAllConnections();
+  await closed;
 }
 
 /** Resolves to where it listens. */
