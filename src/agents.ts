@@ -147,7 +147,10 @@ function readAuthorities(caFile: string, env: Environment): string[] {
   return [...tls.rootCertificates, ...(extra === undefined ? [] : [readPem(extra)]), readPem(caFile)];
 }
 
-/** Each certificate is read: TLS itself would silently pass over a broken one, and the connection would fail far from here. */
+/**
+ * Each certificate is read: TLS itself would silently pass over a broken one, and the connection would fail far from
+ * here.
+ */
 function readPem(file: string): string {
   try {
     const text = readFileSync(file, "utf8");

@@ -1,6 +1,9 @@
 import { ExporterError, RefusedError, TransientError } from "../errors.ts";
 
-/** Keys come from manifests too, and a manifest may be forged: a part of these would lead out of the folder, or nowhere. */
+/**
+ * Keys come from manifests too, and a manifest may be forged: a part of these would lead out of the folder, or
+ * nowhere.
+ */
 const BAD_PART = /^(?:|\.|\.\.)$|[\\\0]|\.tmp$/;
 
 /**
@@ -41,6 +44,10 @@ function failureOf(message: string, code: string, syscall: string, root: string,
   // First, because a file system without hard links says EPERM, which is not about permissions then.
   if (syscall === "link" && ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV"].includes(code)) {
     const hint = `the file system of ${root} has no hard links, by which an object is created once: use another`;
+    return new RefusedError("bad_request", message, { hint, cause });
+  }
+  if (syscall === "fsync" && ["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(code)) {
+    const hint = `the file system of ${root} cannot put a file or directory on the disk when asked to: use another`;
     return new RefusedError("bad_request", message, { hint, cause });
   }
   switch (code) {

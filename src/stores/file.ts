@@ -13,7 +13,10 @@ const TEMPORARY = /\.\d+-[0-9a-f]{16}\.tmp$/;
 /** No write takes this long: an older temporary file is what a killed process left. */
 const TEMPORARY_MAX_AGE_MS = HOUR_MS;
 
-/** Directories remembered as synced and swept; past this all are forgotten and looked at again, so that memory is bounded. */
+/**
+ * Directories remembered as synced and swept; past this all are forgotten and looked at again, so that memory is
+ * bounded.
+ */
 const DIRECTORIES_MAX = 1000;
 
 /** `stat` calls at once in a listing. */
@@ -68,7 +71,9 @@ export function fileStore(directory: string): Store {
   return store;
 }
 
-/** Writes the bytes beside `path`, lets `publish` give them their name, and leaves no temporary file whatever happens. */
+/**
+ * Writes the bytes beside `path`, lets `publish` give them their name, and leaves no temporary file whatever happens.
+ */
 async function throughTemporary<Result>(
   path: string,
   bytes: Buffer,
@@ -162,7 +167,8 @@ async function* walk(
     (folder.startsWith(prefix) || prefix.startsWith(folder)) &&
     (after === undefined || folder > after || after.startsWith(folder));
 
-  // The part of the prefix up to its last slash is where to start; each folder's name ends with a slash, the root's is empty.
+  // The part of the prefix up to its last slash is where to start; each folder's name ends with a slash, the root's is
+  // empty.
   const folders = [prefix.slice(0, prefix.lastIndexOf("/") + 1)];
   if (folders[0] !== "") checkKey(root, `${folders[0] ?? ""}x`);
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {

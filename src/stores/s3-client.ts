@@ -61,7 +61,8 @@ function clientConfig(options: S3Options): NonNullable<ConstructorParameters<Sdk
   return {
     ...(region !== undefined && { region }),
     ...(endpoint !== undefined && { endpoint }),
-    // Older stores of others refuse the checksum headers that newer SDKs send by themselves, or store them with the bytes.
+    // Older stores of others refuse the checksum headers that newer SDKs send by themselves, or store them with the
+    // bytes.
     ...(endpoint !== undefined && {
       requestChecksumCalculation: "WHEN_REQUIRED",
       responseChecksumValidation: "WHEN_REQUIRED",
@@ -96,7 +97,10 @@ function staticCredentials({ accessKeyId, secretAccessKey, sessionToken }: S3Opt
     });
 }
 
-/** Apart from the request, so that "not authorized" of the token service is not read as the bucket's. The SDK keeps what it gets. */
+/**
+ * Apart from the request, so that "not authorized" of the token service is not read as the bucket's. The SDK keeps
+ * what it gets.
+ */
 async function authenticate(client: S3Client, options: S3Options): Promise<void> {
   try {
     await client.config.credentials();
@@ -105,7 +109,10 @@ async function authenticate(client: S3Client, options: S3Options): Promise<void>
   }
 }
 
-/** `signal`, or the end of `limitMs`, whichever comes first. By hand: `AbortSignal.any` over a signal that lives for months leaks in Node 20. */
+/**
+ * `signal`, or the end of `limitMs`, whichever comes first. By hand: `AbortSignal.any` over a signal that lives for
+ * months leaks in Node 20.
+ */
 function limited(signal: AbortSignal, limitMs: number) {
   const limit = new AbortController();
   const stop = () => limit.abort(signal.reason);

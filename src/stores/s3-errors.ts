@@ -130,14 +130,14 @@ function refusal(
 }
 
 function actionsOf({ operation }: S3Request, { serverSideEncryption, objectLock }: S3Options): string {
-  const kms = serverSideEncryption === "aws:kms";
+  const kms = (action: string) => (serverSideEncryption === "aws:kms" ? ` (and ${action} of the key)` : "");
   switch (operation) {
     case "LIST":
       return "s3:ListBucket";
     case "GET":
-      return `s3:GetObject${kms ? " (and kms:Decrypt of the key)" : ""}`;
+      return `s3:GetObject${kms("kms:Decrypt")}`;
     case "PUT":
-      return `s3:PutObject${objectLock ? ", s3:PutObjectRetention" : ""}${kms ? " (and kms:GenerateDataKey of the key)" : ""}`;
+      return `s3:PutObject${objectLock ? ", s3:PutObjectRetention" : ""}${kms("kms:GenerateDataKey")}`;
   }
 }
 
@@ -159,7 +159,10 @@ function unanswered(what: string, cause: Failure): ExporterError | undefined {
 const isTimeout = ({ name, code }: Failure) =>
   code === "ETIMEDOUT" || (name === "TimeoutError" && code !== "ECONNRESET" && code !== "EPIPE");
 
-/** `ECONNRESET`, `ENOTFOUND`, `EPROXY`, `HPE_INVALID_CONSTANT`: the network's and the HTTP parser's codes, not those of bugs. */
+/**
+ * `ECONNRESET`, `ENOTFOUND`, `EPROXY`, `HPE_INVALID_CONSTANT`: the network's and the HTTP parser's codes, not those of
+ * bugs.
+ */
 function isNetwork(cause: Failure): boolean {
   return isTimeout(cause) || /^(?:E(?!RR_)[A-Z]|HPE_|ERR_(?:STREAM|HTTP|SOCKET)_)/.test(String(cause.code));
 }

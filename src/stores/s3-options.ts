@@ -9,7 +9,9 @@ export interface S3Options {
   readonly endpoint?: string | undefined;
   /** Whether the bucket stands in a URL's path, not its host. Without it: true where there is an endpoint. */
   readonly forcePathStyle?: boolean | undefined;
-  /** Asked for at each request, so that a key that was rotated in its file is taken up. Without them: AWS's own chain. */
+  /**
+   * Asked for at each request, so that a key that was rotated in its file is taken up. Without them: AWS's own chain.
+   */
   readonly accessKeyId?: (() => string) | undefined;
   readonly secretAccessKey?: (() => string) | undefined;
   readonly sessionToken?: (() => string) | undefined;

@@ -1,6 +1,9 @@
 import { rootOf, type S3Options } from "./s3-options.ts";
 
-/** The IAM policy with the least rights that the worker needs, as JSON to paste: no deleting, no overwriting of what is locked. */
+/**
+ * The IAM policy with the least rights that the worker needs, as JSON to paste: no deleting, no overwriting of what is
+ * locked.
+ */
 export function leastPolicy(options: S3Options): string {
   const { bucket, kmsKeyId, objectLock, region = "", serverSideEncryption } = options;
   const partition = region.startsWith("cn-") ? "aws-cn" : region.startsWith("us-gov-") ? "aws-us-gov" : "aws";

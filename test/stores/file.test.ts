@@ -236,6 +236,8 @@ describe("what the file system says", () => {
     ["open", "EMFILE", "TransientError", "unavailable", "ulimit"],
     ["write", "EDQUOT", "TransientError", "unavailable", "quota"],
     ["fsync", "EIO", "TransientError", "unavailable", "disk"],
+    ["fsync", "EINVAL", "RefusedError", "bad_request", "use another"],
+    ["open", "ENAMETOOLONG", "RefusedError", "bad_request", "shorter"],
     ["link", "ENOENT", "TransientError", "unavailable", "disk"],
   ])("on %s, %s is a %s (%s) whose hint says %j", async (syscall, code, name, ours, hint) => {
     const cause = Object.assign(new Error(code), { code, syscall });

@@ -12,8 +12,12 @@ export default class LastLine implements Reporter {
         counts[state === "pending" ? "skipped" : state]++;
       }
     }
-    const skipped = counts.skipped === 0 ? "" : `, ${counts.skipped} skipped`;
     // When the default reporter has had its say: it writes its summary in the same turn.
-    process.once("exit", () => process.stdout.write(`${counts.passed} passed, ${counts.failed} failed${skipped}\n`));
+    process.once("exit", (code) => {
+      // A set-up that failed, for one: no test did, but the run did.
+      if (code !== 0 && counts.failed === 0) counts.failed = 1;
+      const skipped = counts.skipped === 0 ? "" : `, ${counts.skipped} skipped`;
+      process.stdout.write(`${counts.passed} passed, ${counts.failed} failed${skipped}\n`);
+    });
   }
 }

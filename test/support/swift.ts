@@ -11,7 +11,10 @@ const KINDS = ["account", "container", "object"] as const;
 export const swiftInstalled = () =>
   installed("swift-proxy-server", "swift-ring-builder", "memcached", ...KINDS.map((kind) => `swift-${kind}-server`));
 
-/** OpenStack Swift with its S3 interface, which knows no conditional writes: on loopback, one device, in a folder of its own. */
+/**
+ * OpenStack Swift with its S3 interface, which knows no conditional writes: on loopback, one device, in a folder of
+ * its own.
+ */
 export async function startSwift(): Promise<{ server: S3Server; stop: () => Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), "siem-export-swift-"));
   const etc = join(folder, "etc");
