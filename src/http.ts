@@ -71,17 +71,17 @@ export interface HttpClient {
   request(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer>;
 
   /**
-   * How far the server's clock is ahead of ours, by the `Date` of its last answer; undefined before the first. `Date` is
-   * cut to the second and was on its way, so this is never more than the truth, and less by a second at most, plus the
-   * time on the way: whoever takes the earlier of two clocks is on the safe side.
+   * How far the server's clock is ahead of ours, by the `Date` of its last answer; undefined when none came within the last
+   * `maxAgeMs`. `Date` is cut to the second and was on its way, so this is never more than the truth, and less by a second
+   * at most, plus the time on the way: whoever takes the earlier of two clocks is on the safe side.
    */
-  clockOffsetMs(): number | undefined;
+  clockOffsetMs(maxAgeMs?: number): number | undefined;
 }
 
 export function httpClient(options: HttpClientOptions): HttpClient {
   const { budget, observe, secret, retry = DEFAULT_RETRY } = options;
   const exchange = exchanger(options);
-  let offsetMs: number | undefined;
+  let clocks: { readonly offsetMs: number; readonly readAtMs: number } | undefined;
 
   /** One request on the wire, and its answer, good or bad. */
   async function send(request: HttpRequest, token: string, signal: AbortSignal): Promise<HttpAnswer> {
@@ -92,7 +92,9 @@ export function httpClient(options: HttpClientOptions): HttpClient {
     const answer = await exchange(request, token, signal);
     const durationMs = performance.now() - startedMs;
     observe({ kind: "request.done", status: answer.status, durationMs, bytes: answer.body.length });
-    if (answer.date !== undefined) offsetMs = answer.date - answer.receivedAt;
+    if (answer.date !== undefined) {
+      clocks = { offsetMs: answer.date - answer.receivedAt, readAtMs: performance.now() };
+    }
     if (answer.status === 429) budget.throttled(retryAfter(answer));
     return answer;
   }
@@ -119,7 +121,10 @@ export function httpClient(options: HttpClientOptions): HttpClient {
         (error, count, delayMs) => observe({ kind: "retrying", stage: "fetch", error, attempt: count, delayMs }),
       );
     },
-    clockOffsetMs: () => offsetMs,
+    clockOffsetMs(maxAgeMs = Infinity) {
+      if (clocks === undefined || performance.now() - clocks.readAtMs > maxAgeMs) return undefined;
+      return clocks.offsetMs;
+    },
   };
 }
 

@@ -1,0 +1,93 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { inspect } from "node:util";
+import { expect } from "vitest";
+import { ExporterError } from "../../src/errors.ts";
+import type { HttpClientOptions } from "../../src/http.ts";
+import type { AuditEvent, Page, Source } from "../../src/source.ts";
+import { pachca, type PachcaOptions } from "../../src/sources/pachca.ts";
+import { epochMs, type Span } from "../../src/time.ts";
+import { CONTRACT_TOKEN } from "../source.contract.ts";
+import { newClient } from "./client.ts";
+import { answerWith, serve, type Served } from "./serve.ts";
+
+export const AGENT = "siem-export-worker/0.1.0 (+test)";
+export const never = new AbortController().signal;
+export const span: Span = { from: epochMs(Date.UTC(2026, 10, 20, 10)), to: epochMs(Date.UTC(2026, 10, 20, 10, 5)) };
+
+export type Changes = Partial<PachcaOptions> & Pick<Partial<HttpClientOptions>, "retry" | "secret" | "timeouts">;
+
+/** A Pachca source in front of `baseUrl`, with a client of its own for one test. */
+export function sourceAt(baseUrl: string, { retry, secret, timeouts, ...options }: Changes = {}): Source {
+  const { client } = newClient({ userAgent: AGENT, secret: secret ?? (() => CONTRACT_TOKEN), retry, timeouts });
+  return pachca(
+    {
+      baseUrl,
+      account: "acme",
+      filter: {},
+      ownReads: "keep",
+      pageLimit: 50,
+      userAgent: AGENT,
+      lagMs: 120_000,
+      ...options,
+    },
+    client,
+  );
+}
+
+/** Serves `answers` in turn, each a body or a listener; asked further, it fails. */
+export async function inTurn(...answers: readonly (object | string | Buffer | RequestListener)[]): Promise<Served> {
+  const left = [...answers];
+  return serve((request, response) => {
+    const answer = left.shift() ?? ((_: IncomingMessage, last: ServerResponse) => answerWith(last, 500, "no more"));
+    if (typeof answer === "function") (answer as RequestListener)(request, response);
+    else answerWith(response, 200, answer);
+  });
+}
+
+/** Answers with this status. */
+export function status(code: number, body: unknown, headers: Record<string, string> = {}): RequestListener {
+  return (_, response) => answerWith(response, code, body, headers);
+}
+
+export const event = (id: string, more: object = {}) => ({
+  id,
+  created_at: "2026-11-20T10:01:02.345Z",
+  event_key: "user_login",
+  entity_id: "1",
+  details: {},
+  user_agent: null,
+  ...more,
+});
+
+export const page = (ids: readonly string[], paginate: object) => ({
+  data: ids.map((id) => event(id)),
+  meta: { paginate },
+});
+
+export async function pagesOf(source: Source, signal = never): Promise<Page[]> {
+  const pages: Page[] = [];
+  for await (const found of source.pages(span, signal)) pages.push(found);
+  return pages;
+}
+
+export async function eventsOf(source: Source): Promise<AuditEvent[]> {
+  return (await pagesOf(source)).flatMap(({ events }) => events);
+}
+
+export const idsOf = async (source: Source) => (await eventsOf(source)).map(({ id }) => id);
+
+/** The error that asking ends with; no part of it, however deep, may hold the token or the query. */
+export async function failure(source: Source): Promise<ExporterError> {
+  const error = await pagesOf(source).then(
+    () => new Error("ended as if that were all"),
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(ExporterError);
+  const text = inspect(error, { depth: Infinity, showHidden: true });
+  expect(text).not.toContain(CONTRACT_TOKEN);
+  expect(text).not.toContain("start_time=");
+  return error as ExporterError;
+}
+
+export const queryOf = (request: IncomingMessage | undefined) =>
+  Object.fromEntries(new URL(request?.url ?? "", "http://127.0.0.1").searchParams);
