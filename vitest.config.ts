@@ -4,8 +4,15 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: ["test/e2e/**"],
+    globalSetup: ["./test/support/build.ts"],
     testTimeout: 20_000,
     hookTimeout: 20_000,
-    reporters: ["default", "./test/support/reporter.ts"],
+    reporters: [
+      "default",
+      [
+        "./test/support/reporter.ts",
+        { leftOut: "Left out: the tests against real servers (Ceph, Swift). To run them: .ci/servers && npm run e2e" },
+      ],
+    ],
   },
 });

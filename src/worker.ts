@@ -75,9 +75,3 @@ export async function runTick(pipeline: Pipeline, signal: AbortSignal): Promise<
     return error;
   }
 }
-
-/** One tick of each stream, all at once. Resolves with the exit code. */
-export async function workOnce(pipelines: readonly Pipeline[], signal: AbortSignal): Promise<number> {
-  const errors = await Promise.all(pipelines.map((pipeline) => runTick(pipeline, signal)));
-  return worstExitCode(errors.map((error) => (error === undefined ? 0 : exitCodeOf(error))));
-}
