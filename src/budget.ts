@@ -75,7 +75,8 @@ export function requestBudget(requestsPerSecond: number, now: () => number = () 
         signal.throwIfAborted();
         const giveUp = () => {
           waiting.delete(start);
-          admit();
+          // A timer that nobody waits for would keep the process from ending.
+          if (waiting.size === 0) clearTimeout(timer);
           reject(signal.reason as Error);
         };
         const start = () => {

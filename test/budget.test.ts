@@ -88,6 +88,17 @@ describe("by a clock of our own", () => {
     expect(order).toEqual(["first", "last"]);
   });
 
+  test("when the last who waits is aborted, nothing keeps the process alive", async () => {
+    const budget = requestBudget(1);
+    budget.throttled(60_000);
+    const stop = new AbortController();
+    const waits = [budget.take(stop.signal), budget.take(stop.signal)];
+    expect(vi.getTimerCount()).toBe(1);
+    stop.abort();
+    expect((await Promise.allSettled(waits)).map((wait) => wait.status)).toEqual(["rejected", "rejected"]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
   test("a hundred may wait with one signal, and leave nothing on it", async () => {
     const warnings: string[] = [];
     const listen = (warning: Error) => warnings.push(warning.name);
