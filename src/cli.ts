@@ -58,6 +58,11 @@ function stoppedBy({ reason }: AbortSignal): number {
   return reason instanceof Stopped && reason.signal === "SIGINT" ? 130 : 143;
 }
 
+/** For what nobody caught: a bug. Said without secrets, which the errors of HTTP clients are full of. */
+export function crash(error: unknown): void {
+  void report(error).finally(() => process.exit(exitCodeOf(error)));
+}
+
 async function report(error: unknown): Promise<void> {
   if (error instanceof ExporterError) {
     process.stderr.write(`siem-export: ${error.message}\n${error.hint === undefined ? "" : `  → ${error.hint}\n`}`);

@@ -25,14 +25,24 @@ export function logger(
   );
 }
 
+/** A tick that catches up may take hours: a window is shown as often as this. */
+const CATCH_UP_LINE_EVERY_MS = 60_000;
+
 /** Folds facts into log lines: one line a tick that did something, and what someone must know of. */
-export function factLog(log: Logger): Observe {
+export function factLog(log: Logger, now: () => number = () => performance.now()): Observe {
   const failedInARow = new Map<string, number>();
+  const shownAt = new Map<string, number>();
   return (fact) => {
     if (fact.kind === "tick.done") failedInARow.delete(fact.stream);
     const failures = fact.kind === "tick.failed" ? (failedInARow.get(fact.stream) ?? 0) + 1 : 0;
     if (fact.kind === "tick.failed") failedInARow.set(fact.stream, failures);
-    log[levelOf(fact, failures)](membersOf(fact), MESSAGES[fact.kind]);
+    let level = levelOf(fact, failures);
+    if (fact.kind === "window.committed" && now() - (shownAt.get(fact.stream) ?? now()) >= CATCH_UP_LINE_EVERY_MS) {
+      level = "info";
+    }
+    const isShown = level === "info" || level === "warn" || level === "error";
+    if ("stream" in fact && (isShown || !shownAt.has(fact.stream))) shownAt.set(fact.stream, now());
+    log[level](membersOf(fact), MESSAGES[fact.kind]);
   };
 }
 

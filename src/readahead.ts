@@ -1,15 +1,16 @@
 import type { AuditEvent, Page, Poison, Source } from "./source.ts";
 import { epochMs, SECOND_MS, type EpochMs, type Span } from "./time.ts";
 
-/** Pages that a span is cut for, at the density seen so far: few enough to be held, many enough to be worth a cut. */
+/** What a span is cut for, at the density seen so far: small enough to be held, long enough to be worth a chain of pages. */
 const SPAN_PAGES = 24;
+const SPAN_BYTES = 2 * 1024 * 1024;
 
 /** A span with more pages or bytes than these is cut again, unless it is one second long. */
 const SPAN_PAGES_MAX = 60;
 const SPAN_BYTES_MAX = 8 * 1024 * 1024;
 
 /** Bytes of fetched spans that wait for their turn; beyond them no further span is begun. */
-const WAITING_BYTES_MAX = 64 * 1024 * 1024;
+const WAITING_BYTES_MAX = 32 * 1024 * 1024;
 
 /** What became of a span, in order of time; events with the same instant in order of their ids. */
 export interface Fetched {
@@ -49,6 +50,7 @@ export function readAhead(source: Source, parallel: number): ReadAhead {
   /** Events a millisecond, as last seen; undefined until something was, and then one piece is fetched at a time. */
   let density: number | undefined;
   let eventsPerPage = 50;
+  let bytesPerEvent = 500;
   let running = 0;
   /** Oldest first, end to start. */
   let queue: Piece[] = [];
@@ -86,7 +88,8 @@ export function readAhead(source: Source, parallel: number): ReadAhead {
 
   /** The first part of a span, as long as a few dozen pages at the density seen so far, and what is left of it. */
   function cut({ from, to }: Span, longestMs = Infinity): [Span, Span | undefined] {
-    const wantedMs = density === undefined || density === 0 ? Infinity : (SPAN_PAGES * eventsPerPage) / density;
+    const events = Math.min(SPAN_PAGES * eventsPerPage, SPAN_BYTES / bytesPerEvent);
+    const wantedMs = density === undefined || density === 0 ? Infinity : events / density;
     const lengthMs = Math.max(Math.floor(Math.min(wantedMs, longestMs) / SECOND_MS), 1) * SECOND_MS;
     // A last part of less than half the length is not worth a chain of its own.
     if (from + Math.min(lengthMs * 1.5, longestMs) >= to) return [{ from, to }, undefined];
@@ -155,6 +158,7 @@ export function readAhead(source: Source, parallel: number): ReadAhead {
       }
     }
     density = events.length / (to - from);
+    if (events.length > 0) bytesPerEvent = piece.bytes / events.length;
     return { events: events.sort(byTimeThenId), poison };
   }
 

@@ -11,7 +11,7 @@ import { readAhead } from "../readahead.ts";
 import { linesOf } from "../sinks/objects.ts";
 import { writeOut } from "../sinks/stdout.ts";
 import { epochMs, HOUR_MS, parseInstant, type EpochMs, type Span } from "../time.ts";
-import { loadStreams, type ConfigOptions } from "./streams.ts";
+import { loadStreams, logLevelOf, type ConfigOptions } from "./streams.ts";
 
 export interface ExportOptions extends ConfigOptions {
   readonly stream: string;
@@ -28,7 +28,7 @@ export async function exportCommand(options: ExportOptions, signal: AbortSignal)
   const config = await loadStreams(options, [options.stream]);
   const [stream] = config.streams;
   if (stream === undefined) throw new UsageError(`no stream ${options.stream}`);
-  const log = factLog(logger(process.env["LOG_LEVEL"] ?? "warn"));
+  const log = factLog(logger(logLevelOf("warn")));
   const { source, format } = sourceFor(
     options.eventKey === undefined
       ? stream

@@ -4,7 +4,7 @@ import { factLog, logger } from "../log.ts";
 import { progress, type Progress } from "../progress.ts";
 import { epochMs, formatInstant, type EpochMs, type Span } from "../time.ts";
 import { runTick } from "../worker.ts";
-import { assembleNow, loadStreams, type ConfigOptions } from "./streams.ts";
+import { assembleNow, loadStreams, logLevelOf, type ConfigOptions } from "./streams.ts";
 
 export interface OnceOptions extends ConfigOptions {
   /** Only these streams. */
@@ -18,7 +18,7 @@ export async function onceCommand(
   signal: AbortSignal,
 ): Promise<number> {
   const config = await loadStreams(options, names);
-  const log = factLog(logger(process.env["LOG_LEVEL"] ?? config.log.level));
+  const log = factLog(logger(logLevelOf(config.log.level)));
   const results = new Map<string, Extract<Fact, { kind: "tick.done" }>>();
   // The bar and the log would write over each other: one stream on a terminal has a bar.
   const bar = process.stderr.isTTY && config.streams.length === 1 ? tickProgress() : undefined;

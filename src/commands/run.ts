@@ -6,12 +6,12 @@ import { after, type Status } from "../status.ts";
 import { epochMs } from "../time.ts";
 import { EXPORTER } from "../version.ts";
 import { work } from "../worker.ts";
-import { assembleNow, loadStreams, type ConfigOptions } from "./streams.ts";
+import { assembleNow, loadStreams, logLevelOf, type ConfigOptions } from "./streams.ts";
 
 /** The worker, until `signal` aborts. Resolves with the exit code. */
 export async function runCommand(options: ConfigOptions, signal: AbortSignal): Promise<number> {
   const config = await loadStreams(options);
-  const log = factLog(logger(process.env["LOG_LEVEL"] ?? config.log.level));
+  const log = factLog(logger(logLevelOf(config.log.level)));
   let status: Status = new Map();
   const observe: Observe = (fact) => {
     log(fact);

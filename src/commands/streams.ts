@@ -1,6 +1,6 @@
 import { assemble, type Stream } from "../assemble.ts";
 import { loadConfig, type Config } from "../config.ts";
-import { UsageError } from "../errors.ts";
+import { ConfigError, UsageError } from "../errors.ts";
 import type { Observe } from "../fact.ts";
 import { epochMs } from "../time.ts";
 
@@ -22,6 +22,18 @@ export async function loadStreams({ config: path }: ConfigOptions, names: readon
     ? config
     : { ...config, streams: config.streams.filter(({ name }) => names.includes(name)) };
 }
+
+/** The log's level: LOG_LEVEL, else as configured. */
+export function logLevelOf(configured: string): string {
+  const asked = process.env["LOG_LEVEL"];
+  if (asked === undefined || asked === "") return configured;
+  if (!LOG_LEVELS.includes(asked)) {
+    throw new ConfigError(`LOG_LEVEL: found ${JSON.stringify(asked)}  (accepted: ${LOG_LEVELS.join(", ")})`);
+  }
+  return asked;
+}
+
+const LOG_LEVELS = ["silent", "error", "warn", "info", "debug", "trace"];
 
 export function assembleNow(config: Config, observe: Observe): Stream[] {
   return assemble(config, { env: process.env, observe, now: epochMs(Date.now()) });
