@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/e2e/**/*.e2e.test.ts"],
-    globalSetup: ["./test/support/servers.ts"],
+    globalSetup: ["./test/support/build.ts", "./test/support/servers.ts"],
     // One file at a time: the servers and the two cores of a small machine are shared.
     fileParallelism: false,
     testTimeout: 120_000,

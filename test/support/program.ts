@@ -1,0 +1,104 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+
+/** The program as it is installed. */
+const MAIN = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
+
+export interface ProgramOptions {
+  /** The whole environment, but for PATH and HOME: what this machine has set must not decide a test. */
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+/** How it ended, and what it said. */
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Standard output, byte by byte. */
+  readonly bytes: Buffer;
+}
+
+export interface Program {
+  /** What it said so far. */
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Resolves when what it said matches, with the match. @throws when it ends before */
+  saw(pattern: RegExp, stream?: "stdout" | "stderr"): Promise<RegExpExecArray>;
+  /** Resolves when it has written so many lines to stderr, or has ended. */
+  wrote(lines: number): Promise<void>;
+  kill(signal: NodeJS.Signals): void;
+  readonly ended: Promise<Ended>;
+}
+
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+/** Starts the built program. */
+export function start(args: readonly string[], { env = {}, cwd }: ProgramOptions = {}): Program {
+  const { PATH, HOME } = process.env;
+  const child = spawn(process.execPath, [MAIN, ...args], {
+    env: { PATH, HOME, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+    cwd,
+  });
+  running.add(child);
+  const said: { stdout: Buffer[]; stderr: Buffer[] } = { stdout: [], stderr: [] };
+  for (const name of ["stdout", "stderr"] as const) child[name].on("data", (chunk: Buffer) => said[name].push(chunk));
+  const text = (name: "stdout" | "stderr") => Buffer.concat(said[name]).toString();
+
+  const ended = once(child, "close").then((): Ended => {
+    running.delete(child);
+    const { exitCode: code, signalCode: signal } = child;
+    return { code, signal, stdout: text("stdout"), stderr: text("stderr"), bytes: Buffer.concat(said.stdout) };
+  });
+
+  /** Looks again at each piece of output, and for a last time at the end. */
+  async function until<Found>(look: () => Found | undefined): Promise<Found | undefined> {
+    for (;;) {
+      const found = look();
+      if (found !== undefined || child.exitCode !== null || child.signalCode !== null) {
+        return found ?? (await ended, look());
+      }
+      const stop = new AbortController();
+      const { signal } = stop;
+      await Promise.race([once(child.stdout, "data", { signal }), once(child.stderr, "data", { signal }), ended]);
+      stop.abort();
+    }
+  }
+
+  return {
+    get stdout() {
+      return text("stdout");
+    },
+    get stderr() {
+      return text("stderr");
+    },
+    async saw(pattern, stream = "stderr") {
+      const match = await until(() => pattern.exec(text(stream)) ?? undefined);
+      if (match !== undefined) return match;
+      const { code, signal, stdout, stderr } = await ended;
+      throw new Error(`${args[0] ?? ""} ended (${code ?? signal ?? ""}) without ${pattern}:\n${stdout}\n${stderr}`);
+    },
+    async wrote(lines) {
+      await until(() => (newlinesIn(said.stderr) >= lines ? true : undefined));
+    },
+    kill: (signal) => void child.kill(signal),
+    ended,
+  };
+}
+
+/** Runs the built program to its end. */
+export function run(args: readonly string[], options?: ProgramOptions): Promise<Ended> {
+  return start(args, options).ended;
+}
+
+function newlinesIn(chunks: readonly Buffer[]): number {
+  let count = 0;
+  for (const chunk of chunks) for (const byte of chunk) if (byte === 0x0a) count++;
+  return count;
+}
