@@ -42,6 +42,7 @@ export interface Ledger {
   /**
    * Where we are. Found at the first call, then kept in memory; the checkpoint is written anew where it was missing, torn
    * or stale, with a warning.
+   * @throws RefusedError when a store does not create once, whatever it says
    * @throws LedgerError when the place cannot be known; never a fresh start over an existing ledger
    */
   head(signal: AbortSignal): Promise<Head>;
@@ -106,6 +107,9 @@ export function ledger({ stream, store, data, fingerprint, lookbackMs, observe }
 
   async function head(signal: AbortSignal): Promise<Head> {
     if (current !== undefined) return current;
+    // Both places rest on creating once; a store that only seems to must be found before the first write.
+    await store.probe(PROBE_KEY, signal);
+    await data?.probe(`ledger/${PROBE_KEY}`, signal);
     const { head: found, staleBecause } = await findHead(store, data, stream, signal);
     if (found.fingerprint !== undefined && found.fingerprint !== fingerprint) {
       if (!sameSource(found.fingerprint, fingerprint)) {

@@ -72,16 +72,11 @@ export function retryingStore(store: Store, policy: RetryPolicy, onRetry: OnRetr
     create: (key, bytes, signal) => withRetry(() => store.create(key, bytes, signal), policy, signal, onRetry),
     read: (key, signal) => withRetry(() => store.read(key, signal), policy, signal, onRetry),
     async *list(prefix, after, signal) {
-      let entries = store.list(prefix, after, signal)[Symbol.asyncIterator]();
-      const first = await withRetry(
-        () => {
-          entries = store.list(prefix, after, signal)[Symbol.asyncIterator]();
-          return entries.next();
-        },
-        policy,
-        signal,
-        onRetry,
-      );
+      const begin = async () => {
+        const entries = store.list(prefix, after, signal)[Symbol.asyncIterator]();
+        return { entries, first: await entries.next() };
+      };
+      const { entries, first } = await withRetry(begin, policy, signal, onRetry);
       for (let next = first; next.done !== true; next = await entries.next()) yield next.value;
     },
     probe: (key, signal) => withRetry(() => store.probe(key, signal), policy, signal, onRetry),

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { LedgerError, TransientError } from "../src/errors.ts";
+import { LedgerError, RefusedError, TransientError } from "../src/errors.ts";
 import { tick } from "../src/export.ts";
 import { findHead } from "../src/head.ts";
 import { storeUnder } from "../src/store.ts";
@@ -193,4 +193,10 @@ test("another filter is accepted at start with a warning, another account is ref
     source: { identity: { type: "memory", baseUrl: "memory:", account: "other" } },
   });
   await expect(tick(other.pipeline, CLOCK, never)).rejects.toThrow("another source, base URL or account");
+});
+
+test("a store that does not create once is refused at start, before anything is written", async () => {
+  const { pipeline, files: written } = world(HISTORY, { probe: new RefusedError("bad_request", "it overwrites") });
+  await expect(tick(pipeline, CLOCK, never)).rejects.toThrow("it overwrites");
+  expect(written.size).toBe(0);
 });

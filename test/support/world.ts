@@ -137,6 +137,8 @@ export interface WorldOptions {
   readonly batch?: Pipeline["batch"];
   readonly observe?: ObserveStream;
   readonly selection?: unknown;
+  /** What the store's proof comes to, if it fails. */
+  readonly probe?: Error;
 }
 
 /** A pipeline over a history and a store in memory, as a freshly started worker has it. */
@@ -147,7 +149,12 @@ export function world(history: readonly AuditEvent[], options: WorldOptions = {}
     facts.push(fact);
     options.observe?.(fact);
   };
-  const store = memoryStore(files, effect);
+  const store: Store = {
+    ...memoryStore(files, effect),
+    probe: async () => {
+      if (options.probe !== undefined) throw options.probe;
+    },
+  };
   const source = memorySource(history, options.source, effect);
   const windows = { ...POLICY, ...options.windows };
   const fingerprint = fingerprintOf(source.identity, options.selection ?? source.selection, "raw");
