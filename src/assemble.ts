@@ -76,6 +76,7 @@ function assembleStream(
     source,
     reader: readAhead(source, config.parallel),
     sink: sinkOf(data, format),
+    quarantine: data ?? patient(homeOf(config, stateDirectory, env)),
     ledger: ledger({
       stream: name,
       store: patient(ledgerStore),
@@ -86,6 +87,7 @@ function assembleStream(
     }),
     windows,
     batch: config.batch,
+    maxEventBytes: config.batch.maxEventBytes,
     fingerprint,
     exporter: EXPORTER,
     observe,
@@ -153,16 +155,18 @@ function dataStoreOf(sink: SinkConfig, name: string, env: Surroundings["env"]): 
 
 /** Beside the data, unless the configuration puts it elsewhere or the sink has no place for it. */
 function ledgerStoreOf(
-  { name, ledger: elsewhere }: StreamConfig,
+  config: StreamConfig,
   dataStore: Store | undefined,
   stateDirectory: string,
   env: Surroundings["env"],
 ): Store {
-  const home =
-    elsewhere !== undefined
-      ? elsewhereStore(elsewhere, name, env)
-      : (dataStore ?? fileStore(join(stateDirectory, name)));
-  return storeUnder(home, "ledger/");
+  const isBeside = dataStore !== undefined && config.ledger === undefined;
+  return storeUnder(isBeside ? dataStore : homeOf(config, stateDirectory, env), "ledger/");
+}
+
+/** The folder or prefix of a stream's ledger that does not lie beside its data. */
+function homeOf({ name, ledger: elsewhere }: StreamConfig, stateDirectory: string, env: Surroundings["env"]): Store {
+  return elsewhere === undefined ? fileStore(join(stateDirectory, name)) : elsewhereStore(elsewhere, name, env);
 }
 
 function elsewhereStore(place: LedgerConfig, name: string, env: Surroundings["env"]): Store {

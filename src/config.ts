@@ -27,7 +27,7 @@ export interface StreamConfig {
   readonly windows: WindowsConfig;
   /** Requests at once while catching up. */
   readonly parallel: number;
-  readonly batch: { readonly maxEvents: number; readonly maxBytes: number };
+  readonly batch: { readonly maxEvents: number; readonly maxBytes: number; readonly maxEventBytes: number };
   readonly format: "raw";
   readonly sink: SinkConfig;
   readonly ledger?: LedgerConfig | undefined;

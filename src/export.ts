@@ -1,15 +1,27 @@
 import { batches, type BatchLimits } from "./batch.ts";
-import { ExporterError, ProtocolError, type Stage } from "./errors.ts";
+import { collection, split, takeOver, type Collection } from "./collect.ts";
+import { ExporterError, type Stage } from "./errors.ts";
 import type { ObserveStream } from "./fact.ts";
 import type { Head } from "./head.ts";
 import { idSet, type IdSet } from "./ids.ts";
-import type { Ledger } from "./ledger.ts";
-import type { Delivered, Manifest, Plan, StoredObject } from "./manifest.ts";
+import type { CommitOutcome, Ledger } from "./ledger.ts";
+import type { Manifest, Plan, QuarantineObject, StoredObject } from "./manifest.ts";
+import { writeQuarantine } from "./quarantine.ts";
 import type { ReadAhead } from "./readahead.ts";
-import type { Sink } from "./sink.ts";
+import type { Receipt, Sink } from "./sink.ts";
 import type { AuditEvent, Poison, Source } from "./source.ts";
-import { epochMs, formatInstant, formatSpan, type EpochMs } from "./time.ts";
-import { isSettled, lookbackStart, nextWindow, readyWindows, type WindowPolicy } from "./window.ts";
+import type { Store } from "./store.ts";
+import { epochMs, type EpochMs, type Span } from "./time.ts";
+import {
+  gapBefore,
+  isSettled,
+  lookbackStart,
+  missingBefore,
+  nextWindow,
+  readyWindows,
+  retentionFloor,
+  type WindowPolicy,
+} from "./window.ts";
 
 /** All that one stream is made of. */
 export interface Pipeline {
@@ -18,9 +30,13 @@ export interface Pipeline {
   /** The same source, read ahead of the loop. */
   readonly reader: ReadAhead;
   readonly sink: Sink;
+  /** Where items go that cannot be exported. */
+  readonly quarantine: Store;
   readonly ledger: Ledger;
   readonly windows: WindowPolicy;
   readonly batch: BatchLimits;
+  /** An event with more bytes is put aside. */
+  readonly maxEventBytes: number;
   readonly fingerprint: string;
   readonly exporter: { readonly name: string; readonly version: string };
   readonly observe: ObserveStream;
@@ -49,25 +65,22 @@ export async function tick(pipeline: Pipeline, clock: EpochMs, signal: AbortSign
 
   const offsetMs = await atStage("fetch", source.clockOffsetMs(signal));
   const now = epochMs(clock + Math.min(offsetMs, 0));
+  warnOfRetention(pipeline, head, now);
   try {
     for (let isFirst = true; ;) {
       signal.throwIfAborted();
-      const from = head.exportedUntil ?? windows.start;
-      const window = nextWindow(from, now, windows);
-      if (window === undefined) break;
-      const { fingerprint } = pipeline;
-      const since = isFirst ? lookbackStart(from, windows) : from;
-      const proposal: Plan = { seq: head.seq + 1, kind: "window", ...window, since, fingerprint };
+      const proposal = propose(pipeline, head, now, isFirst);
+      if (proposal === undefined) break;
       const { plan, found } = await atStage("plan", ledger.plan(proposal, signal));
       const theirs = found ? await atStage("plan", ledger.overtaken(signal)) : undefined;
       if (theirs !== undefined) {
-        pipeline.observe({ kind: "window.lost", sequence: plan.seq, window: { from: plan.from, to: plan.to } });
+        pipeline.observe({ kind: "window.lost", sequence: plan.seq, window: spanOf(plan) });
         head = theirs;
         continue;
       }
       // Somebody whose clock is ahead may have planned it: it is carried out when it has settled by ours.
       if (!isSettled(plan, now, windows)) break;
-      const outcome = await exportWindow(pipeline, plan, found, now, signal);
+      const outcome = await carryOut(pipeline, plan, found, now, signal);
       head = outcome.head;
       if (!found) isFirst = false;
       total.windows += outcome.won ? 1 : 0;
@@ -80,161 +93,169 @@ export async function tick(pipeline: Pipeline, clock: EpochMs, signal: AbortSign
   return { ...total, head };
 }
 
-/** One window: fetch, write, ids, manifest. */
-async function exportWindow(
+/** What comes next: the gap that the source does not keep any more, else the next window; undefined when none is ready. */
+function propose(
+  { source, windows, fingerprint }: Pipeline,
+  head: Head,
+  now: EpochMs,
+  isFirst: boolean,
+): Plan | undefined {
+  const from = head.exportedUntil ?? windows.start;
+  const gap = gapBefore(from, retentionFloor(now, source.retentionMs), windows);
+  if (gap !== undefined) return { seq: head.seq + 1, kind: "gap", ...gap, since: from, fingerprint };
+  const window = nextWindow(from, now, windows);
+  if (window === undefined) return undefined;
+  const since = isFirst ? lookbackStart(from, windows) : from;
+  return { seq: head.seq + 1, kind: "window", ...window, since, fingerprint };
+}
+
+/** From half of the retention on, a worker that does not come forward will lose events. */
+function warnOfRetention({ source: { retentionMs }, windows, observe }: Pipeline, head: Head, now: EpochMs): void {
+  const exportedUntil = head.exportedUntil ?? windows.start;
+  if (retentionMs === undefined || now - exportedUntil <= retentionMs / 2) return;
+  observe({ kind: "retention.near", exportedUntil, leftMs: Math.max(exportedUntil + retentionMs - now, 0) });
+}
+
+/** One plan: fetch, write, ids, manifest. A gap has nothing to fetch. */
+export async function carryOut(
   pipeline: Pipeline,
   plan: Plan,
   found: boolean,
   now: EpochMs,
   signal: AbortSignal,
-): Promise<{ won: boolean; head: Head; events: number; bytes: number }> {
-  const { ledger, sink, observe, windows } = pipeline;
-  const window = { from: plan.from, to: plan.to };
-  const known = plan.since < plan.from ? await atStage("plan", ledger.idsSince(plan.since, signal)) : idSet();
-  const tally: Tally = { ids: idSet(), late: 0 };
-  const objects: StoredObject[] = [];
-  let delivered: Delivered | undefined;
-  let part = 0;
-  if (found) {
-    observe({ kind: "plan.adopted", sequence: plan.seq, window });
-    part = await atStage("write", takeOver(pipeline, plan, known, tally, objects, signal));
-  }
-  const fetched = newEvents(pipeline, plan, known, tally, readyWindows(plan.to, now, windows), signal);
-  for await (const batch of batches(fetched, plan, pipeline.batch, part)) {
-    const receipt = await atStage("write", sink.write(batch, signal));
-    if ("object" in receipt) {
-      const { object } = receipt;
-      objects.push(object);
-      observe({
-        kind: "object.written",
-        sequence: plan.seq,
-        key: object.key,
-        bytes: object.bytes,
-        lines: object.lines,
-      });
-    } else {
-      delivered = receipt.delivered;
-    }
-  }
+): Promise<CommitOutcome & { readonly events: number; readonly bytes: number }> {
+  const { ledger, source, observe } = pipeline;
+  const window = spanOf(plan);
+  if (found) observe({ kind: "plan.adopted", sequence: plan.seq, window });
+  const known = await atStage("plan", knownIds(ledger, plan, signal));
+  const collected = collection({ plan, known, maxEventBytes: pipeline.maxEventBytes, now });
+  const written: Written = { objects: [], delivered: undefined, quarantine: [] };
+  if (plan.kind !== "gap") await writeWindow(pipeline, plan, found, now, collected, written, signal);
+
+  const { events, late } = collected;
+  const missing = plan.kind === "window" ? missingBefore(window, retentionFloor(now, source.retentionMs)) : undefined;
   const draft: Omit<Manifest, "prev"> = {
-    stream: pipeline.name,
-    seq: plan.seq,
-    kind: plan.kind,
-    window,
-    events: tally.ids.size,
-    late: tally.late,
-    objects,
-    delivered,
-    ids: await atStage("write", ledger.writeIds(plan, tally.ids, signal)),
-    source: { type: pipeline.source.identity.type, fingerprint: pipeline.fingerprint },
+    ...{ stream: pipeline.name, seq: plan.seq, kind: plan.kind, window, events, late, ...written },
+    since: plan.since < plan.from ? plan.since : undefined,
+    lateness: late > 0 ? collected.lateness.counts() : undefined,
+    missing,
+    ids: await atStage("write", ledger.writeIds(plan, collected.ids, signal)),
+    source: { type: source.identity.type, fingerprint: pipeline.fingerprint },
     exporter: pipeline.exporter,
   };
   const { won, head } = await atStage("commit", ledger.commit(draft, signal));
-  const bytes = objects.reduce((sum, object) => sum + object.bytes, 0);
-  const outcome = { won, head, events: draft.events, bytes };
-  if (won) {
-    const { events, late } = draft;
-    const sha256 = head.sha256 ?? "";
-    observe({
-      kind: "window.committed",
-      sequence: plan.seq,
-      window,
-      events,
-      late,
-      objects: objects.length,
-      bytes,
-      sha256,
-    });
-  } else {
-    observe({ kind: "window.lost", sequence: plan.seq, window });
-  }
-  return outcome;
+  const bytes = written.objects.reduce((sum, object) => sum + object.bytes, 0);
+  if (won) observeCommit(observe, draft, head, bytes);
+  else observe({ kind: "window.lost", sequence: plan.seq, window });
+  return { won, head, events, bytes };
 }
 
-/** What a window has so far: the ids of its events, and how many of them are older than it. */
-interface Tally {
-  readonly ids: IdSet;
-  late: number;
+/** What the ledger has of the time that the plan asks for. */
+function knownIds(ledger: Ledger, plan: Plan, signal: AbortSignal): Promise<IdSet> {
+  if (plan.kind === "repair") return ledger.idsOverlapping(plan, signal);
+  return plan.since < plan.from ? ledger.idsSince(plan.since, signal) : Promise.resolve(idSet());
 }
 
-/**
- * Takes over what a broken attempt at this plan left: each whole object whose events lie in the plan and are neither in the
- * ledger nor in an object already taken. Only what is in none of them is written again, so that no reader of the folder
- * sees an event twice. Returns the number of the next part.
- */
-async function takeOver(
-  { sink, observe }: Pipeline,
+/** What a window leaves in the sink and in quarantine. */
+interface Written {
+  readonly objects: StoredObject[];
+  delivered: Manifest["delivered"];
+  readonly quarantine: QuarantineObject[];
+}
+
+async function writeWindow(
+  pipeline: Pipeline,
   plan: Plan,
-  known: IdSet,
-  tally: Tally,
-  objects: StoredObject[],
+  found: boolean,
+  now: EpochMs,
+  collected: Collection,
+  written: Written,
   signal: AbortSignal,
-): Promise<number> {
-  let nextPart = 0;
-  for await (const { key, part, whole } of sink.leftovers(plan, signal)) {
-    nextPart = part + 1;
-    const reason = whole === undefined ? "it is not whole" : whyNotOurs(whole.events, plan, known, tally.ids);
-    if (whole === undefined || reason !== undefined) {
-      observe({ kind: "object.left", sequence: plan.seq, key, reason: reason ?? "" });
-      continue;
+): Promise<void> {
+  const { sink, observe, windows } = pipeline;
+  const part = found ? await atStage("write", takeOver(sink, plan, collected, written.objects, observe, signal)) : 0;
+  const ahead = plan.kind === "repair" ? [] : readyWindows(plan.to, now, windows);
+  const fetched = newEvents(pipeline, plan, collected, written.quarantine, ahead, signal);
+  for await (const batch of batches(fetched, plan, pipeline.batch, part)) {
+    const receipt: Receipt = await atStage("write", sink.write(batch, signal));
+    if ("object" in receipt) {
+      written.objects.push(receipt.object);
+      const { key, bytes, lines } = receipt.object;
+      observe({ kind: "object.written", sequence: plan.seq, key, bytes, lines });
+    } else {
+      written.delivered = receipt.delivered;
     }
-    for (const event of whole.events) count(event, plan, tally);
-    objects.push(whole.object);
-    observe({ kind: "object.taken", sequence: plan.seq, key, lines: whole.object.lines });
   }
-  return nextPart;
 }
 
-function whyNotOurs(events: readonly AuditEvent[], plan: Plan, known: IdSet, taken: IdSet): string | undefined {
-  const own = idSet();
-  for (const { id, time } of events) {
-    if (time < plan.since || time >= plan.to) return "it holds an event outside of the plan";
-    if (known.has(id)) return "it holds an event that an earlier manifest names";
-    if (taken.has(id) || !own.add(id)) return "it holds an event twice, or one that another object holds";
-  }
-  return undefined;
-}
-
-/** Counts the event, unless it was counted before: false. */
-function count({ id, time }: AuditEvent, plan: Plan, tally: Tally): boolean {
-  if (!tally.ids.add(id)) return false;
-  if (time < plan.from) tally.late++;
-  return true;
-}
-
-/** The events of the plan that the ledger does not know, each once, in order of time. */
+/** The events of the plan that are new, each once, in order of time. Items that are no events go aside on the way. */
 async function* newEvents(
-  { name, reader }: Pipeline,
+  pipeline: Pipeline,
   plan: Plan,
-  known: IdSet,
-  tally: Tally,
-  ahead: Iterable<{ from: EpochMs; to: EpochMs }>,
+  collected: Collection,
+  quarantine: QuarantineObject[],
+  ahead: Iterable<Span>,
   signal: AbortSignal,
 ): AsyncGenerator<readonly AuditEvent[]> {
+  const { reader, batch, maxEventBytes } = pipeline;
   const fetching = reader.read({ from: plan.since, to: plan.to }, ahead, signal);
+  let aside: Poison[] = [];
+  let asideBytes = 0;
+  async function putAside(): Promise<void> {
+    if (aside.length === 0) return;
+    quarantine.push(await atStage("write", quarantined(pipeline, plan, aside, quarantine, signal)));
+    aside = [];
+    asideBytes = 0;
+  }
   try {
     for (;;) {
       const next = await atStage("fetch", fetching.next());
-      if (next.done === true) return;
-      const { events, poison } = next.value;
-      if (poison[0] !== undefined) throw cannotExport(name, plan, poison[0]);
-      yield events.filter((event) => !known.has(event.id) && count(event, plan, tally));
+      if (next.done === true) break;
+      const { events, poison } = split(next.value, collected, maxEventBytes);
+      aside.push(...poison);
+      for (const { record } of poison) asideBytes += record.length;
+      if (asideBytes >= batch.maxBytes) await putAside();
+      yield events;
     }
+    await putAside();
   } finally {
     await fetching.return(undefined);
   }
 }
 
-function cannotExport(name: string, plan: Plan, { reason }: Poison): ProtocolError {
-  const error = new ProtocolError(`fetch ${formatSpan(plan)} of ${name}: an item cannot be exported: ${reason}`, {
-    hint: `the stream stays before ${formatInstant(plan.from)} until the source mends the item`,
+async function quarantined(
+  { quarantine: store, observe }: Pipeline,
+  plan: Plan,
+  items: readonly Poison[],
+  before: readonly QuarantineObject[],
+  signal: AbortSignal,
+): Promise<QuarantineObject> {
+  const count = before.reduce((sum, { lines }) => sum + lines, 0);
+  const object = await writeQuarantine(store, plan, items, count, signal);
+  const reasons = [...new Set(items.map(({ reason }) => reason))];
+  observe({ kind: "items.quarantined", sequence: plan.seq, key: object.key, lines: object.lines, reasons });
+  return object;
+}
+
+function observeCommit(observe: ObserveStream, draft: Omit<Manifest, "prev">, head: Head, bytes: number): void {
+  const { seq: sequence, kind: type, window, events, late, objects, missing } = draft;
+  const quarantinedItems = draft.quarantine.reduce((sum, { lines }) => sum + lines, 0);
+  observe({
+    ...{ kind: "window.committed", type, sequence, window, events, late, bytes },
+    objects: objects.length,
+    quarantined: quarantinedItems,
+    sha256: head.sha256 ?? "",
   });
-  error.stage = "fetch";
-  return error;
+  const gap = type === "gap" ? window : missing;
+  if (gap !== undefined) observe({ kind: "gap.found", sequence, window: gap });
+}
+
+function spanOf({ from, to }: Span): Span {
+  return { from, to };
 }
 
 /** Says on the way out where in the tick an error was met. */
-export async function atStage<Result>(stage: Stage, work: Promise<Result>): Promise<Result> {
+async function atStage<Result>(stage: Stage, work: Promise<Result>): Promise<Result> {
   try {
     return await work;
   } catch (error) {

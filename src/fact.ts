@@ -1,4 +1,5 @@
 import type { ExporterError, TransientError } from "./errors.ts";
+import type { ManifestKind } from "./manifest.ts";
 import type { EpochMs, Span } from "./time.ts";
 
 /**
@@ -45,13 +46,34 @@ export type StreamFact = { readonly stream: string } & (
     }
   | {
       readonly kind: "window.committed";
+      readonly type: ManifestKind;
       readonly sequence: number;
       readonly window: Span;
       readonly events: number;
       readonly late: number;
+      readonly quarantined: number;
       readonly objects: number;
       readonly bytes: number;
       readonly sha256: string;
+    }
+  | {
+      /** The source does not keep this span any more: it was stepped over, or is the older part of a window. */
+      readonly kind: "gap.found";
+      readonly sequence: number;
+      readonly window: Span;
+    }
+  | {
+      /** More than half of the source's retention has gone by since the stream's place. */
+      readonly kind: "retention.near";
+      readonly exportedUntil: EpochMs;
+      readonly leftMs: number;
+    }
+  | {
+      readonly kind: "items.quarantined";
+      readonly sequence: number;
+      readonly key: string;
+      readonly lines: number;
+      readonly reasons: readonly string[];
     }
   | { readonly kind: "window.lost"; readonly sequence: number; readonly window: Span }
   | {

@@ -5,18 +5,21 @@ export const ID_BYTES = 16;
 const WORDS = ID_BYTES / 4;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** An id in 16 bytes: a UUID packed, any other id as the first half of its SHA-256. */
-export function packId(id: string): Buffer {
-  if (UUID.test(id)) return Buffer.from(id.replaceAll("-", ""), "hex");
+/** What tells one item from another: its id, or its bytes where it has none. */
+export type ItemId = string | Buffer;
+
+/** An id in 16 bytes: a UUID packed, any other id, and the bytes of an item without one, as the first half of its SHA-256. */
+export function packId(id: ItemId): Buffer {
+  if (typeof id === "string" && UUID.test(id)) return Buffer.from(id.replaceAll("-", ""), "hex");
   return createHash("sha256").update(id).digest().subarray(0, ID_BYTES);
 }
 
 /** A set of ids, 16 bytes each: about 32 bytes an id in memory, so a million events of one window take 32 MB. */
 export interface IdSet {
   readonly size: number;
-  has(id: string): boolean;
+  has(id: ItemId): boolean;
   /** False when it was there already. */
-  add(id: string): boolean;
+  add(id: ItemId): boolean;
   /** Adds each id of a packed list, such as an ids file. */
   addPacked(packed: Buffer): void;
   /** All ids packed and sorted, as an ids file holds them. */

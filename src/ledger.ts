@@ -25,7 +25,7 @@ import {
   type Plan,
 } from "./manifest.ts";
 import type { Store } from "./store.ts";
-import { epochMs, formatInstant, type EpochMs } from "./time.ts";
+import { epochMs, formatInstant, type EpochMs, type Span } from "./time.ts";
 
 export const PROBE_KEY = "probe";
 
@@ -59,7 +59,10 @@ export interface Ledger {
   /** Ids of all events in the manifests whose window reaches past `since`, repairs included. */
   idsSince(since: EpochMs, signal: AbortSignal): Promise<IdSet>;
 
-  /** Writes the ids of a window's events; null when there is none. */
+  /** Ids of all events in the manifests that may hold some of this span, repairs and look-backs included. */
+  idsOverlapping(span: Span, signal: AbortSignal): Promise<IdSet>;
+
+  /** Writes the ids of a window's events and items in quarantine; null when there is none. */
   writeIds(plan: Plan, ids: IdSet, signal: AbortSignal): Promise<IdsFile | null>;
 
   /** The commit point. Resolves when the manifest is durable: ours, or another worker's that was first. */
@@ -203,6 +206,19 @@ export function ledger({ stream, store, data, fingerprint, lookbackMs, observe }
       }
       const known = idSet();
       for (const { link, ids } of recent) if (link.manifest.window.to > since) known.addPacked(ids);
+      return known;
+    },
+
+    async idsOverlapping(span, signal) {
+      const known = idSet();
+      let { seq } = await head(signal);
+      for (; seq > 0; seq--) {
+        const link = await readLink(store, stream, seq, signal);
+        const { window, since = window.from, kind } = link.manifest;
+        if (since < span.to && window.to > span.from) known.addPacked(await readIds(link, signal));
+        // Older ones end earlier still; and a repair's window lies before that of the windows before it.
+        if (kind !== "repair" && window.to <= span.from) break;
+      }
       return known;
     },
 

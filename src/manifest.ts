@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { LedgerError } from "./errors.ts";
+import type { LatenessCounts } from "./lateness.ts";
 import type { SourceIdentity } from "./source.ts";
 import { formatInstant, parseInstant, type EpochMs, type Span } from "./time.ts";
 
@@ -42,6 +43,17 @@ export interface Delivered {
   readonly acknowledged: boolean;
 }
 
+/** An object of items that could not be exported, as its manifest names it. */
+export interface QuarantineObject {
+  /** Relative to the stream's folder or prefix. */
+  readonly key: string;
+  /** Size as stored (gzip). */
+  readonly bytes: number;
+  /** Of the stored bytes, hex. */
+  readonly sha256: string;
+  readonly lines: number;
+}
+
 /** An ids file, relative to the ledger. */
 export interface IdsFile {
   readonly key: string;
@@ -54,10 +66,17 @@ export interface Manifest {
   readonly seq: number;
   readonly kind: ManifestKind;
   readonly window: Span;
+  /** Where the window's look-back began, if it had one: it may hold events from here on. */
+  readonly since?: EpochMs | undefined;
   readonly events: number;
   readonly late: number;
+  /** How late the late ones were when they were seen first. */
+  readonly lateness?: LatenessCounts | undefined;
   readonly objects: readonly StoredObject[];
   readonly delivered?: Delivered | undefined;
+  /** The part of the window that the source did not keep any more when it was read. */
+  readonly missing?: Span | undefined;
+  readonly quarantine: readonly QuarantineObject[];
   readonly ids: IdsFile | null;
   /** The link before: its sequence and the SHA-256 of its first line. */
   readonly prev: { readonly seq: number; readonly sha256: string } | null;
@@ -90,8 +109,10 @@ const ManifestShape = z.object({
   seq: count.min(1),
   kind,
   window: span,
+  since: instant.optional(),
   events: count,
   late: count,
+  lateness: z.record(z.string(), count).optional(),
   objects: z.array(
     z.object({
       key: z.string(),
@@ -105,6 +126,8 @@ const ManifestShape = z.object({
     }),
   ),
   delivered: z.object({ lines: count, contentSha256: sha256, acknowledged: z.boolean() }).optional(),
+  missing: span.optional(),
+  quarantine: z.array(z.object({ key: z.string(), bytes: count, sha256, lines: count })),
   ids: z.object({ key: z.string(), sha256 }).nullable(),
   prev: z.object({ seq: count.min(1), sha256 }).nullable(),
   source: z.object({ type: z.string(), fingerprint: z.string() }),
@@ -157,22 +180,24 @@ export function decodePlan(bytes: Buffer, place: string): Plan {
 
 /** The manifest's two lines: what happened, and the signature over it (none for now). */
 export function encodeManifest(manifest: Manifest): { bytes: Buffer; sha256: string } {
-  const { from, to } = manifest.window;
   const line = JSON.stringify({
     schema: SCHEMA,
     stream: manifest.stream,
     seq: manifest.seq,
     kind: manifest.kind,
-    window: { from: formatInstant(from), to: formatInstant(to) },
+    window: shownSpan(manifest.window),
+    ...(manifest.since !== undefined && { since: formatInstant(manifest.since) }),
     events: manifest.events,
     late: manifest.late,
+    ...(manifest.lateness && { lateness: manifest.lateness }),
     objects: manifest.objects.map(({ key, bytes, sha256, contentSha256, contentBytes, lines, first, last }) => ({
       ...{ key, bytes, sha256, contentSha256, contentBytes, lines },
       first: formatInstant(first),
       last: formatInstant(last),
     })),
     ...(manifest.delivered && { delivered: manifest.delivered }),
-    quarantine: [],
+    ...(manifest.missing && { missing: shownSpan(manifest.missing) }),
+    quarantine: manifest.quarantine.map(({ key, bytes, sha256, lines }) => ({ key, bytes, sha256, lines })),
     ids: manifest.ids,
     prev: manifest.prev,
     source: manifest.source,
@@ -194,6 +219,10 @@ export function decodeManifest(bytes: Buffer, stream: string, seq: number, place
   if (read.data.stream !== stream) throw damaged(place, `it belongs to the stream ${JSON.stringify(read.data.stream)}`);
   if (read.data.seq !== seq) throw damaged(place, `it is manifest ${read.data.seq} under another name`);
   return { manifest: read.data, sha256: sha256Of(line) };
+}
+
+function shownSpan({ from, to }: Span): { from: string; to: string } {
+  return { from: formatInstant(from), to: formatInstant(to) };
 }
 
 function damaged(place: string, what: string): LedgerError {

@@ -16,6 +16,9 @@ export interface AuditEvent {
 export interface Poison {
   readonly reason: string;
   readonly record: Buffer;
+  /** Where they can be read in spite of the reason. */
+  readonly id?: string | undefined;
+  readonly time?: EpochMs | undefined;
 }
 
 /** One answer of the API. */

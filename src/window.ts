@@ -1,4 +1,4 @@
-import { epochMs, type EpochMs, type Span } from "./time.ts";
+import { epochMs, SECOND_MS, type EpochMs, type Span } from "./time.ts";
 
 /** How a stream's time is cut. All durations are whole seconds. */
 export interface WindowPolicy {
@@ -36,6 +36,25 @@ export function nextWindow(from: EpochMs, now: EpochMs, policy: WindowPolicy): S
 /** The ready windows from `from` on, end to start, oldest first. */
 export function* readyWindows(from: EpochMs, now: EpochMs, policy: WindowPolicy): Generator<Span> {
   for (let window = nextWindow(from, now, policy); window; window = nextWindow(window.to, now, policy)) yield window;
+}
+
+/** From where on a source that keeps its events for `retentionMs` still has all of them. */
+export function retentionFloor(now: EpochMs, retentionMs: number | undefined): EpochMs {
+  return epochMs(retentionMs === undefined ? -Infinity : now - retentionMs);
+}
+
+/**
+ * The span from `from` on that lies wholly before the floor, up to the grid: what cannot be exported any more. The window that
+ * follows it may still straddle the floor. Undefined where there is none.
+ */
+export function gapBefore(from: EpochMs, floor: EpochMs, { sizeMs }: WindowPolicy): Span | undefined {
+  const to = epochMs(Math.floor(floor / sizeMs) * sizeMs);
+  return from < to ? { from, to } : undefined;
+}
+
+/** The part of a window that lies before the floor. */
+export function missingBefore({ from, to }: Span, floor: EpochMs): Span | undefined {
+  return from < floor ? { from, to: epochMs(Math.min(to, Math.ceil(floor / SECOND_MS) * SECOND_MS)) } : undefined;
 }
 
 /** From where a tick's first window asks: the look-back before it, but not before the stream's start. */

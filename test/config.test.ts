@@ -40,7 +40,7 @@ describe("a configuration with what is required alone", () => {
             lookbackMs: 900_000,
           },
           parallel: 16,
-          batch: { maxEvents: 50_000, maxBytes: 33_554_432 },
+          batch: { maxEvents: 50_000, maxBytes: 33_554_432, maxEventBytes: 16 * 1024 ** 2 },
           format: "raw",
           sink: { type: "stdout" },
         },
@@ -72,7 +72,7 @@ describe("values", () => {
       lagMs: 0,
       lookbackMs: 5_400_000,
     });
-    expect(batch).toEqual({ maxEvents: 50_000, maxBytes: 1024 ** 3 });
+    expect(batch).toEqual({ maxEvents: 50_000, maxBytes: 1024 ** 3, maxEventBytes: 16 * 1024 ** 2 });
   });
 
   test("a URL loses the slash at its end, so that a place has one spelling", async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { LedgerError, ProtocolError } from "../src/errors.ts";
+import { LedgerError } from "../src/errors.ts";
 import { tick } from "../src/export.ts";
 import { epochMs, HOUR_MS, MINUTE_MS, SECOND_MS, type EpochMs } from "../src/time.ts";
 import {
@@ -191,14 +191,115 @@ test("a worker with other settings on the same ledger is stopped", async () => {
   await expect(tick(ours.pipeline, minutes(22), never)).rejects.toThrow("other settings");
 });
 
-test("an item that is no event holds the window back, loudly", async () => {
+function quarantineIn(files: Map<string, Buffer>): Record<string, unknown>[] {
+  const keys = [...files.keys()].filter((key) => key.startsWith("quarantine/"));
+  return linesIn(files, keys).map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+test("an item that is no event is put aside with its reason and bytes, and the window goes on", async () => {
+  const poison = [
+    { reason: "no id", record: Buffer.from('{"created_at":"2026-11-01T00:01:00Z"}'), time: at("2026-11-01T00:01:00Z") },
+    { reason: "not UTF-8", record: Buffer.from([0x22, 0xff, 0x22]) },
+  ];
+  const { pipeline, files, facts } = world(HISTORY, { source: { poison } });
+  await tick(pipeline, minutes(7), never);
+  expect(manifestsIn(files)).toMatchObject([{ events: 10, quarantine: [{ lines: 2 }] }]);
+  expect(quarantineIn(files)).toEqual([
+    { reason: "not UTF-8", window: "2026-11-01T00:00:00Z/2026-11-01T00:05:00Z", item: 1, recordBase64: "Iv8i" },
+    {
+      reason: "no id",
+      window: "2026-11-01T00:00:00Z/2026-11-01T00:05:00Z",
+      item: 2,
+      time: "2026-11-01T00:01:00Z",
+      record: '{"created_at":"2026-11-01T00:01:00Z"}',
+    },
+  ]);
+  expect(facts).toContainEqual(expect.objectContaining({ kind: "items.quarantined", lines: 2 }));
+});
+
+test("the same item is put aside once only: by the next tick's look-back, after a restart, and beside its window", async () => {
+  const poison = [{ reason: "no id", record: Buffer.from("{}") }];
+  const files = new Map<string, Buffer>();
+  for (const clock of [7, 12, 17])
+    await tick(world(HISTORY, { files, source: { poison } }).pipeline, minutes(clock), never);
+  expect(quarantineIn(files)).toHaveLength(1);
+  expect(manifestsIn(files).map(({ quarantine }) => quarantine.length)).toEqual([1, 0, 0]);
+});
+
+test("an item with a readable time is put aside by its own window only", async () => {
+  const time = at("2026-11-01T00:07:00Z");
   const { pipeline, files } = world(HISTORY, {
-    source: { poison: [{ reason: "it has no id", record: Buffer.from("{}") }] },
+    source: { poison: [{ reason: "no id", record: Buffer.from("{}"), time }] },
   });
-  const error: unknown = await tick(pipeline, minutes(7), never).catch((thrown: unknown) => thrown);
-  expect(error).toBeInstanceOf(ProtocolError);
-  expect(error).toMatchObject({ stage: "fetch", code: "protocol" });
-  expect(manifestsIn(files)).toEqual([]);
+  await tick(pipeline, minutes(17), never);
+  expect(manifestsIn(files).map(({ quarantine }) => quarantine.length)).toEqual([0, 1, 0]);
+});
+
+test("an event over the size limit is put aside, the others go on", async () => {
+  const large = { ...event("large", minutes(1)), record: Buffer.alloc(5000, "x") };
+  const { pipeline, files } = world([...HISTORY, large], { maxEventBytes: 4000 });
+  await tick(pipeline, minutes(7), never);
+  expect(manifestsIn(files)).toMatchObject([{ events: 10, quarantine: [{ lines: 1 }] }]);
+  expect(quarantineIn(files)).toMatchObject([{ reason: "larger than batch.maxEventBytes (4000)", id: "large" }]);
+});
+
+test("what the source does not keep any more is committed as a gap, reported, and stepped over", async () => {
+  const source = { retentionMs: 90 * MINUTE_MS };
+  const { pipeline, files, facts } = world(HISTORY, { source });
+  // The floor is at 00:33: windows up to 00:30 are gone, the next has lost its first three minutes.
+  await tick(pipeline, minutes(123), never);
+  const [gap, straddling, whole] = manifestsIn(files);
+  expect(gap).toMatchObject({
+    seq: 1,
+    kind: "gap",
+    window: { to: "2026-11-01T00:30:00Z" },
+    events: 0,
+    objects: [],
+    ids: null,
+  });
+  expect(straddling).toMatchObject({
+    kind: "window",
+    window: { from: "2026-11-01T00:30:00Z", to: "2026-11-01T00:35:00Z" },
+    missing: { from: "2026-11-01T00:30:00Z", to: "2026-11-01T00:33:00Z" },
+  });
+  expect(whole!.missing).toBeUndefined();
+  expect(facts.filter(({ kind }) => kind === "gap.found")).toMatchObject([
+    { sequence: 1, window: { from: START, to: minutes(30) } },
+    { sequence: 2, window: { from: minutes(30), to: minutes(33) } },
+  ]);
+  expect(linesIn(files, dataKeys(files))).toEqual(lines(HISTORY.filter(({ time }) => time >= minutes(30))));
+});
+
+test("a plan that became too old while nobody ran is exported as far as the source still has it", async () => {
+  const files = new Map<string, Buffer>();
+  await tick(world(HISTORY, { files, effect: dyingAtPart3 }).pipeline, minutes(62), never).catch(() => undefined);
+  const { pipeline } = world(HISTORY, { files, source: { retentionMs: 90 * MINUTE_MS } });
+  await tick(pipeline, minutes(121), never);
+  expect(manifestsIn(files)[0]).toMatchObject({
+    kind: "window",
+    missing: { from: "2026-11-01T00:00:00Z", to: "2026-11-01T00:31:00Z" },
+  });
+});
+
+test("from half of the retention on there is a warning before anything is lost", async () => {
+  const { pipeline, facts } = world(HISTORY, { source: { retentionMs: 4 * HOUR_MS } });
+  await tick(pipeline, minutes(119), never);
+  expect(facts.map(({ kind }) => kind)).not.toContain("retention.near");
+  const late = world(HISTORY, { source: { retentionMs: 3 * HOUR_MS } });
+  await tick(late.pipeline, minutes(119), never);
+  expect(late.facts[1]).toEqual({ kind: "retention.near", exportedUntil: START, leftMs: 61 * MINUTE_MS });
+});
+
+test("the manifest says how late the late events were, and from where the window asked", async () => {
+  let now = minutes(0);
+  const late = event("late", minutes(3));
+  const source = {
+    now: () => now,
+    visibleFrom: (one: { id: string; time: EpochMs }) => (one.id === "late" ? minutes(13) : one.time),
+  };
+  const { pipeline, files } = world([...HISTORY, late], { source });
+  for (now of [minutes(7), minutes(12), minutes(17)]) await tick(pipeline, now, never);
+  expect(manifestsIn(files)[2]).toMatchObject({ late: 1, lateness: { "15m": 1 }, since: "2026-11-01T00:00:00Z" });
 });
 
 test("a thousand events of one instant, over many pages, are all exported", async () => {

@@ -87,7 +87,7 @@ function demoStream(directory: string, api: { url: string; access: { token: stri
       lookbackMs: MINUTE_MS,
     },
     parallel: 8,
-    batch: { maxEvents: 50_000, maxBytes: 32 * 1024 * 1024 },
+    batch: { maxEvents: 50_000, maxBytes: 32 * 1024 * 1024, maxEventBytes: 16 * 1024 * 1024 },
     format: "raw",
     sink: { type: "file", directory },
   };

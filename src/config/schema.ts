@@ -64,6 +64,9 @@ const batch = group({
   maxBytes: byteSize("64KiB", "1GiB")
     .prefault("32MiB")
     .describe("The most bytes in one object before compression. A larger window becomes several objects."),
+  maxEventBytes: byteSize("1KiB", "1GiB")
+    .prefault("16MiB")
+    .describe("The most bytes of one event. A larger one is put aside in quarantine, and the window goes on."),
 });
 
 const stream = group({

@@ -22,16 +22,7 @@ export function objects(store: Store, format: Format): Sink {
       const { plan, part } = batch;
       const key = `${folderOf(plan)}/${objectName(plan, part, sealed.contentSha256)}`;
       const { stored, ...content } = sealed;
-      if (await store.create(key, stored, signal)) {
-        return { object: { key, bytes: stored.length, sha256: sha256Of(stored), ...content } };
-      }
-      // The name exists: an earlier try of ours, or another worker's. Its bytes count, if they hold the same lines.
-      const there = await store.read(key, signal);
-      const lines = there === undefined ? undefined : gunzipWhole(there);
-      if (there === undefined || lines === undefined || sha256Of(lines) !== sealed.contentSha256) {
-        throw new LedgerError(`create ${store.place}/${key}: it is there with other lines`, { hint: RESTORE_HINT });
-      }
-      return { object: { key, bytes: there.length, sha256: sha256Of(there), ...content } };
+      return { object: { key, ...(await createByContent(store, key, stored, sealed.contentSha256, signal)), ...content } };
     },
 
     async *leftovers(plan, signal) {
@@ -51,6 +42,28 @@ export function objects(store: Store, format: Format): Sink {
       yield* store.check("ledger/probe", signal);
     },
   };
+}
+
+/**
+ * Creates a gzip object that is named by its content. Where the name exists, by an earlier try of ours or another worker's
+ * hand, its bytes count, if they hold the same lines. Resolves with what is stored there.
+ *
+ * @throws LedgerError when the name exists with other lines
+ */
+export async function createByContent(
+  store: Store,
+  key: string,
+  stored: Buffer,
+  contentSha256: string,
+  signal: AbortSignal,
+): Promise<{ readonly bytes: number; readonly sha256: string }> {
+  if (await store.create(key, stored, signal)) return { bytes: stored.length, sha256: sha256Of(stored) };
+  const there = await store.read(key, signal);
+  const lines = there && gunzipWhole(there);
+  if (there === undefined || lines === undefined || sha256Of(lines) !== contentSha256) {
+    throw new LedgerError(`create ${store.place}/${key}: it is there with other lines`, { hint: RESTORE_HINT });
+  }
+  return { bytes: there.length, sha256: sha256Of(there) };
 }
 
 /** The folder of a window's objects: by the window's start, never by an event's own time, so that keys only rise. */

@@ -190,18 +190,19 @@ function isBadRequest(error: unknown): boolean {
 type Item = AuditEvent & { readonly userAgent: unknown };
 
 function readRecord(record: Buffer): Item | Poison {
-  const poison = (reason: string): Poison => ({ reason, record });
-  if (!isUtf8(record)) return poison("not UTF-8");
   let value: unknown;
   try {
     value = JSON.parse(record.toString("utf8"));
   } catch {
-    return poison("not JSON");
+    return { reason: isUtf8(record) ? "not JSON" : "not UTF-8", record };
   }
-  if (!isObject(value)) return poison("not an object");
-  const { id, created_at: createdAt, event_key: key, user_agent: userAgent } = value;
-  if (typeof id !== "string" || id === "") return poison("no id");
+  if (!isObject(value)) return { reason: "not an object", record };
+  const { created_at: createdAt, event_key: key, user_agent: userAgent } = value;
+  const id = typeof value["id"] === "string" && value["id"] !== "" ? value["id"] : undefined;
   const time = typeof createdAt === "string" ? parseInstant(createdAt) : undefined;
+  const poison = (reason: string): Poison => ({ reason, record, id, time });
+  if (!isUtf8(record)) return poison("not UTF-8");
+  if (id === undefined) return poison("no id");
   if (time === undefined) return poison("created_at is not an instant");
   return { id, time, key: typeof key === "string" ? key : "", record, userAgent };
 }

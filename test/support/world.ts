@@ -87,18 +87,19 @@ export interface SourceOptions {
   readonly visibleFrom?: (event: AuditEvent) => EpochMs;
   readonly now?: () => EpochMs;
   readonly poison?: readonly Poison[];
+  readonly retentionMs?: number | undefined;
 }
 
 /** A source with a known history: newest first, bounds inclusive on both sides, each page a side effect. */
 export function memorySource(
   history: readonly AuditEvent[],
-  { pageSize = 5, clockOffsetMs = 0, identity, visibleFrom, now, poison = [] }: SourceOptions = {},
+  { pageSize = 5, clockOffsetMs = 0, identity, visibleFrom, now, poison = [], retentionMs }: SourceOptions = {},
   effect: Effect = () => undefined,
 ): Source {
   return {
     identity: identity ?? { type: "memory", baseUrl: "memory:", account: "" },
     selection: {},
-    retentionMs: undefined,
+    retentionMs,
     async *pages(span, signal) {
       const found = history
         .filter(({ time }) => time >= span.from && time <= span.to)
@@ -135,6 +136,7 @@ export interface WorldOptions {
   readonly windows?: Partial<WindowPolicy>;
   readonly parallel?: number;
   readonly batch?: Pipeline["batch"];
+  readonly maxEventBytes?: number;
   readonly observe?: ObserveStream;
   readonly selection?: unknown;
   /** What the store's proof comes to, if it fails. */
@@ -172,6 +174,8 @@ export function world(history: readonly AuditEvent[], options: WorldOptions = {}
       observe,
     }),
     windows,
+    quarantine: store,
+    maxEventBytes: options.maxEventBytes ?? 1 << 20,
     batch: options.batch ?? { maxEvents: 7, maxBytes: 1 << 20 },
     fingerprint,
     exporter: { name: "siem-export-worker", version: "0.0.0" },
@@ -182,6 +186,11 @@ export function world(history: readonly AuditEvent[], options: WorldOptions = {}
 
 interface ShownManifest {
   seq: number;
+  kind: string;
+  since?: string;
+  missing?: { from: string; to: string };
+  lateness?: Record<string, number>;
+  quarantine: { key: string; lines: number }[];
   window: { from: string; to: string };
   events: number;
   late: number;

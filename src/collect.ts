@@ -1,0 +1,121 @@
+import type { ObserveStream } from "./fact.ts";
+import { idSet, type IdSet } from "./ids.ts";
+import { latenessOf, type Lateness } from "./lateness.ts";
+import type { Plan, StoredObject } from "./manifest.ts";
+import type { Fetched } from "./readahead.ts";
+import type { Sink } from "./sink.ts";
+import type { AuditEvent, Poison } from "./source.ts";
+import type { EpochMs } from "./time.ts";
+
+/** What a window has so far. Each item counts once, whoever brings it: a page, a page that shifted, a broken attempt. */
+export interface Collection {
+  /** Of its events, and of its items in quarantine. */
+  readonly ids: IdSet;
+  readonly events: number;
+  /** Events older than the window: they became visible after their own was exported. */
+  readonly late: number;
+  readonly lateness: Lateness;
+  /** The events that are new, of those given. */
+  fresh(events: readonly AuditEvent[]): AuditEvent[];
+  /** The items that are new, and of this window as far as can be told. */
+  freshPoison(items: readonly Poison[]): Poison[];
+  /** True when the object's events are all of this window and new: then they are counted. Else why they are not. */
+  take(events: readonly AuditEvent[]): true | string;
+}
+
+export interface CollectionOptions {
+  readonly plan: Plan;
+  /** What the ledger has of the time that the plan asks for. */
+  readonly known: IdSet;
+  /** An event with more bytes is put aside. */
+  readonly maxEventBytes: number;
+  /** The tick's time, by which a late event is seen. */
+  readonly now: EpochMs;
+}
+
+export function collection({ plan, known, maxEventBytes, now }: CollectionOptions): Collection {
+  const ids = idSet();
+  const lateness = latenessOf();
+  let events = 0;
+  let late = 0;
+
+  function count({ time }: AuditEvent): void {
+    events++;
+    if (time >= plan.from) return;
+    late++;
+    lateness.add(now - time);
+  }
+
+  const isOurs = (time: EpochMs): boolean => time >= plan.since && time < plan.to;
+
+  return {
+    ids,
+    lateness,
+    get events() {
+      return events;
+    },
+    get late() {
+      return late;
+    },
+    fresh: (given) =>
+      given.filter((event) => {
+        const isFresh =
+          event.record.length <= maxEventBytes && isOurs(event.time) && !known.has(event.id) && ids.add(event.id);
+        if (isFresh) count(event);
+        return isFresh;
+      }),
+    freshPoison: (items) =>
+      items.filter(({ id, time, record }) => {
+        const item = id ?? record;
+        return (time === undefined || isOurs(time)) && !known.has(item) && ids.add(item);
+      }),
+    take(given) {
+      const own = idSet();
+      for (const { id, time } of given) {
+        if (!isOurs(time)) return "it holds an event outside of the plan";
+        if (known.has(id)) return "it holds an event that an earlier manifest names";
+        if (ids.has(id) || !own.add(id)) return "it holds an event twice, or one that another object holds";
+      }
+      for (const event of given) {
+        ids.add(event.id);
+        count(event);
+      }
+      return true;
+    },
+  };
+}
+
+/** The events and items of a fetched span that are new: what is too large to be an event is an item. */
+export function split(fetched: Fetched, into: Collection, maxEventBytes: number): Fetched {
+  const large = fetched.events.filter(({ record }) => record.length > maxEventBytes);
+  const reason = `larger than batch.maxEventBytes (${maxEventBytes})`;
+  const poison = [...fetched.poison, ...large.map(({ id, time, record }) => ({ reason, record, id, time }))];
+  return { events: into.fresh(fetched.events), poison: into.freshPoison(poison) };
+}
+
+/**
+ * Takes over what a broken attempt at this plan left: each whole object whose events are all of this window and new. Only what
+ * is in none of them is written again, so that no reader of the folder sees an event twice. Resolves with the number of the
+ * next part.
+ */
+export async function takeOver(
+  sink: Sink,
+  plan: Plan,
+  into: Collection,
+  objects: StoredObject[],
+  observe: ObserveStream,
+  signal: AbortSignal,
+): Promise<number> {
+  let nextPart = 0;
+  for await (const { key, part, whole } of sink.leftovers(plan, signal)) {
+    nextPart = part + 1;
+    const outcome = whole === undefined ? "it is not whole" : into.take(whole.events);
+    if (whole === undefined || outcome !== true) {
+      observe({ kind: "object.left", sequence: plan.seq, key, reason: String(outcome) });
+      continue;
+    }
+    objects.push(whole.object);
+    observe({ kind: "object.taken", sequence: plan.seq, key, lines: whole.object.lines });
+  }
+  return nextPart;
+}
