@@ -68,11 +68,11 @@ function inner(path: string, schema: Schema): string[] {
   const items = schema.items as Schema | undefined;
   if (items?.properties !== undefined)
     return sections(`\`${path}[]\``, `${path}[]`, { ...items, ...describedAs(schema) });
-  // The ledger takes what a sink takes: told once.
-  if (path.endsWith(".ledger")) return [];
   return options(schema).flatMap((option) => {
     if (option.properties === undefined) return [];
     const type = (option.properties["type"] as Schema | undefined)?.const;
+    // Elsewhere the ledger takes what a sink takes, and what it takes beside the data: both are told once.
+    if (path.endsWith(".ledger") && type !== "beside") return [];
     return sections(type === undefined ? `\`${path}\`` : `\`${path}\`, type \`${String(type)}\``, path, {
       ...describedAs(schema),
       ...option,

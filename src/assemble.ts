@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { createAgents } from "./agents.ts";
 import { requestBudget, type RequestBudget } from "./budget.ts";
-import type { Config, LedgerConfig, S3Config, SinkConfig, SourceConfig, StreamConfig } from "./config.ts";
+import type { Config, S3Config, SinkConfig, SourceConfig, StreamConfig } from "./config.ts";
 import { ConfigError } from "./errors.ts";
 import type { Pipeline } from "./export.ts";
 import type { Observe, ObserveStream } from "./fact.ts";
@@ -12,6 +12,7 @@ import { ledger } from "./ledger.ts";
 import { fingerprintOf } from "./manifest.ts";
 import { readAhead } from "./readahead.ts";
 import { DEFAULT_RETRY } from "./retry.ts";
+import { readSigner } from "./signature.ts";
 import type { Sink } from "./sink.ts";
 import { objects } from "./sinks/objects.ts";
 import { stdout } from "./sinks/stdout.ts";
@@ -83,6 +84,7 @@ function assembleStream(
       data,
       fingerprint,
       lookbackMs: windows.lookbackMs,
+      signer: config.ledger?.signingKeyFile === undefined ? undefined : readSigner(config.ledger.signingKeyFile),
       observe,
     }),
     windows,
@@ -160,17 +162,20 @@ function ledgerStoreOf(
   stateDirectory: string,
   env: Surroundings["env"],
 ): Store {
-  const isBeside = dataStore !== undefined && config.ledger === undefined;
+  const isBeside = dataStore !== undefined && (config.ledger === undefined || config.ledger.type === "beside");
   return storeUnder(isBeside ? dataStore : homeOf(config, stateDirectory, env), "ledger/");
 }
 
 /** The folder or prefix of a stream's ledger that does not lie beside its data. */
 function homeOf({ name, ledger: elsewhere }: StreamConfig, stateDirectory: string, env: Surroundings["env"]): Store {
-  return elsewhere === undefined ? fileStore(join(stateDirectory, name)) : elsewhereStore(elsewhere, name, env);
-}
-
-function elsewhereStore(place: LedgerConfig, name: string, env: Surroundings["env"]): Store {
-  return place.type === "s3" ? bucketStore(place, name, env) : fileStore(join(place.directory, name));
+  switch (elsewhere?.type) {
+    case "s3":
+      return bucketStore(elsewhere, name, env);
+    case "file":
+      return fileStore(join(elsewhere.directory, name));
+    default:
+      return fileStore(join(stateDirectory, name));
+  }
 }
 
 function bucketStore(config: S3Config, name: string, env: Surroundings["env"]): Store {

@@ -137,6 +137,14 @@ function program(choose: (run: Run) => void): Command {
     },
   );
 
+  root
+    .command("keygen")
+    .description("makes a pair of keys for signing manifests (ledger.signingKeyFile) and for verify --public-key")
+    .option("-o, --out <name>", "the files become <name>.key and <name>.pub", "signing")
+    .action((options: { out: string }) => {
+      choose(async () => (await import("./commands/keygen.ts")).keygenCommand(options));
+    });
+
   addSimulate(root, choose);
   root
     .command("demo")

@@ -63,7 +63,10 @@ export interface PachcaConfig {
 }
 
 export type SinkConfig = S3Config | FileConfig | { readonly type: "stdout" };
-export type LedgerConfig = S3Config | FileConfig;
+export type LedgerConfig = (S3Config | FileConfig | { readonly type: "beside" }) & {
+  /** A PEM file with an Ed25519 private key. */
+  readonly signingKeyFile?: string | undefined;
+};
 
 export interface FileConfig {
   readonly type: "file";
@@ -110,7 +113,7 @@ export async function loadConfig(path: string, env: NodeJS.ProcessEnv): Promise<
 
 /** The region that AWS's own tools would take, for those that name none: the SDK does not see `.env`. */
 function withRegions(config: Config, region: string | undefined): Config {
-  const complete = <Place extends SinkConfig>(place: Place): Place =>
+  const complete = <Place extends SinkConfig | LedgerConfig>(place: Place): Place =>
     place.type === "s3" ? { ...place, region: place.region ?? region } : place;
   const streams = config.streams.map((stream) => ({
     ...stream,

@@ -4,7 +4,7 @@ import { ExporterError, type Stage } from "./errors.ts";
 import type { ObserveStream } from "./fact.ts";
 import type { Head } from "./head.ts";
 import { idSet, type IdSet } from "./ids.ts";
-import type { CommitOutcome, Ledger } from "./ledger.ts";
+import type { CommitOutcome, Draft, Ledger } from "./ledger.ts";
 import type { Manifest, Plan, QuarantineObject, StoredObject } from "./manifest.ts";
 import { writeQuarantine } from "./quarantine.ts";
 import type { ReadAhead } from "./readahead.ts";
@@ -134,7 +134,7 @@ export async function carryOut(
 
   const { events, late } = collected;
   const missing = plan.kind === "window" ? missingBefore(window, retentionFloor(now, source.retentionMs)) : undefined;
-  const draft: Omit<Manifest, "prev"> = {
+  const draft: Draft = {
     ...{ stream: pipeline.name, seq: plan.seq, kind: plan.kind, window, events, late, ...written },
     since: plan.since < plan.from ? plan.since : undefined,
     lateness: late > 0 ? collected.lateness.counts() : undefined,
@@ -237,7 +237,7 @@ async function quarantined(
   return object;
 }
 
-function observeCommit(observe: ObserveStream, draft: Omit<Manifest, "prev">, head: Head, bytes: number): void {
+function observeCommit(observe: ObserveStream, draft: Draft, head: Head, bytes: number): void {
   const { seq: sequence, kind: type, window, events, late, objects, missing } = draft;
   const quarantinedItems = draft.quarantine.reduce((sum, { lines }) => sum + lines, 0);
   observe({

@@ -24,6 +24,7 @@ import {
   type Manifest,
   type Plan,
 } from "./manifest.ts";
+import type { Signer } from "./signature.ts";
 import type { Store } from "./store.ts";
 import { epochMs, formatInstant, type EpochMs, type Span } from "./time.ts";
 
@@ -34,6 +35,9 @@ export interface CommitOutcome {
   readonly won: boolean;
   readonly head: Head;
 }
+
+/** A manifest but for its place in the chain and its signature, which are the ledger's. */
+export type Draft = Omit<Manifest, "prev" | "keyId">;
 
 /** The chain of committed windows of one stream. It needs nothing of its store but create-if-absent. */
 export interface Ledger {
@@ -66,7 +70,7 @@ export interface Ledger {
   writeIds(plan: Plan, ids: IdSet, signal: AbortSignal): Promise<IdsFile | null>;
 
   /** The commit point. Resolves when the manifest is durable: ours, or another worker's that was first. */
-  commit(manifest: Omit<Manifest, "prev">, signal: AbortSignal): Promise<CommitOutcome>;
+  commit(draft: Draft, signal: AbortSignal): Promise<CommitOutcome>;
 }
 
 export interface LedgerOptions {
@@ -78,6 +82,8 @@ export interface LedgerOptions {
   readonly fingerprint: string;
   /** How far back the ids of committed windows are kept in memory. */
   readonly lookbackMs: number;
+  /** Signs the manifests; without it the chain proves only that it is consistent. */
+  readonly signer?: Signer | undefined;
   readonly observe: ObserveStream;
 }
 
@@ -89,7 +95,7 @@ interface Recent {
 
 const NO_IDS: Buffer = Buffer.alloc(0);
 
-export function ledger({ stream, store, data, fingerprint, lookbackMs, observe }: LedgerOptions): Ledger {
+export function ledger({ stream, store, data, fingerprint, lookbackMs, signer, observe }: LedgerOptions): Ledger {
   let current: Head | undefined;
   /** The sequence that the head had when we started: what lies beyond it was made while we ran. */
   let startedAt = 0;
@@ -236,11 +242,9 @@ export function ledger({ stream, store, data, fingerprint, lookbackMs, observe }
 
     async commit(draft, signal) {
       const before = await head(signal);
-      const manifest: Manifest = {
-        ...draft,
-        prev: before.sha256 === null ? null : { seq: before.seq, sha256: before.sha256 },
-      };
-      const { bytes, sha256 } = encodeManifest(manifest);
+      const prev = before.sha256 === null ? null : { seq: before.seq, sha256: before.sha256 };
+      const { bytes, link } = encodeManifest({ ...draft, prev }, signer);
+      const { manifest } = link;
       const key = manifestKey(manifest.seq);
       if (!(await store.create(key, bytes, signal))) {
         // Equal bytes are ours: the answer to an earlier try was lost. Others mean that somebody was first.
@@ -252,7 +256,6 @@ export function ledger({ stream, store, data, fingerprint, lookbackMs, observe }
           return { won: false, head: theirs };
         }
       }
-      const link = { manifest, sha256 };
       if (recent.length > 0) remember({ link, ids: written.key === manifest.ids?.key ? written.packed : NO_IDS });
       current = headAfter(before, link);
       await writeCheckpoint(current, signal);

@@ -82,13 +82,23 @@ export interface Manifest {
   readonly prev: { readonly seq: number; readonly sha256: string } | null;
   readonly source: { readonly type: string; readonly fingerprint: string };
   readonly exporter: { readonly name: string; readonly version: string };
+  /** Of the key that signed it; null when none did. In line 1 too, so that a signature taken away is missed. */
+  readonly keyId: string | null;
 }
 
-/** A manifest as it lies in the ledger: with the SHA-256 of its first line, which the next one names. */
+/** A manifest as it lies in the ledger. */
 export interface Link {
   readonly manifest: Manifest;
+  /** Of its first line: what the next one names. */
   readonly sha256: string;
+  /** Its first line, as it stands there: what is signed. */
+  readonly line: string;
+  readonly signature: Signature;
 }
+
+/** A manifest's second line. */
+export type Signature =
+  { readonly alg: "none" } | { readonly alg: "Ed25519"; readonly keyId: string; readonly sig: string };
 
 const SCHEMA = "siem-export/manifest/v1";
 const instant = z.string().transform((text, context) => {
@@ -132,7 +142,12 @@ const ManifestShape = z.object({
   prev: z.object({ seq: count.min(1), sha256 }).nullable(),
   source: z.object({ type: z.string(), fingerprint: z.string() }),
   exporter: z.object({ name: z.string(), version: z.string() }),
+  keyId: z.string().nullable(),
 });
+const SignatureShape = z.discriminatedUnion("alg", [
+  z.object({ alg: z.literal("none") }),
+  z.object({ alg: z.literal("Ed25519"), keyId: z.string(), sig: z.string() }),
+]);
 
 /** The twelve digits that name a sequence: keys rise with it. */
 export function seq12(seq: number): string {
@@ -178,8 +193,18 @@ export function decodePlan(bytes: Buffer, place: string): Plan {
   return read.data;
 }
 
-/** The manifest's two lines: what happened, and the signature over it (none for now). */
-export function encodeManifest(manifest: Manifest): { bytes: Buffer; sha256: string } {
+/** Signs a manifest's first line; as `Signer` in signature.ts. */
+interface SignsLines {
+  readonly keyId: string;
+  sign(line: string): string;
+}
+
+/** The manifest's two lines: what happened, and the signature over it, by `signer` where there is one. */
+export function encodeManifest(
+  draft: Omit<Manifest, "keyId">,
+  signer?: SignsLines | undefined,
+): { readonly bytes: Buffer; readonly link: Link } {
+  const manifest: Manifest = { ...draft, keyId: signer?.keyId ?? null };
   const line = JSON.stringify({
     schema: SCHEMA,
     stream: manifest.stream,
@@ -202,23 +227,27 @@ export function encodeManifest(manifest: Manifest): { bytes: Buffer; sha256: str
     prev: manifest.prev,
     source: manifest.source,
     exporter: manifest.exporter,
-    keyId: null,
+    keyId: manifest.keyId,
   });
-  return { bytes: Buffer.from(`${line}\n{"alg":"none"}\n`), sha256: sha256Of(line) };
+  const signature: Signature =
+    signer === undefined ? { alg: "none" } : { alg: "Ed25519", keyId: signer.keyId, sig: signer.sign(line) };
+  const bytes = Buffer.from(`${line}\n${JSON.stringify(signature)}\n`);
+  return { bytes, link: { manifest, sha256: sha256Of(line), line, signature } };
 }
 
 /** @throws LedgerError when it cannot be read, or is not the manifest of this stream and sequence; `place` names it. */
 export function decodeManifest(bytes: Buffer, stream: string, seq: number, place: string): Link {
   const lines = bytes.toString().split("\n");
-  const [line = "", signature = ""] = lines;
-  if (lines.length !== 3 || lines[2] !== "" || parseJson(signature) === undefined) {
+  const [line = "", second = ""] = lines;
+  const signature = SignatureShape.safeParse(parseJson(second));
+  if (lines.length !== 3 || lines[2] !== "" || !signature.success) {
     throw damaged(place, "it is cut, or has not exactly two lines");
   }
   const read = ManifestShape.safeParse(parseJson(line));
   if (!read.success) throw damaged(place, `line 1 is not a manifest (${reasonOf(read.error)})`);
   if (read.data.stream !== stream) throw damaged(place, `it belongs to the stream ${JSON.stringify(read.data.stream)}`);
   if (read.data.seq !== seq) throw damaged(place, `it is manifest ${read.data.seq} under another name`);
-  return { manifest: read.data, sha256: sha256Of(line) };
+  return { manifest: read.data, sha256: sha256Of(line), line, signature: signature.data };
 }
 
 function shownSpan({ from, to }: Span): { from: string; to: string } {

@@ -7,8 +7,8 @@ const SRC = join(import.meta.dirname, "../src");
 /** Innermost first: a file imports from its own ring and from those within. `simulator` stands apart: see below. */
 const RINGS: readonly RegExp[] = [
   /^(?:time|errors)\.ts$/,
-  /^(?:window|source|batch|sink|store|ledger|head|manifest|ids|fact|retry|format)\.ts$/,
-  /^(?:http|http-errors|budget|json|agents|secret|readahead|export|log|progress|status|metrics)\.ts$|^(?:sources|sinks|stores|formats)\//,
+  /^(?:window|source|batch|sink|store|ledger|head|manifest|ids|fact|retry|format|lateness|signature)\.ts$/,
+  /^(?:http|http-errors|budget|json|agents|secret|readahead|export|collect|quarantine|verify[a-z-]*|log|progress|status|metrics)\.ts$|^(?:sources|sinks|stores|formats)\//,
   /^(?:config|worker|schedule|server|version)\.ts$|^config\//,
   /^(?:assemble|cli|cli-simulate|main)\.ts$|^commands\//,
 ];

@@ -12,6 +12,7 @@ import {
   text,
   yesOrNo,
 } from "./kinds.ts";
+import type { Secret } from "../secret.ts";
 import { rules, type Rule } from "./rules.ts";
 
 /* Where events and ledgers go. */
@@ -23,8 +24,15 @@ const objectLock = group({
   retain: duration(SECOND_MS, 36_500 * DAY_MS).describe("How long an object stays locked after it is written."),
 }).transform(({ mode, retain }) => ({ mode, retainMs: retain }));
 
+/** For the place of a ledger, wherever that is. */
+const signing = {
+  signingKeyFile: readableFile()
+    .optional()
+    .describe("A PEM file with the Ed25519 private key that signs the manifests; siem-export keygen makes one."),
+};
+
 /** A bucket of AWS or of a store that speaks its language. */
-export const s3 = group({
+const s3Keys = {
   type: z.literal("s3").describe("A bucket of AWS S3, or of a store that speaks its language."),
   bucket: text("a bucket's name: 3 to 255 letters, digits, dots, dashes and underscores", /^[\w.-]{3,255}$/).describe(
     "The bucket. Its store must know conditional writes (If-None-Match), as AWS, MinIO, R2 and Ceph do.",
@@ -61,15 +69,30 @@ export const s3 = group({
     .optional()
     .describe("Locks each object against change and deletion. The bucket must have been made with Object Lock."),
   caFile: readableFile().optional().describe("A PEM file of certificate authorities to trust besides the public ones."),
-})
+};
+
+/** Each secret's value or file becomes one. */
+const withSecrets = <Keys extends S3Secrets>({
+  accessKeyIdFile,
+  secretAccessKeyFile,
+  sessionTokenFile,
+  ...rest
+}: Keys) => ({
+  ...rest,
+  accessKeyId: rest.accessKeyId ?? accessKeyIdFile,
+  secretAccessKey: rest.secretAccessKey ?? secretAccessKeyFile,
+  sessionToken: rest.sessionToken ?? sessionTokenFile,
+  forcePathStyle: rest.forcePathStyle ?? rest.endpoint !== undefined,
+});
+
+type S3Secrets = Partial<
+  Record<`${"accessKeyId" | "secretAccessKey" | "sessionToken"}${"" | "File"}`, Secret | undefined>
+> & { forcePathStyle?: boolean | undefined; endpoint?: string | undefined };
+
+export const s3 = group(s3Keys).check(rules(keyRules)).transform(withSecrets);
+export const s3Ledger = group({ ...s3Keys, ...signing })
   .check(rules(keyRules))
-  .transform(({ accessKeyIdFile, secretAccessKeyFile, sessionTokenFile, ...rest }) => ({
-    ...rest,
-    accessKeyId: rest.accessKeyId ?? accessKeyIdFile,
-    secretAccessKey: rest.secretAccessKey ?? secretAccessKeyFile,
-    sessionToken: rest.sessionToken ?? sessionTokenFile,
-    forcePathStyle: rest.forcePathStyle ?? rest.endpoint !== undefined,
-  }));
+  .transform(withSecrets);
 
 function keyRules(keys: Readonly<Record<string, unknown>>): readonly Rule[] {
   const has = (key: string) => keys[key] !== undefined || keys[`${key}File`] !== undefined;
@@ -99,9 +122,18 @@ function keyRules(keys: Readonly<Record<string, unknown>>): readonly Rule[] {
 }
 
 /** A folder on this machine. */
-export const file = group({
+const fileKeys = {
   type: z.literal("file").describe("A folder on this machine."),
   directory: directory().describe("The folder. It is made if absent; the stream gets a folder with its name in it."),
+};
+
+export const file = group(fileKeys);
+export const fileLedger = group({ ...fileKeys, ...signing });
+
+/** Where the ledger is anyway. */
+export const beside = group({
+  type: z.literal("beside").describe("Beside the data, or in stateDirectory where the sink can hold none."),
+  ...signing,
 });
 
 export const stdout = group({

@@ -15,7 +15,7 @@ import {
   whole,
 } from "./kinds.ts";
 import { pachca } from "./pachca.ts";
-import { file, s3, stdout } from "./places.ts";
+import { beside, file, fileLedger, s3, s3Ledger, stdout } from "./places.ts";
 import { rules, streamsApart } from "./rules.ts";
 
 /*
@@ -82,10 +82,10 @@ const stream = group({
   batch: batch.prefault({}).describe("How large one object may become."),
   format: choice(["raw"]).default("raw").describe("What a line looks like. raw: the event's JSON as the API sent it."),
   sink: oneOf("the sink", [s3, file, stdout]).describe("Where events go to."),
-  ledger: oneOf("the ledger's place", [file, s3])
+  ledger: oneOf("the ledger's place", [beside, fileLedger, s3Ledger])
     .optional()
     .describe(
-      "Where the ledger lies, with the keys of such a sink. Without it: beside the data, or in stateDirectory for stdout.",
+      "Where the ledger lies, and the key that signs it. Without it: beside the data, or in stateDirectory for stdout; unsigned.",
     ),
 });
 

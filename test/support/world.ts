@@ -7,6 +7,7 @@ import { readAhead } from "../../src/readahead.ts";
 import { raw } from "../../src/formats/raw.ts";
 import { objects } from "../../src/sinks/objects.ts";
 import type { AuditEvent, Page, Poison, Source } from "../../src/source.ts";
+import type { Signer } from "../../src/signature.ts";
 import { storeUnder, type Store } from "../../src/store.ts";
 import { epochMs, formatInstant, MINUTE_MS, parseInstant, type EpochMs } from "../../src/time.ts";
 import type { WindowPolicy } from "../../src/window.ts";
@@ -137,6 +138,7 @@ export interface WorldOptions {
   readonly parallel?: number;
   readonly batch?: Pipeline["batch"];
   readonly maxEventBytes?: number;
+  readonly signer?: Signer | undefined;
   readonly observe?: ObserveStream;
   readonly selection?: unknown;
   /** What the store's proof comes to, if it fails. */
@@ -171,6 +173,7 @@ export function world(history: readonly AuditEvent[], options: WorldOptions = {}
       data: store,
       fingerprint,
       lookbackMs: windows.lookbackMs,
+      signer: options.signer,
       observe,
     }),
     windows,
