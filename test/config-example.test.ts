@@ -79,7 +79,7 @@ test.each(optional)("the example's line with %s (%i) is right once its # is take
   );
   const outcome = loadText(text.join("\n"), env);
   // Alone, a path of this example leads nowhere, and half of a key is not enough: nothing else may be wrong.
-  if (!/File$|Key|session|kms/.test(key)) {
+  if (!/File$|Key|session|kms|ledger/.test(key)) {
     expect((await outcome).streams).toHaveLength(3);
     return;
   }
