@@ -119,12 +119,15 @@ function warnOfRetention({ source: { retentionMs }, windows, observe }: Pipeline
 /** One plan: fetch, write, ids, manifest. A gap has nothing to fetch. */
 export async function carryOut(
   pipeline: Pipeline,
-  plan: Plan,
+  planned: Plan,
   found: boolean,
   now: EpochMs,
   signal: AbortSignal,
 ): Promise<CommitOutcome & { readonly events: number; readonly bytes: number }> {
   const { ledger, source, observe } = pipeline;
+  // A repair's objects lie with the newest window's, so that the keys of a folder, and of all folders, only rise.
+  const folder = planned.kind === "repair" ? (await ledger.head(signal)).windowFrom : undefined;
+  const plan: Plan = { ...planned, folder };
   const window = spanOf(plan);
   if (found) observe({ kind: "plan.adopted", sequence: plan.seq, window });
   const known = await atStage("plan", knownIds(ledger, plan, signal));
@@ -151,9 +154,9 @@ export async function carryOut(
 }
 
 /** What the ledger has of the time that the plan asks for. */
-function knownIds(ledger: Ledger, plan: Plan, signal: AbortSignal): Promise<IdSet> {
-  if (plan.kind === "repair") return ledger.idsOverlapping(plan, signal);
-  return plan.since < plan.from ? ledger.idsSince(plan.since, signal) : Promise.resolve(idSet());
+async function knownIds(ledger: Ledger, plan: Plan, signal: AbortSignal): Promise<IdSet> {
+  if (plan.kind === "repair") return (await ledger.idsOverlapping(plan, signal)).ids;
+  return plan.since < plan.from ? ledger.idsSince(plan.since, signal) : idSet();
 }
 
 /** What a window leaves in the sink and in quarantine. */

@@ -12,14 +12,23 @@ export interface Head {
   readonly sha256: string | null;
   /** Undefined before the first commit. */
   readonly exportedUntil: EpochMs | undefined;
+  /** The start of the newest window or gap: where a repair's objects go, so that keys only rise. */
+  readonly windowFrom: EpochMs | undefined;
   /** Whose settings the newest manifest was made with. */
   readonly fingerprint: string | undefined;
 }
 
-export const NO_HEAD: Head = { seq: 0, sha256: null, exportedUntil: undefined, fingerprint: undefined };
+export const NO_HEAD: Head = {
+  seq: 0,
+  sha256: null,
+  exportedUntil: undefined,
+  windowFrom: undefined,
+  fingerprint: undefined,
+};
 
 /** What checkpoint.json says: a shortcut to the head, which the manifests prove or refute. */
-interface Checkpoint {
+export interface Checkpoint {
+  readonly exportedUntil: string;
   readonly sequence: number;
   readonly manifestSha256: string;
 }
@@ -114,7 +123,7 @@ export async function readLink(ledger: Store, stream: string, seq: number, signa
 }
 
 /** The checkpoint, or why there is none to go by. */
-async function readCheckpoint(ledger: Store, stream: string, signal: AbortSignal): Promise<Checkpoint | string> {
+export async function readCheckpoint(ledger: Store, stream: string, signal: AbortSignal): Promise<Checkpoint | string> {
   const bytes = await ledger.read(CHECKPOINT_KEY, signal);
   if (bytes === undefined) return "it is missing";
   let json: unknown;
@@ -193,18 +202,16 @@ async function headOf(links: readonly Link[], ledger: Store, stream: string, sig
     seq: newest.manifest.seq,
     sha256: newest.sha256,
     exportedUntil: link?.manifest.window.to,
+    windowFrom: link?.manifest.window.from,
     fingerprint: newest.manifest.source.fingerprint,
   };
 }
 
 /** The head after one more link. */
 export function headAfter(head: Head, { manifest, sha256 }: Link): Head {
-  return {
-    seq: manifest.seq,
-    sha256,
-    exportedUntil: manifest.kind === "repair" ? head.exportedUntil : manifest.window.to,
-    fingerprint: manifest.source.fingerprint,
-  };
+  const place =
+    manifest.kind === "repair" ? head : { exportedUntil: manifest.window.to, windowFrom: manifest.window.from };
+  return { ...head, ...place, seq: manifest.seq, sha256, fingerprint: manifest.source.fingerprint };
 }
 
 /** A file beyond the first sequence, if there is any: it tells a ledger that has lost its manifests from an empty one. */

@@ -18,6 +18,8 @@ export function packId(id: ItemId): Buffer {
 export interface IdSet {
   readonly size: number;
   has(id: ItemId): boolean;
+  /** The same for one of a packed list: the id that begins at byte `at`. */
+  hasPacked(packed: Buffer, at: number): boolean;
   /** False when it was there already. */
   add(id: ItemId): boolean;
   /** Adds each id of a packed list, such as an ids file. */
@@ -58,6 +60,12 @@ export function idSet(): IdSet {
     capacity *= 2;
   }
 
+  function hasWords(a: number, b: number, c: number, d: number): boolean {
+    if (a === 0 && b === 0 && c === 0 && d === 0) return hasZero;
+    const at = slotOf(slots, capacity, a, b, c, d);
+    return slots[at] !== 0 || slots[at + 1] !== 0 || slots[at + 2] !== 0 || slots[at + 3] !== 0;
+  }
+
   function addWords(a: number, b: number, c: number, d: number): boolean {
     if (a === 0 && b === 0 && c === 0 && d === 0) {
       const isNew = !hasZero;
@@ -76,12 +84,8 @@ export function idSet(): IdSet {
     get size() {
       return used + (hasZero ? 1 : 0);
     },
-    has(id) {
-      const [a, b, c, d] = wordsOf(packId(id), 0);
-      if (a === 0 && b === 0 && c === 0 && d === 0) return hasZero;
-      const at = slotOf(slots, capacity, a, b, c, d);
-      return slots[at] !== 0 || slots[at + 1] !== 0 || slots[at + 2] !== 0 || slots[at + 3] !== 0;
-    },
+    has: (id) => hasWords(...wordsOf(packId(id), 0)),
+    hasPacked: (packed, at) => hasWords(...wordsOf(packed, at)),
     add: (id) => addWords(...wordsOf(packId(id), 0)),
     addPacked(packed) {
       for (let at = 0; at + ID_BYTES <= packed.length; at += ID_BYTES) addWords(...wordsOf(packed, at));

@@ -63,8 +63,11 @@ export interface Ledger {
   /** Ids of all events in the manifests whose window reaches past `since`, repairs included. */
   idsSince(since: EpochMs, signal: AbortSignal): Promise<IdSet>;
 
-  /** Ids of all events in the manifests that may hold some of this span, repairs and look-backs included. */
-  idsOverlapping(span: Span, signal: AbortSignal): Promise<IdSet>;
+  /**
+   * Ids of all events in the manifests that may hold some of this span, repairs and look-backs included, and how far those
+   * reach: from the earliest instant that one of them may hold an event of, to the latest.
+   */
+  idsOverlapping(span: Span, signal: AbortSignal): Promise<{ readonly ids: IdSet; readonly reach: Span }>;
 
   /** Writes the ids of a window's events and items in quarantine; null when there is none. */
   writeIds(plan: Plan, ids: IdSet, signal: AbortSignal): Promise<IdsFile | null>;
@@ -216,16 +219,20 @@ export function ledger({ stream, store, data, fingerprint, lookbackMs, signer, o
     },
 
     async idsOverlapping(span, signal) {
-      const known = idSet();
-      let { seq } = await head(signal);
-      for (; seq > 0; seq--) {
+      const ids = idSet();
+      let { from, to } = span;
+      for (let { seq } = await head(signal); seq > 0; seq--) {
         const link = await readLink(store, stream, seq, signal);
         const { window, since = window.from, kind } = link.manifest;
-        if (since < span.to && window.to > span.from) known.addPacked(await readIds(link, signal));
-        // Older ones end earlier still; and a repair's window lies before that of the windows before it.
+        if (since < span.to && window.to > span.from) {
+          ids.addPacked(await readIds(link, signal));
+          from = epochMs(Math.min(from, since));
+          to = epochMs(Math.max(to, window.to));
+        }
+        // Older windows end earlier still, and so do the spans of older repairs.
         if (kind !== "repair" && window.to <= span.from) break;
       }
-      return known;
+      return { ids, reach: { from, to } };
     },
 
     async writeIds(plan, ids, signal) {

@@ -16,6 +16,11 @@ export interface Plan extends Span {
   readonly since: EpochMs;
   /** Whose settings made it; see `fingerprintOf`. */
   readonly fingerprint: string;
+  /**
+   * The instant that names its objects' folder, where that is not `from`: for a repair, the start of the newest window before
+   * it. Not written down, for the chain before it says it.
+   */
+  readonly folder?: EpochMs | undefined;
 }
 
 /** A data object as its manifest names it. */

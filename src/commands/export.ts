@@ -8,9 +8,10 @@ import { idSet } from "../ids.ts";
 import { factLog, logger } from "../log.ts";
 import { progress } from "../progress.ts";
 import { readAhead } from "../readahead.ts";
+import { hoursOf } from "../reconcile.ts";
 import { linesOf } from "../sinks/objects.ts";
 import { writeOut } from "../sinks/stdout.ts";
-import { epochMs, HOUR_MS, parseInstant, type EpochMs, type Span } from "../time.ts";
+import { parseInstant, type Span } from "../time.ts";
 import { loadStreams, logLevelOf, type ConfigOptions } from "./streams.ts";
 
 export interface ExportOptions extends ConfigOptions {
@@ -73,15 +74,6 @@ function spanOf({ from, to }: { readonly from: string; readonly to: string }): S
   if (instants.to === undefined) throw new UsageError(`--to ${to}: not an instant, such as 2026-11-02T00:00:00Z`);
   if (instants.to <= instants.from) throw new UsageError("--to must be later than --from");
   return { from: instants.from, to: instants.to };
-}
-
-/** The span hour by hour: what the reading ahead is told of. */
-function* hoursOf({ from, to }: Span): Generator<Span> {
-  for (let start: EpochMs = from; start < to;) {
-    const end = epochMs(Math.min(to, (Math.floor(start / HOUR_MS) + 1) * HOUR_MS));
-    yield { from: start, to: end };
-    start = end;
-  }
 }
 
 interface Destination {

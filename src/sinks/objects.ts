@@ -67,8 +67,8 @@ export async function createByContent(
 }
 
 /** The folder of a window's objects: by the window's start, never by an event's own time, so that keys only rise. */
-export function folderOf({ from }: Pick<Plan, "from">): string {
-  const [date = "", time = ""] = new Date(from).toISOString().split("T");
+export function folderOf({ from, folder = from }: Pick<Plan, "from" | "folder">): string {
+  const [date = "", time = ""] = new Date(folder).toISOString().split("T");
   return `data/dt=${date}/hour=${time.slice(0, 2)}`;
 }
 
