@@ -131,6 +131,19 @@ function program(choose: (run: Run) => void): Command {
       choose(async (signal) => (await import("./commands/status.ts")).statusCommand(options, signal));
     });
 
+  withConfig("reconcile", "source against ledger for a past span: what is missing, what is extra")
+    .requiredOption("-s, --stream <name>", "which stream")
+    .requiredOption("--from <instant>", "inclusive, such as 2026-11-01T00:00:00Z")
+    .requiredOption("--to <instant>", "exclusive")
+    .option("--repair", "export what is missing; nothing that is there is rewritten")
+    .option("--json", "one JSON document")
+    .addHelpText("after", "\nExit code: 0 when nothing is missing (any more), 65 when something is.\n")
+    .action(
+      (options: { config: string; stream: string; from: string; to: string; repair?: boolean; json?: boolean }) => {
+        choose(async (signal) => (await import("./commands/reconcile.ts")).reconcileCommand(options, signal));
+      },
+    );
+
   withConfig("health", "asks the worker on this machine whether it turns over: for a container's health check").action(
     (options: { config: string }) => {
       choose(async (signal) => (await import("./commands/health.ts")).healthCommand(options, signal));
@@ -165,6 +178,6 @@ Start here:
 
 The configuration is ${DEFAULT_CONFIG}, made from config/exporter.example.yaml.
 
-Exit codes: 0 done · 64 usage · 69 refused · 70 a bug · 74 ledger damaged · 75 away, after retries ·
+Exit codes: 0 done · 64 usage · 65 something is missing or wrong (verify, reconcile) · 69 refused · 70 a bug · 74 ledger damaged · 75 away, after retries ·
 76 the API broke its contract · 77 not authorised · 78 configuration
 `;

@@ -30,6 +30,7 @@ export interface StreamConfig {
   readonly batch: { readonly maxEvents: number; readonly maxBytes: number; readonly maxEventBytes: number };
   readonly format: "raw";
   readonly sink: SinkConfig;
+  readonly reconcile?: { readonly schedule: string; readonly spanMs: number } | undefined;
   readonly ledger?: LedgerConfig | undefined;
 }
 

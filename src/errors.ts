@@ -120,6 +120,9 @@ export function exitCodeOf(error: unknown): number {
   }
 }
 
+/** A check of the archive found something: `verify`, `reconcile`. */
+export const EXIT_FOUND = 65;
+
 /** With several streams: the first of these that occurred is the exit code of the whole. */
 const EXIT_CODE_ORDER = [70, 74, 76, 77, 69, 75];
 

@@ -75,6 +75,17 @@ export type StreamFact = { readonly stream: string } & (
       readonly lines: number;
       readonly reasons: readonly string[];
     }
+  | {
+      /** A past span of the source was compared with the ledger. */
+      readonly kind: "reconciled";
+      readonly span: Span;
+      readonly source: number;
+      readonly same: number;
+      readonly missing: number;
+      readonly missingIds: readonly string[];
+      readonly extra: number;
+    }
+  | { readonly kind: "reconcile.failed"; readonly error: ExporterError }
   | { readonly kind: "window.lost"; readonly sequence: number; readonly window: Span }
   | {
       readonly kind: "tick.done";

@@ -69,6 +69,8 @@ const LEVELS: Readonly<Record<Fact["kind"], Level>> = {
   "gap.found": "error",
   "retention.near": "warn",
   "items.quarantined": "warn",
+  reconciled: "info",
+  "reconcile.failed": "warn",
   "window.lost": "info",
   "tick.done": "info",
   "tick.failed": "error",
@@ -95,6 +97,8 @@ const MESSAGES: Readonly<Record<Fact["kind"], string>> = {
   "gap.found": "the source does not keep this span any more: its events are lost, and the ledger says so",
   "retention.near": "more than half of the time that the source keeps its events has gone by since this stream's place",
   "items.quarantined": "items that are no events were put aside",
+  reconciled: "a past span was compared with the source",
+  "reconcile.failed": "a past span could not be compared with the source",
   "window.lost": "another worker committed the window first; going on from its head",
   "tick.done": "tick done",
   "tick.failed": "tick failed; the checkpoint stays, the next tick tries again",
@@ -102,6 +106,7 @@ const MESSAGES: Readonly<Record<Fact["kind"], string>> = {
 
 function levelOf(fact: Fact, failures: number): Level {
   if (fact.kind === "tick.done" && fact.windows === 0) return "debug";
+  if (fact.kind === "reconciled" && fact.missing > 0) return "error";
   if (fact.kind === "tick.failed" && fact.error instanceof TransientError && failures <= WARNINGS_BEFORE_ERROR) {
     return "warn";
   }
@@ -115,6 +120,7 @@ function membersOf(fact: Fact): Record<string, unknown> {
     if (name === "kind") continue;
     if (name === "error") members[name] = errorMembers(value);
     else if (name === "window" && "window" in fact) members[name] = formatSpan(fact.window);
+    else if (name === "span" && "span" in fact) members[name] = formatSpan(fact.span);
     else if (name === "exportedUntil" && "exportedUntil" in fact) {
       members[name] = fact.exportedUntil === undefined ? null : formatInstant(fact.exportedUntil);
     } else members[name] = value;

@@ -1,33 +1,38 @@
 import { once } from "node:events";
 import cron from "node-cron";
 
-/** Wakes whoever waits at each time of a cron expression. */
-export interface Alarm {
-  /** Resolves at the next ring; at once when it has rung since the last call: rings do not queue up. */
-  next(signal: AbortSignal): Promise<void>;
+/** Wakes whoever waits at each time of its cron expressions. */
+export interface Alarm<Name extends string> {
+  /** Resolves at the next ring with the names that rang since the last call: rings of one name do not queue up. */
+  next(signal: AbortSignal): Promise<ReadonlySet<Name>>;
   stop(): Promise<void>;
 }
 
 /** node-cron's own messages would go to stdout; a ring that came late is as good as any, so there is nothing to say. */
 const SILENT = { info: () => undefined, warn: () => undefined, error: () => undefined, debug: () => undefined };
 
-/** An alarm by a cron expression, in UTC. A missed ring is harmless: whoever wakes goes by the checkpoint, not by the ring. */
-export function cronAlarm(expression: string): Alarm {
+/** An alarm by named cron expressions, in UTC. A missed ring is harmless: whoever wakes goes by the checkpoint, not by it. */
+export function cronAlarm<Name extends string>(expressions: ReadonlyMap<Name, string>): Alarm<Name> {
   const rings = new EventTarget();
-  let hasRung = false;
-  const ring = () => {
-    hasRung = true;
-    rings.dispatchEvent(new Event("ring"));
-  };
-  const task = cron.schedule(expression, ring, { timezone: "UTC", logger: SILENT, suppressMissedWarning: true });
-  task.on("execution:missed", ring);
+  let rung = new Set<Name>();
+  const tasks = [...expressions].map(([name, expression]) => {
+    const ring = () => {
+      rung.add(name);
+      rings.dispatchEvent(new Event("ring"));
+    };
+    const task = cron.schedule(expression, ring, { timezone: "UTC", logger: SILENT, suppressMissedWarning: true });
+    task.on("execution:missed", ring);
+    return task;
+  });
   return {
     async next(signal) {
-      if (!hasRung) await once(rings, "ring", { signal });
-      hasRung = false;
+      if (rung.size === 0) await once(rings, "ring", { signal });
+      const names = rung;
+      rung = new Set();
+      return names;
     },
     async stop() {
-      await task.destroy();
+      await Promise.all(tasks.map((task) => task.destroy()));
     },
   };
 }

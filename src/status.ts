@@ -13,6 +13,8 @@ export interface StreamStatus {
   readonly lastSuccess: string | null;
   /** What ended the last tick, if anything did. */
   readonly failure: Failure | null;
+  /** Of the last comparison with the source: the share of its items that the ledger has; null before the first. */
+  readonly completeness: number | null;
   /** Counted since the worker started. */
   readonly windows: number;
   readonly events: number;
@@ -34,6 +36,7 @@ const STARTING: Omit<StreamStatus, "stream"> = {
   lastTick: null,
   lastSuccess: null,
   failure: null,
+  completeness: null,
   windows: 0,
   events: 0,
 };
@@ -61,6 +64,8 @@ function changes(before: StreamStatus, fact: Fact, at: string): Partial<StreamSt
       };
     case "tick.done":
       return { state: "ok", lastTick: at, lastSuccess: at, failure: null, head: fact.head };
+    case "reconciled":
+      return { completeness: fact.source === 0 ? 1 : fact.same / fact.source };
     case "tick.failed":
       return { state: "failing", lastTick: at, failure: failureOf(fact.error) };
     case "stream.stopped":

@@ -1,6 +1,7 @@
 import { ExporterError, exitCodeOf, LedgerError, worstExitCode } from "./errors.ts";
 import { tick, type Pipeline } from "./export.ts";
 import type { Observe } from "./fact.ts";
+import { reconcile } from "./reconcile.ts";
 import { cronAlarm } from "./schedule.ts";
 import { epochMs } from "./time.ts";
 
@@ -9,6 +10,8 @@ export interface ScheduledStream {
   readonly pipeline: Pipeline;
   /** Cron, UTC. */
   readonly schedule: string;
+  /** When to compare a past span with the source, and how long that span is. */
+  readonly reconcile?: { readonly schedule: string; readonly spanMs: number } | undefined;
 }
 
 /**
@@ -33,21 +36,24 @@ export async function work(
 }
 
 async function workStream(
-  { pipeline, schedule }: ScheduledStream,
+  { pipeline, schedule, reconcile: comparing }: ScheduledStream,
   observe: Observe,
   signal: AbortSignal,
 ): Promise<number> {
   const { name, source, sink } = pipeline;
   observe({ kind: "stream.started", stream: name, schedule, source: source.identity.baseUrl, sink: sink.place });
-  const alarm = cronAlarm(schedule);
+  const schedules = new Map<"tick" | "reconcile", string>([["tick", schedule]]);
+  if (comparing !== undefined) schedules.set("reconcile", comparing.schedule);
+  const alarm = cronAlarm(schedules);
   try {
-    for (;;) {
-      const error = await runTick(pipeline, signal);
+    for (let due: ReadonlySet<string> = new Set(["tick"]); ; due = await alarm.next(signal)) {
+      const error =
+        (due.has("tick") ? await runTick(pipeline, signal) : undefined) ??
+        (due.has("reconcile") && comparing ? await runReconcile(pipeline, comparing.spanMs, signal) : undefined);
       if (error instanceof LedgerError) {
         observe({ kind: "stream.stopped", stream: name, error });
         return exitCodeOf(error);
       }
-      await alarm.next(signal);
     }
   } catch (error) {
     // Asked to stop is not a failure; whatever else comes here is a bug.
@@ -72,6 +78,29 @@ export async function runTick(pipeline: Pipeline, signal: AbortSignal): Promise<
     signal.throwIfAborted();
     if (!(error instanceof ExporterError)) throw error;
     observe({ kind: "tick.failed", error, durationMs: durationMs() });
+    return error;
+  }
+}
+
+/** The last `spanMs` that are exported, against the source; observed. Resolves with the error that ended it, as `runTick`. */
+async function runReconcile(
+  pipeline: Pipeline,
+  spanMs: number,
+  signal: AbortSignal,
+): Promise<ExporterError | undefined> {
+  const { observe, ledger, source } = pipeline;
+  try {
+    const { exportedUntil } = await ledger.head(signal);
+    if (exportedUntil === undefined) return undefined;
+    const now = epochMs(Date.now() + Math.min(await source.clockOffsetMs(signal), 0));
+    const span = { from: epochMs(exportedUntil - spanMs), to: exportedUntil };
+    const report = await reconcile(pipeline, span, now, signal);
+    if (report !== undefined) observe({ kind: "reconciled", ...report });
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof ExporterError)) throw error;
+    observe({ kind: "reconcile.failed", error });
     return error;
   }
 }

@@ -11,8 +11,7 @@ import { readAhead } from "../readahead.ts";
 import { hoursOf } from "../reconcile.ts";
 import { linesOf } from "../sinks/objects.ts";
 import { writeOut } from "../sinks/stdout.ts";
-import { parseInstant, type Span } from "../time.ts";
-import { loadStreams, logLevelOf, type ConfigOptions } from "./streams.ts";
+import { loadStreams, logLevelOf, spanOf, type ConfigOptions } from "./streams.ts";
 
 export interface ExportOptions extends ConfigOptions {
   readonly stream: string;
@@ -66,14 +65,6 @@ export async function exportCommand(options: ExportOptions, signal: AbortSignal)
   if (left === 0) return 0;
   // Never 0 when something was not done.
   throw new ProtocolError(`export: ${left} items are no events, and were left out`);
-}
-
-function spanOf({ from, to }: { readonly from: string; readonly to: string }): Span {
-  const instants = { from: parseInstant(from), to: parseInstant(to) };
-  if (instants.from === undefined) throw new UsageError(`--from ${from}: not an instant, such as 2026-11-01T00:00:00Z`);
-  if (instants.to === undefined) throw new UsageError(`--to ${to}: not an instant, such as 2026-11-02T00:00:00Z`);
-  if (instants.to <= instants.from) throw new UsageError("--to must be later than --from");
-  return { from: instants.from, to: instants.to };
 }
 
 interface Destination {

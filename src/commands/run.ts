@@ -27,7 +27,11 @@ export async function runCommand(options: ConfigOptions, signal: AbortSignal): P
       () => observe({ kind: "worker.stopping", reason: signal.reason instanceof Error ? signal.reason.message : "" }),
       { once: true },
     );
-    const scheduled = streams.map(({ pipeline, config: { schedule } }) => ({ pipeline, schedule }));
+    const scheduled = streams.map(({ pipeline, config: { schedule, reconcile } }) => ({
+      pipeline,
+      schedule,
+      reconcile,
+    }));
     const exitCode = await work(scheduled, observe, signal);
     observe({ kind: "worker.stopped", exitCode });
     return exitCode;

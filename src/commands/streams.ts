@@ -2,7 +2,7 @@ import { assemble, type Stream } from "../assemble.ts";
 import { loadConfig, type Config } from "../config.ts";
 import { ConfigError, UsageError } from "../errors.ts";
 import type { Observe } from "../fact.ts";
-import { epochMs } from "../time.ts";
+import { epochMs, parseInstant, type Span } from "../time.ts";
 
 /** What every command that reads the configuration takes. */
 export interface ConfigOptions {
@@ -37,4 +37,13 @@ const LOG_LEVELS = ["silent", "error", "warn", "info", "debug", "trace"];
 
 export function assembleNow(config: Config, observe: Observe): Stream[] {
   return assemble(config, { env: process.env, observe, now: epochMs(Date.now()) });
+}
+
+/** The span of `--from` and `--to`. @throws UsageError */
+export function spanOf({ from, to }: { readonly from: string; readonly to: string }): Span {
+  const instants = { from: parseInstant(from), to: parseInstant(to) };
+  if (instants.from === undefined) throw new UsageError(`--from ${from}: not an instant, such as 2026-11-01T00:00:00Z`);
+  if (instants.to === undefined) throw new UsageError(`--to ${to}: not an instant, such as 2026-11-02T00:00:00Z`);
+  if (instants.to <= instants.from) throw new UsageError("--to must be later than --from");
+  return { from: instants.from, to: instants.to };
 }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { DAY_MS } from "../time.ts";
+import { DAY_MS, MINUTE_MS } from "../time.ts";
 import {
   byteSize,
   choice,
@@ -69,6 +69,11 @@ const batch = group({
     .describe("The most bytes of one event. A larger one is put aside in quarantine, and the window goes on."),
 });
 
+const reconcile = group({
+  schedule: cron().describe("When to compare a past span with the source, in UTC."),
+  span: duration(MINUTE_MS, 90 * DAY_MS).describe("How much of what was exported last is compared each time."),
+}).transform(({ schedule, span }) => ({ schedule, spanMs: span }));
+
 const stream = group({
   name: text("1 to 63 of a-z, 0-9 and dash", /^[a-z0-9-]{1,63}$/).describe(
     "The stream's name: its folder or prefix, and its label in metrics. A new name starts a new ledger.",
@@ -82,6 +87,11 @@ const stream = group({
   batch: batch.prefault({}).describe("How large one object may become."),
   format: choice(["raw"]).default("raw").describe("What a line looks like. raw: the event's JSON as the API sent it."),
   sink: oneOf("the sink", [s3, file, stdout]).describe("Where events go to."),
+  reconcile: reconcile
+    .optional()
+    .describe(
+      "Asks the source again for what was exported last, and says what is missing. Without it: on request alone.",
+    ),
   ledger: oneOf("the ledger's place", [beside, fileLedger, s3Ledger])
     .optional()
     .describe(
