@@ -1,4 +1,5 @@
 # The worker's image. Build:  docker build -t siem-export-worker .
+# About 90 MB to pull and 260 MB on disk: half of it is node itself, 13 MB are the worker and its dependencies.
 #
 # The base is pinned by a tag that names the exact Node. For builds that are the same byte for byte, pin its digest too:
 #   docker buildx imagetools inspect node:24.21.0-bookworm-slim          shows it

@@ -14,8 +14,12 @@ const LATENESS_MS = 50;
 /** Requests under way when the first 429 arrives are refused as well: they do not halve the rate once more. */
 const SAME_THROTTLING_MS = SECOND_MS;
 
-/** From nothing to the whole limit; so after one halving the limit is reached again in half of this. */
-const RECOVERY_MS = MINUTE_MS;
+/**
+ * After this the rate is back at the plateau, just under where it was refused: nearly there in half of it, then slowly past
+ * it, then faster. So a refusal by mischance costs little, and a limit lower than ours is not met much oftener than this.
+ */
+const RECOVERY_MS = 10 * SECOND_MS;
+const PLATEAU = 0.95;
 
 /** Not slower than this share of the limit, however often the other side refuses. */
 const SLOWEST = 1 / 64;
@@ -23,14 +27,17 @@ const SLOWEST = 1 / 64;
 /** Timers overflow at 24.8 days and fire at once; and a machine that slept is seen within this. */
 const TIMER_MAX_MS = MINUTE_MS;
 
+export type Sent = () => void;
+
 /** The requests that one account may make. One budget for all streams of an account in this process. */
 export interface RequestBudget {
   /**
-   * Resolves when a request may start: first come, first served, never more than the limit in any second (below one a second: in any
+   * Resolves when a request may start, with what is to be called when it has been sent (a connection takes its time, and
+   * the second counts from when it arrives): first come, first served, never more than the limit in any second (below one a second: in any
    * such time).
    * @throws the signal's reason when aborted; the place is given up then
    */
-  take(signal: AbortSignal): Promise<void>;
+  take(signal: AbortSignal): Promise<Sent>;
 
   /** To be told of each 429: halves the rate, and nobody starts before `retryAfterMs` is over. It recovers by itself. */
   throttled(retryAfterMs: number): void;
@@ -38,7 +45,7 @@ export interface RequestBudget {
 
 /** `now` is a monotonic clock in milliseconds. */
 export function requestBudget(requestsPerSecond: number, now: () => number = () => performance.now()): RequestBudget {
-  const waiting = new Set<() => void>();
+  const waiting = new Set<(sent: Sent) => void>();
   const starts = lastStarts(Math.max(1, Math.floor(requestsPerSecond)));
   // Below one request a second, the limit is one in several.
   const secondMs = SECOND_MS * Math.max(1, 1 / requestsPerSecond) + JITTER_MS;
@@ -63,9 +70,9 @@ export function requestBudget(requestsPerSecond: number, now: () => number = () 
         return;
       }
       lastSlotMs = slotMs;
-      starts.add(nowMs);
+      const correct = starts.add(nowMs);
       waiting.delete(start);
-      start();
+      start(() => correct(now()));
     }
   }
 
@@ -79,9 +86,9 @@ export function requestBudget(requestsPerSecond: number, now: () => number = () 
           if (waiting.size === 0) clearTimeout(timer);
           reject(signal.reason as Error);
         };
-        const start = () => {
+        const start = (sent: Sent) => {
           signal.removeEventListener("abort", giveUp);
-          resolve();
+          resolve(sent);
         };
         // All who wait listen to one signal: that is no leak.
         setMaxListeners(0, signal);
@@ -99,32 +106,43 @@ export function requestBudget(requestsPerSecond: number, now: () => number = () 
   };
 }
 
-/** When the last `size` requests started. */
-function lastStarts(size: number): { oldestMs(): number; add(nowMs: number): void } {
+/** When the last `size` requests started; `add` gives back what corrects that to when the request was sent. */
+function lastStarts(size: number): { oldestMs(): number; add(nowMs: number): (sentMs: number) => void } {
   const times = new Float64Array(size).fill(-Infinity);
-  let oldest = 0;
+  let count = 0;
   return {
-    oldestMs: () => times[oldest] ?? -Infinity,
+    oldestMs: () => times[count % size] ?? -Infinity,
     add(nowMs) {
-      times[oldest] = nowMs;
-      oldest = (oldest + 1) % size;
+      const mine = count++;
+      times[mine % size] = nowMs;
+      return (sentMs) => {
+        // Its place may be another's by now.
+        if (count - mine <= size) times[mine % size] = sentMs;
+      };
     },
   };
 }
 
-/** Requests a second: halved when throttled, then rising evenly to `limit`. */
+/** Requests a second: halved when throttled, then back along a cubic curve, flat just under the rate that was refused. */
 function recoveringRate(limit: number): { at(nowMs: number): number; halve(nowMs: number, resumeMs: number): void } {
-  let low = limit;
+  let plateau = limit;
+  let low = limit / 2;
   let sinceMs = -Infinity;
   let halvedMs = -Infinity;
-  const at = (nowMs: number) =>
-    low === limit ? limit : Math.min(limit, low + (limit * Math.max(0, nowMs - sinceMs)) / RECOVERY_MS);
+
+  function at(nowMs: number): number {
+    const share = Math.max(0, nowMs - sinceMs) / RECOVERY_MS - 1;
+    return Math.min(limit, plateau + (plateau - low) * share ** 3);
+  }
+
   return {
     at,
     halve(nowMs, resumeMs) {
       const isNews = nowMs >= Math.max(halvedMs + SAME_THROTTLING_MS, sinceMs);
       if (isNews) {
-        low = Math.max(at(nowMs) / 2, limit * SLOWEST);
+        const refused = Math.max(at(nowMs), 2 * limit * SLOWEST);
+        low = refused / 2;
+        plateau = refused * PLATEAU;
         halvedMs = nowMs;
       }
       sinceMs = Math.max(nowMs, resumeMs);

@@ -83,6 +83,24 @@ describe("a request", () => {
     expect(ports).toEqual([ports[0], ports[0], ports[0]]);
   });
 
+  test("takes its place before it is sent, and says when it was", async () => {
+    const order: string[] = [];
+    const server = await serve((_, response) => {
+      order.push("arrived");
+      answerWith(response, 200, "{}");
+    });
+    const budget = {
+      take: async () => {
+        order.push("place");
+        return () => order.push("sent");
+      },
+      throttled: () => undefined,
+    };
+    await newClient({ budget }).client.request(get(server.baseUrl), never);
+    expect(order[0]).toBe("place");
+    expect(order.slice(1).sort()).toEqual(["arrived", "sent"]);
+  });
+
   test("asks for the secret each time", async () => {
     const secrets = ["first", "second"];
     const server = await serve((_, response) => answerWith(response, 200, "{}"));
@@ -191,7 +209,7 @@ describe("a refusal", () => {
       });
     });
     const waits: number[] = [];
-    const budget = { take: async () => undefined, throttled: (ms: number) => waits.push(ms) };
+    const budget = { take: async () => () => undefined, throttled: (ms: number) => waits.push(ms) };
     const error = await failure(newClient({ budget }).client.request(get(server.baseUrl), never));
     expect(error).toMatchObject({ code: "rate_limited", retryAfterMs });
     expect(waits).toEqual([retryAfterMs]);

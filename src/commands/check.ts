@@ -18,7 +18,8 @@ export async function checkCommand(
 ): Promise<number> {
   const codes: number[] = [];
   const say = (stream: string | undefined, finding: Finding): void => {
-    if (finding.state === "failed") codes.push(exitCodeOf(finding.error));
+    // Without an error it is not the other side that says no, but what was found: a clock that is wrong, say. No bug.
+    if (finding.state === "failed") codes.push(finding.error === undefined ? 69 : exitCodeOf(finding.error));
     const { state, what, hint } = finding;
     const code = finding.error instanceof ExporterError ? finding.error.code : undefined;
     process.stdout.write(json ? `${JSON.stringify({ stream, state, what, hint, code })}\n` : textOf(finding));

@@ -18,6 +18,7 @@ import {
   type Span,
 } from "../time.ts";
 import { work } from "../worker.ts";
+import { within } from "./within.ts";
 
 export interface DemoOptions {
   /** How long, such as `30s`; without it until stopped. */
@@ -50,12 +51,9 @@ export async function demoCommand(options: DemoOptions, signal: AbortSignal): Pr
       story.observe(fact);
     };
     const streams = assemble(config, { env: {}, observe, now });
-    const ending = durationMs === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(durationMs)]);
-    const exitCode = await work(
-      streams.map(({ pipeline }) => ({ pipeline, schedule: stream.schedule })),
-      observe,
-      ending,
-    );
+    const scheduled = streams.map(({ pipeline }) => ({ pipeline, schedule: stream.schedule }));
+    const working = (ending: AbortSignal): Promise<number> => work(scheduled, observe, ending);
+    const exitCode = await (durationMs === undefined ? working(signal) : within(durationMs, signal, working));
     story.end();
     return exitCode;
   } finally {

@@ -1,4 +1,5 @@
-import { createWriteStream } from "node:fs";
+import { once } from "node:events";
+import { createWriteStream, existsSync } from "node:fs";
 import { link, rm } from "node:fs/promises";
 import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
@@ -79,8 +80,15 @@ async function openOut(path: string): Promise<Destination> {
   if (path === "-") {
     return { out: process.stdout, done: async () => undefined, abandon: async () => undefined };
   }
+  // Said now, and not after hours of reading; `link` has the last word.
+  if (existsSync(path)) throw refused(path, Object.assign(new Error("it exists"), { code: "EEXIST" }));
   const partial = `${path}.${process.pid}.tmp`;
   const out = createWriteStream(partial, { flags: "wx" });
+  try {
+    await once(out, "open");
+  } catch (error) {
+    throw refused(path, error);
+  }
   const failed = finished(out).then(
     () => undefined,
     (error: unknown) => error,
@@ -109,6 +117,11 @@ async function openOut(path: string): Promise<Destination> {
 
 function refused(path: string, cause: unknown): RefusedError {
   const code = (cause as NodeJS.ErrnoException).code ?? "failed";
-  const hint = code === "EEXIST" ? "it exists already: remove it, or name another file" : undefined;
+  const hints: Readonly<Record<string, string>> = {
+    EEXIST: "it exists already: remove it, or name another file",
+    ENOENT: "make its folder first",
+    EACCES: "this user may not write there",
+  };
+  const hint = hints[code];
   return new RefusedError("bad_request", `write ${path}: ${code}`, { hint, cause });
 }

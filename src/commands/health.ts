@@ -1,5 +1,6 @@
 import { ConfigError, TransientError } from "../errors.ts";
 import { loadStreams, type ConfigOptions } from "./streams.ts";
+import { within } from "./within.ts";
 
 /** A process that turns over answers within this time. */
 const HEALTH_TIMEOUT_MS = 3000;
@@ -16,10 +17,11 @@ export async function healthCommand(options: ConfigOptions, signal: AbortSignal)
   const host = server.host === "0.0.0.0" || server.host === "::" ? "127.0.0.1" : server.host;
   const url = `http://${host.includes(":") ? `[${host}]` : host}:${server.port}/healthz`;
   try {
-    const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(HEALTH_TIMEOUT_MS)]) });
+    const response = await within(HEALTH_TIMEOUT_MS, signal, (limit) => fetch(url, { signal: limit }));
     if (response.ok) return 0;
     throw new TransientError("unavailable", `GET ${url}: HTTP ${response.status}`);
   } catch (cause) {
+    signal.throwIfAborted();
     if (cause instanceof TransientError) throw cause;
     throw new TransientError("network", `GET ${url}: no answer`, { hint: "no worker listens there", cause });
   }

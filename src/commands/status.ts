@@ -5,6 +5,7 @@ import { findHead } from "../head.ts";
 import type { StreamStatus } from "../status.ts";
 import { formatDuration, formatInstant, SECOND_MS } from "../time.ts";
 import { assembleNow, loadStreams, type ConfigOptions } from "./streams.ts";
+import { within } from "./within.ts";
 
 export interface StatusOptions extends ConfigOptions {
   readonly stream?: readonly string[];
@@ -78,10 +79,11 @@ async function runningWorker({ server }: Config, signal: AbortSignal): Promise<M
   if (server === false) return new Map();
   const host = server.host.includes(":") ? `[${server.host}]` : server.host;
   try {
-    const response = await fetch(`http://${host}:${server.port}/status.json`, {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(WORKER_TIMEOUT_MS)]),
-    });
-    const { streams } = (await response.json()) as { streams: StreamStatus[] };
+    const url = `http://${host}:${server.port}/status.json`;
+    const answer = await within(WORKER_TIMEOUT_MS, signal, async (limit) =>
+      (await fetch(url, { signal: limit })).json(),
+    );
+    const { streams } = answer as { streams: StreamStatus[] };
     return new Map(streams.map((status) => [status.stream, status]));
   } catch {
     signal.throwIfAborted();

@@ -37,6 +37,17 @@ export function stdout(format: Format, out: Writable = process.stdout): Sink {
 
 /** Resolves when the stream has taken the text, so that a slow reader slows us down. */
 export async function writeOut(out: Writable, text: Buffer, signal: AbortSignal): Promise<void> {
-  if (out.destroyed || out.errored) throw new TransientError("network", "write to stdout: its reader has gone");
-  if (!out.write(text)) await once(out, "drain", { signal });
+  if (out.destroyed || out.errored) throw gone(out.errored ?? undefined);
+  try {
+    if (!out.write(text)) await once(out, "drain", { signal });
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw gone(cause);
+  }
+}
+
+function gone(cause: unknown): TransientError {
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? "EPIPE";
+  const what = code === "EPIPE" ? "write to stdout: its reader has gone" : `write the lines: ${code}`;
+  return new TransientError("network", what, { cause });
 }

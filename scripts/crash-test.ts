@@ -1,0 +1,98 @@
+/**
+ * Kills the built program at random moments, again and again, and counts what the archive has lost or holds twice.
+ *
+ *   npm run crash-test -- --runs 100 [--sink file|s3] [--seed N]
+ *
+ * One run is ten kills of one export, and the start that finishes it. Exit code 0 when nothing was lost or doubled.
+ */
+import { randomUUID } from "node:crypto";
+import { parseArgs } from "node:util";
+import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
+import { differenceOf, flawsIn, linesIn, readBucket, type Files } from "../test/support/archive.ts";
+import build from "../test/support/build.ts";
+import { manyMoments, onceWithKills } from "../test/support/crash.ts";
+import { startRgw } from "../test/support/rgw.ts";
+import { minutes, openStage, TEN, type Stage, type StageOptions } from "../test/support/stage.ts";
+
+const KILLS = 10;
+const MINUTES = 30;
+const BUCKET = "crash-test";
+
+interface Place {
+  /** The sink of a new archive, and how to read it. */
+  open(): { sink?: StageOptions["sink"]; files: (stage: Stage) => Promise<Files> };
+  close(): Promise<void>;
+}
+
+const folders: Place = {
+  open: () => ({ files: async (stage) => stage.files() }),
+  close: async () => undefined,
+};
+
+async function buckets(): Promise<Place> {
+  const { server, stop } = await startRgw();
+  const { endpoint, ...credentials } = server;
+  const client = new S3Client({ endpoint, credentials, region: "us-east-1", forcePathStyle: true });
+  await client.send(new CreateBucketCommand({ Bucket: BUCKET }));
+  return {
+    open() {
+      const prefix = randomUUID();
+      const sink = { type: "s3", bucket: BUCKET, prefix, ...server };
+      return { sink, files: () => readBucket(client, BUCKET, `${prefix}/demo/`) };
+    },
+    close: stop,
+  };
+}
+
+async function crashTest(runs: number, seed: number, place: Place): Promise<number> {
+  const total = { kills: 0, events: 0, lost: 0, doubled: 0, flaws: 0 };
+  for (let run = 0; run < runs; run++) {
+    const closes: (() => Promise<void>)[] = [];
+    try {
+      const { sink, files } = place.open();
+      const stage = await openStage({ ...manyMoments(MINUTES), ...(sink && { sink }) }, (close) => closes.push(close));
+      const { last, hits } = await onceWithKills(stage, KILLS, seed + run);
+      const there = await files(stage);
+      const history = [...stage.api.history({ from: TEN, to: minutes(MINUTES) })];
+      const { lost, doubled, strange } = differenceOf(linesIn(there), history);
+      const flaws = flawsIn(there);
+      if (last.code !== 0) flaws.push(`the last start ended with ${String(last.code)}: ${last.stderr}`);
+      if (strange > 0) flaws.push(`${strange} lines are no event`);
+      for (const flaw of flaws) console.error(`CRASH_SEED=${seed + run}: ${flaw}`);
+      total.kills += hits;
+      total.events += history.length;
+      total.lost += lost;
+      total.doubled += doubled;
+      total.flaws += flaws.length;
+      console.error(
+        `run ${run + 1} of ${runs}: ${hits} kills, ${history.length} events, lost ${lost}, duplicates ${doubled}`,
+      );
+    } finally {
+      for (const close of closes) await close();
+    }
+  }
+  const { kills, events, lost, doubled, flaws } = total;
+  console.log(`${runs} runs, ${kills} kills, ${events} events: lost ${lost}, duplicates ${doubled}, flaws ${flaws}`);
+  return kills > 0 && lost + doubled + flaws === 0 ? 0 : 1;
+}
+
+const { values } = parseArgs({
+  options: {
+    runs: { type: "string", default: "10" },
+    sink: { type: "string", default: "file" },
+    seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 30)) },
+  },
+});
+const runs = Number(values.runs);
+const seed = Number(values.seed);
+if (!Number.isInteger(runs) || runs < 1 || !Number.isInteger(seed) || !["file", "s3"].includes(values.sink)) {
+  console.error("usage: crash-test [--runs N] [--sink file|s3] [--seed N]");
+  process.exit(64);
+}
+build();
+const place = values.sink === "s3" ? await buckets() : folders;
+try {
+  process.exitCode = await crashTest(runs, seed, place);
+} finally {
+  await place.close();
+}

@@ -1,0 +1,95 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { assemble, type Stream } from "../src/assemble.ts";
+import { ConfigError } from "../src/errors.ts";
+import { loadText, oneStream, temporaryFolder } from "./support/config.ts";
+import { at } from "./support/world.ts";
+
+const now = at("2026-11-20T00:00:00Z");
+
+async function assembled(text: string, env: Record<string, string> = {}): Promise<Stream[]> {
+  return assemble(await loadText(text), { env, observe: () => undefined, now });
+}
+
+async function only(text: string): Promise<Stream> {
+  const [stream] = await assembled(text);
+  return stream!;
+}
+
+test("a stream to a folder has its objects and its ledger in a folder of its name", async () => {
+  const { pipeline, ledgerStore, dataStore } = await only(
+    oneStream({ sink: "sink: { type: file, directory: /data }" }),
+  );
+  expect(pipeline.name).toBe("acme");
+  expect(dataStore?.place).toBe("/data/acme");
+  expect(ledgerStore.place).toBe("/data/acme/ledger");
+  expect(pipeline.sink.place).toBe("/data/acme");
+});
+
+test("a stream to a bucket has them below prefix and name", async () => {
+  const { ledgerStore, dataStore } = await only(
+    oneStream({ sink: "sink: { type: s3, bucket: archive, prefix: audit/pachca, region: eu-central-1 }" }),
+  );
+  expect(dataStore?.place).toBe("s3://archive/audit/pachca/acme");
+  expect(ledgerStore.place).toBe("s3://archive/audit/pachca/acme/ledger");
+  const whole = await only(oneStream({ sink: "sink: { type: s3, bucket: archive, region: eu-central-1 }" }));
+  expect(whole.dataStore?.place).toBe("s3://archive/acme");
+});
+
+test("a sink that can hold no ledger has it in the state directory", async () => {
+  const { ledgerStore, dataStore } = await only(oneStream({}, "stateDirectory: /state\n"));
+  expect(dataStore).toBeUndefined();
+  expect(ledgerStore.place).toBe("/state/acme/ledger");
+});
+
+test("a ledger that is put elsewhere lies there, the objects stay where they are", async () => {
+  const { ledgerStore, dataStore } = await only(
+    oneStream({
+      sink: "sink: { type: s3, bucket: archive, region: eu-central-1 }",
+      ledger: "ledger: { type: file, directory: /ledgers }",
+    }),
+  );
+  expect(dataStore?.place).toBe("s3://archive/acme");
+  expect(ledgerStore.place).toBe("/ledgers/acme/ledger");
+});
+
+test("a start in the future is refused, with both times", async () => {
+  const text = oneStream({ windows: "windows: { start: 2026-11-20T00:00:01Z }" });
+  const failure = assembled(text);
+  await expect(failure).rejects.toBeInstanceOf(ConfigError);
+  await expect(failure).rejects.toMatchObject({
+    message: expect.stringContaining("2026-11-20T00:00:01Z") as string,
+    hint: expect.stringContaining("2026-11-20T00:00:00Z") as string,
+  });
+  const onTime = await only(oneStream({ windows: "windows: { start: 2026-11-20T00:00:00Z }" }));
+  expect(onTime.pipeline.windows.start).toBe(now);
+});
+
+test("the fingerprint tells accounts and selections apart, and never the token", async () => {
+  const source = (more: string) => oneStream({ source: `source: { type: pachca, token: t0ken${more} }` });
+  const fingerprints = await Promise.all(
+    [
+      source(""),
+      source(", account: other"),
+      source(", ownReads: drop"),
+      oneStream({ source: "source: { type: pachca, token: another }" }),
+    ].map(async (text) => (await only(text)).pipeline.fingerprint),
+  );
+  const [plain, account, selection, token] = fingerprints as [string, string, string, string];
+  expect(token).toBe(plain);
+  expect(account.slice(0, 16)).not.toBe(plain.slice(0, 16));
+  expect(selection.slice(0, 16)).toBe(plain.slice(0, 16));
+  expect(selection).not.toBe(plain);
+});
+
+test("putting streams together touches nothing: no folder is made, nothing is asked", async () => {
+  const folder = join(temporaryFolder(), "out");
+  await only(
+    oneStream({
+      source: "source: { type: pachca, token: t0ken, baseUrl: http://127.0.0.1:1 }",
+      sink: `sink: { type: file, directory: ${folder} }`,
+    }),
+  );
+  expect(existsSync(folder)).toBe(false);
+});
