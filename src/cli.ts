@@ -1,4 +1,4 @@
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import { addSimulate, type Run } from "./cli-simulate.ts";
 import { ExporterError, exitCodeOf, UsageError } from "./errors.ts";
 import { EXPORTER } from "./version.ts";
@@ -84,7 +84,12 @@ function program(choose: (run: Run) => void): Command {
     .addHelpText("after", ROOT_HELP);
 
   const withConfig = (name: string, description: string): Command =>
-    root.command(name).description(description).option("-c, --config <file>", "the configuration", DEFAULT_CONFIG);
+    root
+      .command(name)
+      .description(description)
+      .addOption(
+        new Option("-c, --config <file>", "the configuration").env("SIEM_EXPORT_CONFIG").default(DEFAULT_CONFIG),
+      );
 
   withConfig("run", "the worker: exports each stream by its schedule, until SIGTERM")
     .addHelpText("after", "\nExample:\n  siem-export run --config /etc/siem-export/exporter.yaml\n")
@@ -119,7 +124,10 @@ function program(choose: (run: Run) => void): Command {
   withConfig("check", "preflight: configuration, token and scope, clock, bucket or folder; says what to do")
     .option("-s, --stream <name...>", "only these streams")
     .option("--json", "a line of JSON for each finding")
-    .addHelpText("after", "\nExit code: 0 when nothing failed, else the class of what did (see below every command).\n")
+    .addHelpText(
+      "after",
+      "\nExit code: 0 when nothing failed, else that of the worst (siem-export --help tells them all).\n",
+    )
     .action((options: { config: string; stream?: string[]; json?: boolean }) => {
       choose(async (signal) => (await import("./commands/check.ts")).checkCommand(options, signal));
     });

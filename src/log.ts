@@ -101,7 +101,7 @@ const MESSAGES: Readonly<Record<Fact["kind"], string>> = {
   "reconcile.failed": "a past span could not be compared with the source",
   "window.lost": "another worker committed the window first; going on from its head",
   "tick.done": "tick done",
-  "tick.failed": "tick failed; the checkpoint stays, the next tick tries again",
+  "tick.failed": "tick failed; the checkpoint stays where it is",
 };
 
 function levelOf(fact: Fact, failures: number): Level {

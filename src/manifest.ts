@@ -207,7 +207,7 @@ interface SignsLines {
 /** The manifest's two lines: what happened, and the signature over it, by `signer` where there is one. */
 export function encodeManifest(
   draft: Omit<Manifest, "keyId">,
-  signer?: SignsLines | undefined,
+  signer?: SignsLines,
 ): { readonly bytes: Buffer; readonly link: Link } {
   const manifest: Manifest = { ...draft, keyId: signer?.keyId ?? null };
   const line = JSON.stringify({

@@ -55,7 +55,7 @@ export async function withRetry<Result>(
       if (!(error instanceof TransientError) || attempt >= policy.attempts) throw error;
       const delayMs = retryDelayMs(attempt, policy, error.retryAfterMs);
       onRetry(error, attempt, delayMs);
-      await sleep(delayMs, undefined, { signal });
+      await sleep(delayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
     }
   }
 }

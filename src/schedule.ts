@@ -32,7 +32,7 @@ export function cronAlarm<Name extends string>(expressions: ReadonlyMap<Name, st
       return names;
     },
     async stop() {
-      await Promise.all(tasks.map((task) => task.destroy()));
+      for (const task of tasks) await task.destroy();
     },
   };
 }

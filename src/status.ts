@@ -41,6 +41,11 @@ const STARTING: Omit<StreamStatus, "stream"> = {
   events: 0,
 };
 
+/** How streams stand before anything happened. */
+export function starting(streams: readonly string[]): Status {
+  return new Map(streams.map((stream) => [stream, { stream, ...STARTING }]));
+}
+
 /** The status after one more fact, which happened at `at`. */
 export function after(status: Status, fact: Fact, at: EpochMs): Status {
   if (!("stream" in fact)) return status;

@@ -24,7 +24,17 @@ const failed = (error = new TransientError("network", "GET /x: reset")): Fact =>
 });
 
 const committed = (minute: number): Fact => ({
-  ...{ kind: "window.committed", stream: "acme", sequence: minute, events: 1, late: 0, objects: 1, bytes: 1 },
+  ...{
+    kind: "window.committed",
+    type: "window",
+    quarantined: 0,
+    stream: "acme",
+    sequence: minute,
+    events: 1,
+    late: 0,
+    objects: 1,
+    bytes: 1,
+  },
   window: { from: epochMs(START + minute * MINUTE_MS), to: epochMs(START + (minute + 1) * MINUTE_MS) },
   sha256: "ab",
 });

@@ -8,7 +8,17 @@ import { START } from "./support/world.ts";
 
 const started: Fact = { kind: "stream.started", stream: "acme", schedule: "* * * * *", source: "x", sink: "y" };
 const committed: Fact = {
-  ...{ kind: "window.committed", stream: "acme", sequence: 3, events: 5, late: 1, objects: 1, bytes: 100 },
+  ...{
+    kind: "window.committed",
+    type: "window",
+    quarantined: 0,
+    stream: "acme",
+    sequence: 3,
+    events: 5,
+    late: 1,
+    objects: 1,
+    bytes: 100,
+  },
   ...{ window: { from: START, to: epochMs(START + HOUR_MS) }, sha256: "ab" },
 };
 const done: Fact = {

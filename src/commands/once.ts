@@ -31,7 +31,9 @@ export async function onceCommand(
   const errors = await Promise.all(streams.map(({ pipeline }) => runTick(pipeline, signal)));
   bar?.end();
   const reports = streams.map(({ pipeline: { name } }, index) => report(name, results.get(name), errors[index]));
-  for (const line of reports) process.stdout.write(json ? `${JSON.stringify(line)}\n` : `${textOf(line)}\n`);
+  // Where stdout is a sink, it carries events and nothing else.
+  const out = config.streams.some(({ sink }) => sink.type === "stdout") ? process.stderr : process.stdout;
+  for (const line of reports) out.write(json ? `${JSON.stringify(line)}\n` : `${textOf(line)}\n`);
   return worstExitCode(errors.map((error) => (error === undefined ? 0 : exitCodeOf(error))));
 }
 

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { factLog, logger } from "../log.ts";
 import type { Observe } from "../fact.ts";
 import { serveHealth } from "../server.ts";
-import { after, type Status } from "../status.ts";
+import { after, starting, type Status } from "../status.ts";
 import { epochMs } from "../time.ts";
 import { EXPORTER } from "../version.ts";
 import { work } from "../worker.ts";
@@ -12,7 +12,8 @@ import { assembleNow, loadStreams, logLevelOf, type ConfigOptions } from "./stre
 export async function runCommand(options: ConfigOptions, signal: AbortSignal): Promise<number> {
   const config = await loadStreams(options);
   const log = factLog(logger(logLevelOf(config.log.level)));
-  let status: Status = new Map();
+  const names = config.streams.map(({ name }) => name);
+  let status: Status = starting(names);
   const observe: Observe = (fact) => {
     log(fact);
     status = after(status, fact, epochMs(Date.now()));
@@ -20,7 +21,6 @@ export async function runCommand(options: ConfigOptions, signal: AbortSignal): P
   const streams = assembleNow(config, observe);
   const server = config.server === false ? undefined : await serveHealth(config.server, () => status);
   try {
-    const names = config.streams.map(({ name }) => name);
     observe({ kind: "worker.started", version: EXPORTER.version, config: resolve(options.config), streams: names });
     signal.addEventListener(
       "abort",

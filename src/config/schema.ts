@@ -76,7 +76,7 @@ const reconcile = group({
 
 const stream = group({
   name: text("1 to 63 of a-z, 0-9 and dash", /^[a-z0-9-]{1,63}$/).describe(
-    "The stream's name: its folder or prefix, and its label in metrics. A new name starts a new ledger.",
+    "The stream's name: its folder or prefix, and its name in the log. A new name starts a new ledger.",
   ),
   schedule: cron()
     .prefault("*/5 * * * *")
@@ -120,7 +120,7 @@ export const configSchema = group({
   server: z
     .union([z.literal(false), server], { error: "false, or a mapping of host, port" })
     .prefault({})
-    .describe("Where health, metrics and the status page are served; false switches them off."),
+    .describe("Where health and status are served (/healthz, /readyz, /status.json); false switches them off."),
   log: log.prefault({}).describe("What is logged."),
 })
   .check(streamsApart())

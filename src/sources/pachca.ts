@@ -198,7 +198,9 @@ function readRecord(record: Buffer): Item | Poison {
   }
   if (!isObject(value)) return { reason: "not an object", record };
   const { created_at: createdAt, event_key: key, user_agent: userAgent } = value;
-  const id = typeof value["id"] === "string" && value["id"] !== "" ? value["id"] : undefined;
+  // A letter that was not UTF-8 reads as U+FFFD: such an id is not the one that was sent.
+  const isId = typeof value["id"] === "string" && value["id"] !== "" && !value["id"].includes("\ufffd");
+  const id = isId ? (value["id"] as string) : undefined;
   const time = typeof createdAt === "string" ? parseInstant(createdAt) : undefined;
   const poison = (reason: string): Poison => ({ reason, record, id, time });
   if (!isUtf8(record)) return poison("not UTF-8");

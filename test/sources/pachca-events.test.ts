@@ -62,8 +62,20 @@ describe("an event", () => {
     const good = JSON.stringify(event("good"));
     const { baseUrl } = await inTurn(answer(good, item, good), answer(good, item, good));
     const source = sourceAt(baseUrl);
-    expect(await poisonOf(source)).toEqual([{ reason, record: Buffer.from(item) }]);
+    expect(await poisonOf(source)).toMatchObject([{ reason, record: Buffer.from(item) }]);
     expect(await idsOf(source)).toEqual(["good", "good"]);
+  });
+
+  test("that is poison keeps its id and its time where they can be read", async () => {
+    const broken = Buffer.from(JSON.stringify(event("a", { user_agent: "?" })));
+    broken[broken.indexOf("?")] = 0xff;
+    const withoutId = JSON.stringify(event("", { created_at: "2026-11-20T10:01:02.000Z" }));
+    const { baseUrl } = await inTurn(answer(broken, withoutId));
+    const time = Date.parse("2026-11-20T10:01:02.000Z");
+    expect(await poisonOf(sourceAt(baseUrl))).toEqual([
+      { reason: "not UTF-8", record: broken, id: "a", time: time + 345 },
+      { reason: "no id", record: Buffer.from(withoutId), id: undefined, time },
+    ]);
   });
 
   test("that is a read of our own stays, unless it is to be dropped; nobody else's read is", async () => {
