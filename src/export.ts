@@ -7,7 +7,7 @@ import { idSet, type IdSet } from "./ids.ts";
 import type { CommitOutcome, Draft, Ledger } from "./ledger.ts";
 import type { Manifest, Plan, QuarantineObject, StoredObject } from "./manifest.ts";
 import { writeQuarantine } from "./quarantine.ts";
-import type { ReadAhead } from "./readahead.ts";
+import type { Fetched, ReadAhead } from "./readahead.ts";
 import type { Receipt, Sink } from "./sink.ts";
 import type { AuditEvent, Poison, Source } from "./source.ts";
 import type { Store } from "./store.ts";
@@ -214,7 +214,8 @@ async function* newEvents(
     for (;;) {
       const next = await atStage("fetch", fetching.next());
       if (next.done === true) break;
-      const { events, poison } = split(next.value, collected, maxEventBytes);
+      const unseen = await atStage("plan", withoutSeen(pipeline, plan, next.value, signal));
+      const { events, poison } = split(unseen, collected, maxEventBytes);
       aside.push(...poison);
       for (const { record } of poison) asideBytes += record.length;
       if (asideBytes >= batch.maxBytes) await putAside();
@@ -224,6 +225,19 @@ async function* newEvents(
   } finally {
     await fetching.return(undefined);
   }
+}
+
+/** An item without a time belongs to the first window that sees it: what the windows just before have is left out. */
+async function withoutSeen(
+  { ledger, windows }: Pipeline,
+  plan: Plan,
+  fetched: Fetched,
+  signal: AbortSignal,
+): Promise<Fetched> {
+  if (fetched.poison.every(({ time }) => time !== undefined)) return fetched;
+  const seen = await ledger.idsSince(lookbackStart(plan.from, windows), signal);
+  const poison = fetched.poison.filter(({ id, time, record }) => time !== undefined || !seen.has(id ?? record));
+  return { ...fetched, poison };
 }
 
 async function quarantined(

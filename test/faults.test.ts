@@ -75,16 +75,13 @@ test.each(aside)(
     expect(lines.filter((line) => !reason.test(line.reason))).toEqual([]);
     const named = manifestsIn(files).flatMap(({ quarantine }) => quarantine);
     expect(named.reduce((sum, object) => sum + object.lines, 0)).toBe(lines.length);
-    // Every byte that was sent is there: in the objects, or set aside.
-    const sent = [
-      ...stage.api.history({ from: TEN, to: minutes(60) }),
-      ...stage.api.poison({ from: TEN, to: minutes(60) }),
-    ];
+    // Every byte that was sent is there: in the objects, or set aside. Items without an id that are equal are one item.
+    const span = { from: TEN, to: minutes(60) };
+    const sent = [...stage.api.history(span), ...stage.api.poison(span)].map((bytes) => bytes.toString("latin1"));
     const kept = lines.map(({ record, recordBase64 = "" }) =>
-      record === undefined ? Buffer.from(recordBase64, "base64") : Buffer.from(record),
+      (record === undefined ? Buffer.from(recordBase64, "base64") : Buffer.from(record)).toString("latin1"),
     );
-    const there = [...linesIn(files), ...kept].map((bytes) => Buffer.from(bytes).toString("latin1"));
-    expect(there.sort()).toEqual(sent.map((bytes) => bytes.toString("latin1")).sort());
+    expect([...linesIn(files), ...kept].sort()).toEqual([...new Set(sent)].sort());
   },
 );
 
