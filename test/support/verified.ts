@@ -1,0 +1,106 @@
+import { gzipSync } from "node:zlib";
+import { sha256Of } from "../../src/manifest.ts";
+import type { AuditEvent } from "../../src/source.ts";
+import { storeUnder } from "../../src/store.ts";
+import { epochMs, HOUR_MS, MINUTE_MS } from "../../src/time.ts";
+import type { ArchiveFinding } from "../../src/verify-finding.ts";
+import { verify, type VerifyOptions, type VerifySummary } from "../../src/verify.ts";
+import type { Archive } from "../../src/verify-window.ts";
+import { memorySource, memoryStore, never, START } from "./world.ts";
+
+export type Files = Map<string, Buffer>;
+
+/** An archive in memory, and how it is read. */
+export function archiveIn(files: Files): Archive {
+  const store = memoryStore(files);
+  const source = memorySource([]);
+  return {
+    stream: "test",
+    ledger: storeUnder(store, "ledger/"),
+    data: store,
+    quarantine: store,
+    read: (line) => source.read(line),
+  };
+}
+
+export const LATER = epochMs(START + 3 * HOUR_MS);
+
+export interface Verified {
+  readonly findings: readonly ArchiveFinding[];
+  /** `CODE key` of each error; then of each notice. */
+  readonly errors: readonly string[];
+  readonly notices: readonly string[];
+  readonly summary: VerifySummary;
+}
+
+export async function verified(archive: Archive, options: Partial<VerifyOptions> = {}): Promise<Verified> {
+  const findings: ArchiveFinding[] = [];
+  let summary: VerifySummary | undefined;
+  const given: VerifyOptions = {
+    ...{ keys: [], span: undefined, firstSeq: 1, expectPrev: undefined },
+    ...{ anchor: undefined, maxAgeMs: undefined, now: LATER },
+    ...options,
+  };
+  for await (const item of verify(archive, given, never)) {
+    if (item.kind === "finding") findings.push(item.finding);
+    if (item.kind === "summary") summary = item;
+  }
+  const shown = (level: string) =>
+    findings.filter((finding) => finding.level === level).map(({ code, key }) => `${code} ${key}`);
+  return { findings, errors: shown("error"), notices: shown("notice"), summary: summary! };
+}
+
+/** A manifest as JSON, to be changed. */
+export interface Shown {
+  [member: string]: unknown;
+  seq: number;
+  window: { from: string; to: string };
+  events: number;
+  objects: { [member: string]: unknown; key: string; bytes: number; sha256: string }[];
+  ids: { key: string; sha256: string } | null;
+  prev: { seq: number; sha256: string } | null;
+}
+
+export const manifestAt = (seq: number): string => `ledger/manifests/${String(seq).padStart(12, "0")}.json`;
+
+export function shownAt(files: Files, seq: number): Shown {
+  return JSON.parse(files.get(manifestAt(seq))!.toString().split("\n")[0]!) as Shown;
+}
+
+/** Writes a manifest over what is there, unsigned. */
+export function putManifest(files: Files, seq: number, shown: unknown): void {
+  files.set(manifestAt(seq), Buffer.from(`${JSON.stringify(shown)}\n{"alg":"none"}\n`));
+}
+
+/** Changes a manifest and makes all after it, and the checkpoint, follow: what somebody does who can write everything. */
+export function rebuildFrom(files: Files, seq: number, change: (shown: Shown) => void): void {
+  for (let at = seq; files.has(manifestAt(at)); at++) {
+    const shown: Shown = { ...shownAt(files, at), keyId: null };
+    if (at === seq) change(shown);
+    else shown.prev = { seq: at - 1, sha256: headSha256(files, at - 1) };
+    putManifest(files, at, shown);
+    if (!files.has(manifestAt(at + 1))) {
+      const checkpoint = JSON.parse(files.get("ledger/checkpoint.json")!.toString()) as object;
+      const moved = { ...checkpoint, sequence: at, manifestSha256: headSha256(files, at) };
+      files.set("ledger/checkpoint.json", Buffer.from(JSON.stringify(moved)));
+    }
+  }
+}
+
+export function headSha256(files: Files, seq: number): string {
+  return sha256Of(files.get(manifestAt(seq))!.toString().split("\n")[0]!);
+}
+
+/** A data object with these lines instead, and its manifest telling the truth about it. */
+export function replaceObject(files: Files, object: Shown["objects"][number], events: readonly AuditEvent[]): void {
+  const content = Buffer.concat(events.flatMap(({ record }) => [record, Buffer.from("\n")]));
+  const stored = gzipSync(content);
+  const contentSha256 = sha256Of(content);
+  files.delete(object.key);
+  object.key = object.key.replace(/_[0-9a-f]{8}\.ndjson/, `_${contentSha256.slice(0, 8)}.ndjson`);
+  files.set(object.key, stored);
+  Object.assign(object, { bytes: stored.length, sha256: sha256Of(stored), contentSha256 });
+  Object.assign(object, { contentBytes: content.length, lines: events.length });
+}
+
+export const minutes = (count: number) => epochMs(START + count * MINUTE_MS);
