@@ -11,6 +11,7 @@ import { httpClient } from "./http.ts";
 import { ledger } from "./ledger.ts";
 import { fingerprintOf } from "./manifest.ts";
 import { readAhead } from "./readahead.ts";
+import { idsFromObjects } from "./rebuild.ts";
 import { DEFAULT_RETRY } from "./retry.ts";
 import { readSigner } from "./signature.ts";
 import type { Sink } from "./sink.ts";
@@ -84,6 +85,7 @@ function assembleStream(
       data,
       fingerprint,
       lookbackMs: windows.lookbackMs,
+      rebuildIds: data && ((manifest, signal) => idsFromObjects(manifest, data, format, signal)),
       signer: config.ledger?.signingKeyFile === undefined ? undefined : readSigner(config.ledger.signingKeyFile),
       observe,
     }),

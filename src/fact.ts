@@ -24,6 +24,7 @@ export type StreamFact = { readonly stream: string } & (
   | { readonly kind: "head.found"; readonly sequence: number; readonly exportedUntil: EpochMs | undefined }
   | { readonly kind: "checkpoint.rebuilt"; readonly reason: string; readonly sequence: number }
   | { readonly kind: "checkpoint.failed"; readonly error: unknown }
+  | { readonly kind: "ids.rebuilt"; readonly sequence: number; readonly key: string; readonly reason: string }
   | { readonly kind: "settings.changed"; readonly before: string; readonly after: string }
   | { readonly kind: "plan.adopted"; readonly sequence: number; readonly window: Span }
   | { readonly kind: "object.taken"; readonly sequence: number; readonly key: string; readonly lines: number }

@@ -87,6 +87,8 @@ export interface LedgerOptions {
   readonly lookbackMs: number;
   /** Signs the manifests; without it the chain proves only that it is consistent. */
   readonly signer?: Signer | undefined;
+  /** What an ids file that is gone held, from the objects of its manifest; undefined where they cannot say. */
+  readonly rebuildIds?: ((manifest: Manifest, signal: AbortSignal) => Promise<Buffer | undefined>) | undefined;
   readonly observe: ObserveStream;
 }
 
@@ -98,7 +100,8 @@ interface Recent {
 
 const NO_IDS: Buffer = Buffer.alloc(0);
 
-export function ledger({ stream, store, data, fingerprint, lookbackMs, signer, observe }: LedgerOptions): Ledger {
+export function ledger(options: LedgerOptions): Ledger {
+  const { stream, store, data, fingerprint, lookbackMs, signer, rebuildIds, observe } = options;
   let current: Head | undefined;
   /** The sequence that the head had when we started: what lies beyond it was made while we ran. */
   let startedAt = 0;
@@ -170,13 +173,18 @@ export function ledger({ stream, store, data, fingerprint, lookbackMs, signer, o
 
   async function readIds({ manifest }: Link, signal: AbortSignal): Promise<Buffer> {
     if (manifest.ids === null) return NO_IDS;
-    const bytes = await store.read(manifest.ids.key, signal);
-    const what = `read ${store.place}/${manifest.ids.key}`;
-    if (bytes === undefined) throw new LedgerError(`${what}: it is not there`, { hint: RESTORE_HINT });
-    if (sha256Of(bytes) !== manifest.ids.sha256) {
-      throw new LedgerError(`${what}: it is not what manifest ${manifest.seq} names`, { hint: RESTORE_HINT });
+    const { key, sha256 } = manifest.ids;
+    const bytes = await store.read(key, signal);
+    if (bytes !== undefined && sha256Of(bytes) === sha256) return bytes;
+    const reason = bytes === undefined ? "it is not there" : `it is not what manifest ${manifest.seq} names`;
+    const rebuilt = await rebuildIds?.(manifest, signal);
+    if (rebuilt === undefined || sha256Of(rebuilt) !== sha256) {
+      const cannot = "and the objects that it could be rebuilt from cannot be read, or are not whole";
+      throw new LedgerError(`read ${store.place}/${key}: ${reason}, ${cannot}`, { hint: RESTORE_HINT });
     }
-    return bytes;
+    observe({ kind: "ids.rebuilt", sequence: manifest.seq, key, reason });
+    if (bytes === undefined) await store.create(key, rebuilt, signal);
+    return rebuilt;
   }
 
   return {

@@ -200,3 +200,35 @@ test("a store that does not create once is refused at start, before anything is 
   await expect(tick(pipeline, CLOCK, never)).rejects.toThrow("it overwrites");
   expect(written.size).toBe(0);
 });
+
+describe("ids files are needed for the look-back", () => {
+  const LATER = epochMs(START + 37 * MINUTE_MS);
+  const idsKeys = () => [...files.keys()].filter((key) => key.startsWith("ledger/ids/"));
+  const expected = () =>
+    HISTORY.filter(({ time }) => time < START + 35 * MINUTE_MS).map(({ record }) => record.toString());
+
+  test("one that is gone is rebuilt from the objects, with a warning, and nothing is exported twice", async () => {
+    const before = new Map(files);
+    for (const key of idsKeys()) files.delete(key);
+    expect((await restart(LATER)).filter((kind) => kind === "ids.rebuilt").length).toBeGreaterThan(2);
+    expect(linesIn(files, dataKeys(files))).toEqual(expected());
+    for (const [key, bytes] of before) {
+      if (key.includes("/ids/000000000006")) expect(files.get(key)).toEqual(bytes);
+    }
+  });
+
+  test("one that is damaged is left as it is, and its ids are taken from the objects", async () => {
+    const damaged = Buffer.from("0123456789abcdef");
+    for (const key of idsKeys()) files.set(key, damaged);
+    expect(await restart(LATER)).toContain("ids.rebuilt");
+    expect(linesIn(files, dataKeys(files))).toEqual(expected());
+    expect(files.get(idsKeys()[0]!)).toEqual(damaged);
+  });
+
+  test("where the objects are gone too, the stream stops", async () => {
+    for (const key of [...idsKeys(), ...dataKeys(files)]) files.delete(key);
+    const error: unknown = await restart(LATER).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(LedgerError);
+    expect((error as LedgerError).message).toContain("cannot be read, or are not whole");
+  });
+});

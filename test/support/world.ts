@@ -4,6 +4,7 @@ import type { ObserveStream, StreamFact } from "../../src/fact.ts";
 import { ledger } from "../../src/ledger.ts";
 import { fingerprintOf } from "../../src/manifest.ts";
 import { readAhead } from "../../src/readahead.ts";
+import { idsFromObjects } from "../../src/rebuild.ts";
 import { raw } from "../../src/formats/raw.ts";
 import { objects } from "../../src/sinks/objects.ts";
 import type { AuditEvent, Page, Poison, Source } from "../../src/source.ts";
@@ -173,6 +174,7 @@ export function world(history: readonly AuditEvent[], options: WorldOptions = {}
       data: store,
       fingerprint,
       lookbackMs: windows.lookbackMs,
+      rebuildIds: (manifest, signal) => idsFromObjects(manifest, store, raw(source), signal),
       signer: options.signer,
       observe,
     }),
