@@ -45,3 +45,22 @@ test("answers that break off, stall in storms and come slowly, all at once, cost
   expect(stderr.split('"fact":"retrying"').length).toBeGreaterThan(3);
   expectWhole(stage);
 });
+
+test("an event of ten megabytes is exported whole", async () => {
+  const stage = await openStage(
+    { simulator: { faults: { hugeEvery: 400 }, until: minutes(30) }, source: { pageLimit: 20 }, now: minutes(33) },
+    onTestFinished,
+  );
+  const { code, stderr } = await stage.run(["once"]);
+  expect(code, stderr).toBe(0);
+  expect(Math.max(...linesIn(stage.files()).map((line) => line.length))).toBeGreaterThan(10_000_000);
+  expectWhole(stage);
+});
+
+test("an answer that never comes costs its time limit, a minute, and no event", async () => {
+  const stage = await openStage({ simulator: { faults: { silence: { next: 1 } } } }, onTestFinished);
+  const { code, stderr } = await stage.run(["once"]);
+  expect(code, stderr).toBe(0);
+  expect(stderr).toMatch(/"fact":"retrying".*"code":"timeout"/);
+  expectWhole(stage);
+}, 180_000);
