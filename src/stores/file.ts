@@ -102,7 +102,11 @@ async function throughTemporary<Result>(
 }
 
 async function makeDirectory(directory: string): Promise<void> {
-  const first = await mkdir(directory, { recursive: true });
+  const first = await mkdir(directory, { recursive: true }).catch(async (error: unknown) => {
+    // Of a read-only file system Node says this, too: asked for that one folder alone, it says why.
+    if (isErrno(error, "ENOENT") && error.path !== undefined) await mkdir(error.path);
+    throw error;
+  });
   for (let made = directory; first !== undefined; made = dirname(made)) {
     await syncDirectory(dirname(made));
     if (made === first) return;

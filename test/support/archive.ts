@@ -53,14 +53,13 @@ export interface ShownManifest {
 
 /** As they lie there, in order; nothing is judged. */
 export function manifestsIn(files: Files): ShownManifest[] {
-  return keysUnder(files, "ledger/manifests/").map(
+  return keysUnder(files, "ledger/manifests/", ".json").map(
     (key) => JSON.parse(String(files.get(key)).split("\n")[0] ?? "") as ShownManifest,
   );
 }
 
 export function dataKeys(files: Files): string[] {
-  // A killed writer leaves `….tmp`, which no reader takes for an object.
-  return keysUnder(files, "data/").filter((key) => key.endsWith(".ndjson.gz"));
+  return keysUnder(files, "data/", ".ndjson.gz");
 }
 
 /** All lines of all objects in the order of their keys; a character a byte. */
@@ -152,8 +151,9 @@ export function differenceOf(lines: readonly string[], history: Iterable<Buffer>
   return { lost: lost.length, doubled, strange: strange.length, examples };
 }
 
-function keysUnder(files: Files, prefix: string): string[] {
-  return [...files.keys()].filter((key) => key.startsWith(prefix)).sort();
+/** A killed writer leaves `….tmp`, which no reader takes for an object. */
+function keysUnder(files: Files, prefix: string, ending: string): string[] {
+  return [...files.keys()].filter((key) => key.startsWith(prefix) && key.endsWith(ending)).sort();
 }
 
 function textOf(stored: Buffer | undefined): string {
