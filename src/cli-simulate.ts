@@ -17,6 +17,8 @@ interface SimulateFlags {
   readonly scopes?: readonly string[];
   readonly lateShare?: number;
   readonly lateSeconds: number;
+  readonly tieSeconds?: number;
+  readonly outOfOrder?: boolean;
   readonly clockOffset: number;
   readonly recordReads: boolean;
   readonly pretty?: boolean;
@@ -48,6 +50,8 @@ export function addSimulate(root: Command, choose: (run: Run) => void): void {
     .option("--scopes <scope...>", "what the token may do")
     .option("--late-share <share>", "share of events that become visible late, 0 to 1", numberOf)
     .option("--late-seconds <seconds>", "how late at most", numberOf, 600)
+    .option("--tie-seconds <seconds>", "all events of so many seconds share one instant", numberOf)
+    .option("--out-of-order", "the events of a page come in no order")
     .option("--clock-offset <seconds>", "how far its clock is ahead of this machine's", numberOf, 0)
     .option("--no-record-reads", "reading the log is not an event of the log")
     .option("--pretty", "indented JSON")
@@ -88,8 +92,10 @@ Examples:
 
 async function simulate(flags: SimulateFlags, signal: AbortSignal): Promise<number> {
   const { printHistory, simulateCommand } = await import("./commands/simulate.ts");
+  const tieMs = flags.tieSeconds === undefined ? undefined : flags.tieSeconds * 1000;
   const { seed, eventsPerDay, pageLimit, token, scopes, recordReads, pretty, verbose, json } = flags;
   const history = {
+    tieMs,
     seed,
     eventsPerDay,
     since: instantOf("--since", flags.since),
@@ -112,7 +118,7 @@ async function simulate(flags: SimulateFlags, signal: AbortSignal): Promise<numb
       requestsPerSecond: flags.rateLimit,
       clockOffsetMs: flags.clockOffset * 1000,
       lateness: flags.lateShare === undefined ? undefined : { share: flags.lateShare, maxSeconds: flags.lateSeconds },
-      faults: flags.fault,
+      faults: { ...flags.fault, outOfOrder: flags.outOfOrder },
     },
     signal,
   );

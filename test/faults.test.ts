@@ -1,6 +1,7 @@
 import { gunzipSync } from "node:zlib";
 import { expect, onTestFinished, test } from "vitest";
 import type { FaultOptions } from "../src/simulator/faults.ts";
+import type { SimulatorOptions } from "../src/simulator/simulator.ts";
 import { differenceOf, flawsIn, linesIn, manifestsIn, NO_DIFFERENCE } from "./support/archive.ts";
 import { CANARY, minutes, openStage, TEN, type Stage } from "./support/stage.ts";
 
@@ -89,6 +90,19 @@ test.each(aside)(
     expect([...linesIn(files), ...kept].sort()).toEqual([...new Set(sent)].sort());
   },
 );
+
+const shapes: readonly (readonly [string, SimulatorOptions])[] = [
+  ["a whole minute, over many pages, at one instant", { tieMs: 60_000 }],
+  ["the events of each page in no order", { faults: { outOfOrder: true } }],
+  ["events that become visible up to ten minutes late", { lateness: { share: 0.02, maxSeconds: 600 } }],
+];
+
+test.each(shapes)("%s: each is exported once", async (_, simulator) => {
+  const stage = await openStage({ simulator }, onTestFinished);
+  const { code, stderr } = await stage.run(["once"]);
+  expect(code, stderr).toBe(0);
+  expectWhole(stage);
+});
 
 test("JSON over many lines becomes one line an event, otherwise byte for byte", async () => {
   const stage = await openStage({ simulator: { pretty: true } }, onTestFinished);

@@ -1,7 +1,9 @@
 import type { Stream } from "../assemble.ts";
 import type { Config } from "../config.ts";
 import { ExporterError, exitCodeOf, worstExitCode } from "../errors.ts";
-import { findHead } from "../head.ts";
+import { findHead, readLink } from "../head.ts";
+import { boundFor, latenessOf, type LatenessCounts } from "../lateness.ts";
+import type { Store } from "../store.ts";
 import type { StreamStatus } from "../status.ts";
 import { formatDuration, formatInstant, SECOND_MS } from "../time.ts";
 import { assembleNow, loadStreams, type ConfigOptions } from "./streams.ts";
@@ -15,12 +17,19 @@ export interface StatusOptions extends ConfigOptions {
 /** A worker on this machine answers at once, or there is none. */
 const WORKER_TIMEOUT_MS = 2000;
 
+/** A day of windows of five minutes: enough to judge lateness by, and quickly read. */
+const LATENESS_WINDOWS = 288;
+const READS_AT_ONCE = 16;
+const SHARE_TO_CATCH = 0.999;
+
 interface Row {
   readonly stream: string;
   readonly state: string;
   readonly exportedUntil: string | null;
   readonly behindSeconds: number | null;
   readonly head: string | null;
+  /** Of the newest windows: how late events became visible. Null before the first. */
+  readonly lateness: Lateness | null;
   readonly error: { readonly code: string; readonly message: string; readonly hint?: string | null | undefined } | null;
 }
 
@@ -46,6 +55,7 @@ export async function statusCommand(
           exportedUntil: null,
           behindSeconds: null,
           head: null,
+          lateness: null,
           error: failure,
         };
       }),
@@ -70,8 +80,38 @@ async function rowOf(
     exportedUntil: until === undefined ? null : formatInstant(until),
     behindSeconds: Math.floor(behindMs / SECOND_MS),
     head: head.sha256 === null ? null : `${head.seq} ${head.sha256}`,
+    lateness: await latenessIn(ledgerStore, config.name, head.seq, signal),
     error: worker?.failure ?? null,
   };
+}
+
+interface Lateness {
+  readonly windows: number;
+  readonly events: number;
+  readonly late: number;
+  readonly counts: LatenessCounts;
+  /** The lag, or the look-back, that would have caught 99.9 % of the events; null: longer than a week. */
+  readonly wouldCatch: string | null;
+}
+
+async function latenessIn(ledger: Store, stream: string, head: number, signal: AbortSignal): Promise<Lateness | null> {
+  const seqs = Array.from({ length: Math.min(head, LATENESS_WINDOWS) }, (_, index) => head - index);
+  const histogram = latenessOf();
+  let events = 0;
+  let late = 0;
+  for (let start = 0; start < seqs.length; start += READS_AT_ONCE) {
+    const links = await Promise.all(
+      seqs.slice(start, start + READS_AT_ONCE).map((seq) => readLink(ledger, stream, seq, signal)),
+    );
+    for (const { manifest } of links) {
+      events += manifest.events;
+      late += manifest.late;
+      histogram.addCounts(manifest.lateness ?? {});
+    }
+  }
+  if (seqs.length === 0) return null;
+  const counts = histogram.counts();
+  return { windows: seqs.length, events, late, counts, wouldCatch: boundFor(SHARE_TO_CATCH, counts, events) ?? null };
 }
 
 /** What the worker at the configured address says of its streams; empty when none answers. */
@@ -109,8 +149,21 @@ function tableOf(rows: readonly Row[]): string {
       .join("  ")
       .trimEnd(),
   );
+  const late = rows.flatMap(({ stream, lateness }) =>
+    lateness === null || lateness.late === 0 ? [] : [lateLine(stream, lateness)],
+  );
   const errors = rows.flatMap(({ stream, error }) =>
     error === null ? [] : [`\n${stream}: ${error.message}${error.hint ? `\n  → ${error.hint}` : ""}`],
   );
-  return `${lines.join("\n")}\n${errors.map((line) => `${line}\n`).join("")}`;
+  return `${lines.join("\n")}\n${[...late, ...errors].map((line) => `${line}\n`).join("")}`;
+}
+
+function lateLine(stream: string, { windows, events, late, counts, wouldCatch }: Lateness): string {
+  const histogram = Object.entries(counts)
+    .map(([bound, count]) => `${bound}: ${count}`)
+    .join(", ");
+  return (
+    `\n${stream}: ${late} of ${events} events in the last ${windows} windows became visible late (${histogram})\n` +
+    `  → a lag, or a look-back, of ${wouldCatch ?? "more than a week"} would have caught 99.9 %`
+  );
 }

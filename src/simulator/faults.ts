@@ -38,6 +38,8 @@ export interface FaultOptions {
 
   /** `next_page` leads to the top again, and `has_next` says that there is more. */
   cursorLoop?: Chance | undefined;
+  /** The events of a page come in no order; the pages still do. */
+  outOfOrder?: boolean | undefined;
   /** A cursor is refused when it is older than this. */
   cursorSeconds?: number | undefined;
 

@@ -21,6 +21,8 @@ export interface HistoryOptions {
   readonly seed?: number | undefined;
   /** About how many on each day. Default 20,000. */
   readonly eventsPerDay?: number | undefined;
+  /** All events of so many milliseconds share one instant, over as many pages as they fill. Default 1. */
+  readonly tieMs?: number | undefined;
 }
 
 /** A log without beginning or end: a pure function of its options, so that any span always answers the same. */
@@ -57,6 +59,7 @@ const EXTRA_MEMBERS = 50;
 export function historyOf({
   seed = DEFAULT_SEED,
   eventsPerDay = DEFAULT_EVENTS_PER_DAY,
+  tieMs = 1,
 }: HistoryOptions = {}): History {
   const cellMs = CELL_SIZES_MS.find((size) => (eventsPerDay * size) / DAY_MS <= CELL_EVENTS) ?? SECOND_MS;
   const kept = new Map<number, readonly HistoryEvent[]>();
@@ -71,7 +74,7 @@ export function historyOf({
       kept.set(index, known);
       return known;
     }
-    const made = makeCell(randomOf(seed, index), index * cellMs, cellMs, eventsPerDay);
+    const made = makeCell(randomOf(seed, index), index * cellMs, cellMs, eventsPerDay, tieMs);
     kept.set(index, made);
     keptEvents += made.length + 1;
     for (const [oldest, events] of kept) {
@@ -113,7 +116,13 @@ export function comparePositions(a: Position, b: Position): number {
   return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }
 
-function makeCell(random: Random, startMs: number, cellMs: number, eventsPerDay: number): HistoryEvent[] {
+function makeCell(
+  random: Random,
+  startMs: number,
+  cellMs: number,
+  eventsPerDay: number,
+  tieMs: number,
+): HistoryEvent[] {
   const hour = Math.floor((((startMs % DAY_MS) + DAY_MS) % DAY_MS) / HOUR_MS);
   const mean = (eventsPerDay * cellMs * (RHYTHM[hour] ?? 0)) / RHYTHM_MEAN / DAY_MS;
   // Between 0.85 and 1.15 of the mean, and the rest of a whole number by chance: on average the mean.
@@ -126,6 +135,7 @@ function makeCell(random: Random, startMs: number, cellMs: number, eventsPerDay:
     if (number === 0 && dice * CELL_STARTS < 1) time = startMs;
     else if (dice * TIES < 1) time = last;
     else if ((1 - dice) * WHOLE_SECONDS < 1) time -= time % SECOND_MS;
+    time -= (time - startMs) % tieMs;
     positions.push({ time: epochMs(time), id: random.uuid() });
     last = time;
   }

@@ -93,7 +93,9 @@ export function pachca(
             has_prev: answer.hasPrev,
           };
     const parts: Buffer[] = [];
-    for (const event of answer.events) parts.push(parts.length === 0 ? START : COMMA, itemOf(event, faults).record);
+    const events =
+      faults.outOfOrder === true ? answer.events.toSorted((a, b) => (a.id < b.id ? -1 : 1)) : answer.events;
+    for (const event of events) parts.push(parts.length === 0 ? START : COMMA, itemOf(event, faults).record);
     if (parts.length === 0) parts.push(START);
     return Buffer.concat([...parts, Buffer.from(`],"meta":${JSON.stringify({ paginate })}}`)]);
   }

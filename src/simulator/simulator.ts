@@ -23,6 +23,8 @@ export interface SimulatorOptions {
   readonly seed?: number | undefined;
   /** Default 20,000. */
   readonly eventsPerDay?: number | undefined;
+  /** All events of so many milliseconds share one instant. Default 1. */
+  readonly tieMs?: number | undefined;
   /** What each answer waits at least. Default 0. */
   readonly latencyMs?: number | undefined;
   /** Beyond this many in any second: 429. Default 50, as the vendor's. */

@@ -4,7 +4,7 @@ import type { S3Options } from "./s3-options.ts";
 
 /** What was being done: `PUT s3://bucket/key`. */
 export interface S3Request {
-  readonly operation: "PUT" | "GET" | "LIST";
+  readonly operation: "PUT" | "GET" | "LIST" | "DELETE";
   readonly url: string;
 }
 
@@ -134,6 +134,8 @@ function actionsOf({ operation }: S3Request, { serverSideEncryption, objectLock 
   switch (operation) {
     case "LIST":
       return "s3:ListBucket";
+    case "DELETE":
+      return "s3:DeleteObject (which the worker itself never needs)";
     case "GET":
       return `s3:GetObject${kms("kms:Decrypt")}`;
     case "PUT":
