@@ -1,12 +1,13 @@
 import { join } from "node:path";
 import { createAgents } from "./agents.ts";
 import { requestBudget, type RequestBudget } from "./budget.ts";
-import type { Config, S3Config, SinkConfig, SourceConfig, StreamConfig } from "./config.ts";
+import type { Config, FileConfig, S3Config, SourceConfig, StreamConfig } from "./config.ts";
 import { ConfigError } from "./errors.ts";
 import type { Pipeline } from "./export.ts";
 import type { Observe, ObserveStream } from "./fact.ts";
 import type { Format } from "./format.ts";
 import { raw } from "./formats/raw.ts";
+import type { Remover, Removers } from "./gc.ts";
 import { httpClient } from "./http.ts";
 import { ledger } from "./ledger.ts";
 import { fingerprintOf } from "./manifest.ts";
@@ -20,7 +21,10 @@ import { stdout } from "./sinks/stdout.ts";
 import type { Source } from "./source.ts";
 import { pachca } from "./sources/pachca.ts";
 import { retryingStore, storeUnder, type Store } from "./store.ts";
+import { fileRemover } from "./stores/file-remove.ts";
 import { fileStore } from "./stores/file.ts";
+import type { S3Options } from "./stores/s3-options.ts";
+import { s3Remover } from "./stores/s3-remove.ts";
 import { s3Store } from "./stores/s3.ts";
 import { formatInstant, type EpochMs } from "./time.ts";
 import { EXPORTER } from "./version.ts";
@@ -33,6 +37,9 @@ export interface Stream {
   readonly ledgerStore: Store;
   /** Where its objects lie; undefined for a sink without objects. */
   readonly dataStore: Store | undefined;
+  readonly format: Format;
+  /** For `gc` alone: nothing of the pipeline can delete. */
+  readonly removers: Removers;
 }
 
 export interface Surroundings {
@@ -69,16 +76,18 @@ function assembleStream(
     retryingStore(store, DEFAULT_RETRY, (error, attempt, delayMs) =>
       observe({ kind: "retrying", stage: "store", error, attempt, delayMs }),
     );
-  const dataStore = dataStoreOf(config.sink, name, env);
+  const places = placesOf(config, stateDirectory, env);
+  const dataStore = places.data && storeAt(places.data);
   const data = dataStore && patient(dataStore);
-  const ledgerStore = ledgerStoreOf(config, dataStore, stateDirectory, env);
+  const home = dataStore !== undefined && places.ledger === places.data ? dataStore : storeAt(places.ledger);
+  const ledgerStore = storeUnder(home, "ledger/");
   const fingerprint = fingerprintOf(source.identity, source.selection, format.name);
   const pipeline: Pipeline = {
     name,
     source,
     reader: readAhead(source, config.parallel),
     sink: sinkOf(data, format),
-    quarantine: data ?? patient(homeOf(config, stateDirectory, env)),
+    quarantine: data ?? patient(home),
     ledger: ledger({
       stream: name,
       store: patient(ledgerStore),
@@ -96,7 +105,7 @@ function assembleStream(
     exporter: EXPORTER,
     observe,
   };
-  return { pipeline, config, ledgerStore, dataStore };
+  return { pipeline, config, ledgerStore, dataStore, format, removers: removersOf(places) };
 }
 
 /** A stream's source and format alone, with a request budget of their own: for reading without a ledger. */
@@ -146,40 +155,32 @@ function sinkOf(data: Store | undefined, format: Format): Sink {
   return data === undefined ? stdout(format) : objects(data, format);
 }
 
-function dataStoreOf(sink: SinkConfig, name: string, env: Surroundings["env"]): Store | undefined {
-  switch (sink.type) {
-    case "s3":
-      return bucketStore(sink, name, env);
-    case "file":
-      return fileStore(join(sink.directory, name));
-    case "stdout":
-      return undefined;
-  }
-}
+/** Where files of one stream lie: a folder, or a prefix of a bucket. */
+type Place = { readonly folder: string } | { readonly prefix: S3Options };
 
-/** Beside the data, unless the configuration puts it elsewhere or the sink has no place for it. */
-function ledgerStoreOf(
-  config: StreamConfig,
-  dataStore: Store | undefined,
+/** Where a stream's objects lie, if its sink keeps any, and where its ledger: beside them, unless the configuration says else. */
+function placesOf(
+  { name, sink, ledger: elsewhere }: StreamConfig,
   stateDirectory: string,
   env: Surroundings["env"],
-): Store {
-  const isBeside = dataStore !== undefined && (config.ledger === undefined || config.ledger.type === "beside");
-  return storeUnder(isBeside ? dataStore : homeOf(config, stateDirectory, env), "ledger/");
+): { readonly data: Place | undefined; readonly ledger: Place } {
+  const data = sink.type === "stdout" ? undefined : placeOf(sink, name, env);
+  const home = elsewhere === undefined || elsewhere.type === "beside" ? undefined : placeOf(elsewhere, name, env);
+  return { data, ledger: home ?? data ?? { folder: join(stateDirectory, name) } };
 }
 
-/** The folder or prefix of a stream's ledger that does not lie beside its data. */
-function homeOf({ name, ledger: elsewhere }: StreamConfig, stateDirectory: string, env: Surroundings["env"]): Store {
-  switch (elsewhere?.type) {
-    case "s3":
-      return bucketStore(elsewhere, name, env);
-    case "file":
-      return fileStore(join(elsewhere.directory, name));
-    default:
-      return fileStore(join(stateDirectory, name));
-  }
+function placeOf(config: S3Config | FileConfig, name: string, env: Surroundings["env"]): Place {
+  if (config.type === "file") return { folder: join(config.directory, name) };
+  return { prefix: { ...config, prefix: config.prefix === "" ? name : `${config.prefix}/${name}`, env } };
 }
 
-function bucketStore(config: S3Config, name: string, env: Surroundings["env"]): Store {
-  return s3Store({ ...config, prefix: config.prefix === "" ? name : `${config.prefix}/${name}`, env });
+function storeAt(place: Place): Store {
+  return "folder" in place ? fileStore(place.folder) : s3Store(place.prefix);
+}
+
+function removersOf({ data, ledger: home }: { readonly data: Place | undefined; readonly ledger: Place }): Removers {
+  const removerAt = (place: Place): Remover =>
+    "folder" in place ? fileRemover(place.folder) : s3Remover(place.prefix);
+  const [ofData, ofLedger] = [removerAt(data ?? home), removerAt(home)];
+  return { data: ofData, quarantine: ofData, ids: (key, signal) => ofLedger(`ledger/${key}`, signal) };
 }

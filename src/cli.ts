@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option } from "commander";
+import { addArchive } from "./cli-archive.ts";
 import { addSimulate, type Run } from "./cli-simulate.ts";
 import { ExporterError, exitCodeOf, UsageError } from "./errors.ts";
 import { EXPORTER } from "./version.ts";
@@ -83,8 +84,8 @@ function program(choose: (run: Run) => void): Command {
     .exitOverride()
     .addHelpText("after", ROOT_HELP);
 
-  const withConfig = (name: string, description: string): Command =>
-    root
+  const withConfig = (name: string, description: string, parent = root): Command =>
+    parent
       .command(name)
       .description(description)
       .addOption(
@@ -166,6 +167,7 @@ function program(choose: (run: Run) => void): Command {
       choose(async () => (await import("./commands/keygen.ts")).keygenCommand(options));
     });
 
+  addArchive(root, withConfig, choose);
   addSimulate(root, choose);
   root
     .command("demo")

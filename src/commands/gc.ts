@@ -1,5 +1,4 @@
 import { styleText } from "node:util";
-import { removersOf } from "../assemble.ts";
 import { ExporterError, exitCodeOf, worstExitCode } from "../errors.ts";
 import { collectGarbage, type GcItem } from "../gc.ts";
 import { epochMs } from "../time.ts";
@@ -35,7 +34,7 @@ async function gcOne(
 ): Promise<number> {
   const name = archive.stream;
   if (!json) process.stdout.write(`${styleText("bold", name)}\n`);
-  const removers = isActing ? removersOf(stream.config, stream.stateDirectory, process.env) : undefined;
+  const removers = isActing ? stream.removers : undefined;
   const total = { objects: 0, bytes: 0 };
   let code = 0;
   try {

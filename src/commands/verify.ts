@@ -49,7 +49,8 @@ function askedOf(options: VerifyCommandOptions): VerifyOptions {
     throw new UsageError(`--expect-prev ${expectPrev}: not a SHA-256 in 64 hex digits`);
   }
   const maxAgeMs = maxAge === undefined ? undefined : parseDuration(maxAge);
-  if (maxAge !== undefined && maxAgeMs === undefined) throw new UsageError(`--max-age ${maxAge}: not a duration, as 1h`);
+  if (maxAge !== undefined && maxAgeMs === undefined)
+    throw new UsageError(`--max-age ${maxAge}: not a duration, as 1h`);
   const anchor = expectHead === undefined ? undefined : anchorOf(expectHead);
   if (anchor !== undefined && anchor.seq < firstSeq) {
     throw new UsageError(`--expect-head ${anchor.seq} lies before --from-seq ${firstSeq}`);
@@ -138,7 +139,10 @@ function textOf(summary: VerifySummary): string {
     ...(repairs > 0 ? [count(repairs, "repair")] : []),
     ...(quarantined > 0 ? [`${count(quarantined, "item")} in quarantine`] : []),
   ];
-  const found = [errors === 0 ? "nothing wrong" : count(errors, "error"), ...(notices > 0 ? [count(notices, "notice")] : [])];
+  const found = [
+    errors === 0 ? "nothing wrong" : count(errors, "error"),
+    ...(notices > 0 ? [count(notices, "notice")] : []),
+  ];
   const mark = errors === 0 ? styleText("green", "✓") : styleText("red", "✗");
   return [
     `${verdict}${span}  ${parts.join(", ")}`,
