@@ -133,6 +133,8 @@ export function memorySource(
 
 export interface WorldOptions {
   readonly files?: Map<string, Buffer>;
+  /** In place of a plain one over `files`. */
+  readonly store?: Store;
   readonly effect?: Effect;
   readonly source?: SourceOptions;
   readonly windows?: Partial<WindowPolicy>;
@@ -155,7 +157,7 @@ export function world(history: readonly AuditEvent[], options: WorldOptions = {}
     options.observe?.(fact);
   };
   const store: Store = {
-    ...memoryStore(files, effect),
+    ...(options.store ?? memoryStore(files, effect)),
     probe: async () => {
       if (options.probe !== undefined) throw options.probe;
     },
