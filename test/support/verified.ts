@@ -1,14 +1,21 @@
 import { gzipSync } from "node:zlib";
-import { sha256Of } from "../../src/manifest.ts";
+import { expect } from "vitest";
+import { carryOut, tick } from "../../src/export.ts";
+import { sha256Of, type Plan } from "../../src/manifest.ts";
 import type { AuditEvent } from "../../src/source.ts";
 import { storeUnder } from "../../src/store.ts";
 import { epochMs, HOUR_MS, MINUTE_MS } from "../../src/time.ts";
 import type { ArchiveFinding } from "../../src/verify-finding.ts";
 import { verify, type VerifyOptions, type VerifySummary } from "../../src/verify.ts";
 import type { Archive } from "../../src/verify-window.ts";
-import { memorySource, memoryStore, never, START } from "./world.ts";
+import { event, eventsOver, memorySource, memoryStore, never, START, world } from "./world.ts";
 
 export type Files = Map<string, Buffer>;
+
+export const minutes = (count: number) => epochMs(START + count * MINUTE_MS);
+
+/** An event a minute, for an hour. */
+export const HISTORY = eventsOver(minutes(0), minutes(60), 60);
 
 /** An archive in memory, and how it is read. */
 export function archiveIn(files: Files): Archive {
@@ -103,4 +110,35 @@ export function replaceObject(files: Files, object: Shown["objects"][number], ev
   Object.assign(object, { contentBytes: content.length, lines: events.length });
 }
 
-export const minutes = (count: number) => epochMs(START + count * MINUTE_MS);
+/**
+ * Two workers carry out the same plan; the one that loses has seen an event that the other has not, so that its object and
+ * ids have other names. It is exported as late with one of the windows that follow.
+ */
+export async function raced(ticksAfter = 2): Promise<{ files: Files; orphans: string[] }> {
+  const files: Files = new Map();
+  const late = event("late", minutes(4));
+  let isVisible = false;
+  const source = {
+    now: () => minutes(isVisible ? 1 : 0),
+    visibleFrom: (one: AuditEvent) => minutes(one === late ? 1 : 0),
+  };
+  const losing = world([...HISTORY, late], { files, source, batch: { maxEvents: 100, maxBytes: 1 << 20 } }).pipeline;
+  await losing.ledger.head(never);
+  const plan: Plan = {
+    ...{ seq: 1, kind: "window", from: minutes(0), to: minutes(5), since: minutes(0) },
+    fingerprint: losing.fingerprint,
+  };
+  const winner = () => world([...HISTORY, late], { files, source }).pipeline;
+  await tick(winner(), minutes(7), never);
+  const before = new Set(files.keys());
+  isVisible = true;
+  expect(await carryOut(losing, plan, false, minutes(7), never)).toMatchObject({ won: false });
+  const orphans = [...files.keys()].filter((key) => !before.has(key)).map((key) => key.replace(/^ledger\//, ""));
+  expect(orphans).toHaveLength(2);
+  isVisible = false;
+  for (let number = 1; number <= ticksAfter; number++) {
+    isVisible = number === 2;
+    await tick(winner(), minutes(7 + 5 * number), never);
+  }
+  return { files, orphans };
+}
