@@ -1,11 +1,15 @@
+import { atStage } from "./errors.ts";
+import type { Pipeline } from "./export.ts";
 import type { ObserveStream } from "./fact.ts";
 import { idSet, type IdSet } from "./ids.ts";
 import { latenessOf, type Lateness } from "./lateness.ts";
-import type { Plan, StoredObject } from "./manifest.ts";
+import type { Plan, QuarantineObject, StoredObject } from "./manifest.ts";
+import { writeQuarantine } from "./quarantine.ts";
 import type { Fetched } from "./readahead.ts";
 import type { Sink } from "./sink.ts";
 import type { AuditEvent, Poison } from "./source.ts";
-import type { EpochMs } from "./time.ts";
+import type { EpochMs, Span } from "./time.ts";
+import { lookbackStart } from "./window.ts";
 
 /** What a window has so far. Each item counts once, whoever brings it: a page, a page that shifted, a broken attempt. */
 export interface Collection {
@@ -86,11 +90,74 @@ export function collection({ plan, known, maxEventBytes, now }: CollectionOption
 }
 
 /** The events and items of a fetched span that are new: what is too large to be an event is an item. */
-export function split(fetched: Fetched, into: Collection, maxEventBytes: number): Fetched {
+function split(fetched: Fetched, into: Collection, maxEventBytes: number): Fetched {
   const large = fetched.events.filter(({ record }) => record.length > maxEventBytes);
   const reason = `larger than batch.maxEventBytes (${maxEventBytes})`;
   const poison = [...fetched.poison, ...large.map(({ id, time, record }) => ({ reason, record, id, time }))];
   return { events: into.fresh(fetched.events), poison: into.freshPoison(poison) };
+}
+
+/** The events of the plan that are new, each once, in order of time. Items that are no events go aside on the way. */
+export async function* newEvents(
+  pipeline: Pipeline,
+  plan: Plan,
+  collected: Collection,
+  quarantine: QuarantineObject[],
+  ahead: Iterable<Span>,
+  signal: AbortSignal,
+): AsyncGenerator<readonly AuditEvent[]> {
+  const { reader, batch, maxEventBytes } = pipeline;
+  const fetching = reader.read({ from: plan.since, to: plan.to }, ahead, signal);
+  let aside: Poison[] = [];
+  let asideBytes = 0;
+  async function putAside(): Promise<void> {
+    if (aside.length === 0) return;
+    quarantine.push(await atStage("write", quarantined(pipeline, plan, aside, quarantine, signal)));
+    aside = [];
+    asideBytes = 0;
+  }
+  try {
+    for (;;) {
+      const next = await atStage("fetch", fetching.next());
+      if (next.done === true) break;
+      const unseen = await atStage("plan", withoutSeen(pipeline, plan, next.value, signal));
+      const { events, poison } = split(unseen, collected, maxEventBytes);
+      aside.push(...poison);
+      for (const { record } of poison) asideBytes += record.length;
+      if (asideBytes >= batch.maxBytes) await putAside();
+      yield events;
+    }
+    await putAside();
+  } finally {
+    await fetching.return(undefined);
+  }
+}
+
+/** An item without a time belongs to the first window that sees it: what the windows just before have is left out. */
+async function withoutSeen(
+  { ledger, windows }: Pipeline,
+  plan: Plan,
+  fetched: Fetched,
+  signal: AbortSignal,
+): Promise<Fetched> {
+  if (fetched.poison.every(({ time }) => time !== undefined)) return fetched;
+  const seen = await ledger.idsSince(lookbackStart(plan.from, windows), signal);
+  const poison = fetched.poison.filter(({ id, time, record }) => time !== undefined || !seen.has(id ?? record));
+  return { ...fetched, poison };
+}
+
+async function quarantined(
+  { quarantine: store, observe }: Pipeline,
+  plan: Plan,
+  items: readonly Poison[],
+  before: readonly QuarantineObject[],
+  signal: AbortSignal,
+): Promise<QuarantineObject> {
+  const count = before.reduce((sum, { lines }) => sum + lines, 0);
+  const object = await writeQuarantine(store, plan, items, count, signal);
+  const reasons = [...new Set(items.map(({ reason }) => reason))];
+  observe({ kind: "items.quarantined", sequence: plan.seq, key: object.key, lines: object.lines, reasons });
+  return object;
 }
 
 /**

@@ -13,7 +13,7 @@ export type ErrorCode =
   | "ledger"
   | "bug";
 
-/** Where in a tick an error was met. Added where it is caught, in `export.ts`. */
+/** Where in a tick an error was met. Added on the way out, by `atStage`. */
 export type Stage = "plan" | "fetch" | "write" | "commit";
 
 export interface ErrorOptions {
@@ -129,4 +129,14 @@ const EXIT_CODE_ORDER = [70, 74, 76, 77, 69, 75];
 /** The exit code of a run with several streams, each of which ended with one of `codes` (0: done). */
 export function worstExitCode(codes: readonly number[]): number {
   return EXIT_CODE_ORDER.find((code) => codes.includes(code)) ?? codes.find((code) => code !== 0) ?? 0;
+}
+
+/** Says on the way out where in the tick an error was met; the innermost place counts. */
+export async function atStage<Result>(stage: Stage, work: Promise<Result>): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof ExporterError) error.stage ??= stage;
+    throw error;
+  }
 }

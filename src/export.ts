@@ -1,15 +1,14 @@
 import { batches, type BatchLimits } from "./batch.ts";
-import { collection, split, takeOver, type Collection } from "./collect.ts";
-import { ExporterError, type Stage } from "./errors.ts";
+import { collection, newEvents, takeOver, type Collection } from "./collect.ts";
+import { atStage } from "./errors.ts";
 import type { ObserveStream } from "./fact.ts";
 import type { Head } from "./head.ts";
 import { idSet, type IdSet } from "./ids.ts";
 import type { CommitOutcome, Draft, Ledger } from "./ledger.ts";
 import type { Manifest, Plan, QuarantineObject, StoredObject } from "./manifest.ts";
-import { writeQuarantine } from "./quarantine.ts";
-import type { Fetched, ReadAhead } from "./readahead.ts";
+import type { ReadAhead } from "./readahead.ts";
 import type { Receipt, Sink } from "./sink.ts";
-import type { AuditEvent, Poison, Source } from "./source.ts";
+import type { Source } from "./source.ts";
 import type { Store } from "./store.ts";
 import { epochMs, type EpochMs, type Span } from "./time.ts";
 import {
@@ -191,69 +190,6 @@ async function writeWindow(
   }
 }
 
-/** The events of the plan that are new, each once, in order of time. Items that are no events go aside on the way. */
-async function* newEvents(
-  pipeline: Pipeline,
-  plan: Plan,
-  collected: Collection,
-  quarantine: QuarantineObject[],
-  ahead: Iterable<Span>,
-  signal: AbortSignal,
-): AsyncGenerator<readonly AuditEvent[]> {
-  const { reader, batch, maxEventBytes } = pipeline;
-  const fetching = reader.read({ from: plan.since, to: plan.to }, ahead, signal);
-  let aside: Poison[] = [];
-  let asideBytes = 0;
-  async function putAside(): Promise<void> {
-    if (aside.length === 0) return;
-    quarantine.push(await atStage("write", quarantined(pipeline, plan, aside, quarantine, signal)));
-    aside = [];
-    asideBytes = 0;
-  }
-  try {
-    for (;;) {
-      const next = await atStage("fetch", fetching.next());
-      if (next.done === true) break;
-      const unseen = await atStage("plan", withoutSeen(pipeline, plan, next.value, signal));
-      const { events, poison } = split(unseen, collected, maxEventBytes);
-      aside.push(...poison);
-      for (const { record } of poison) asideBytes += record.length;
-      if (asideBytes >= batch.maxBytes) await putAside();
-      yield events;
-    }
-    await putAside();
-  } finally {
-    await fetching.return(undefined);
-  }
-}
-
-/** An item without a time belongs to the first window that sees it: what the windows just before have is left out. */
-async function withoutSeen(
-  { ledger, windows }: Pipeline,
-  plan: Plan,
-  fetched: Fetched,
-  signal: AbortSignal,
-): Promise<Fetched> {
-  if (fetched.poison.every(({ time }) => time !== undefined)) return fetched;
-  const seen = await ledger.idsSince(lookbackStart(plan.from, windows), signal);
-  const poison = fetched.poison.filter(({ id, time, record }) => time !== undefined || !seen.has(id ?? record));
-  return { ...fetched, poison };
-}
-
-async function quarantined(
-  { quarantine: store, observe }: Pipeline,
-  plan: Plan,
-  items: readonly Poison[],
-  before: readonly QuarantineObject[],
-  signal: AbortSignal,
-): Promise<QuarantineObject> {
-  const count = before.reduce((sum, { lines }) => sum + lines, 0);
-  const object = await writeQuarantine(store, plan, items, count, signal);
-  const reasons = [...new Set(items.map(({ reason }) => reason))];
-  observe({ kind: "items.quarantined", sequence: plan.seq, key: object.key, lines: object.lines, reasons });
-  return object;
-}
-
 function observeCommit(observe: ObserveStream, draft: Draft, head: Head, bytes: number): void {
   const { seq: sequence, kind: type, window, events, late, objects, missing } = draft;
   const quarantinedItems = draft.quarantine.reduce((sum, { lines }) => sum + lines, 0);
@@ -269,14 +205,4 @@ function observeCommit(observe: ObserveStream, draft: Draft, head: Head, bytes: 
 
 function spanOf({ from, to }: Span): Span {
   return { from, to };
-}
-
-/** Says on the way out where in the tick an error was met. */
-async function atStage<Result>(stage: Stage, work: Promise<Result>): Promise<Result> {
-  try {
-    return await work;
-  } catch (error) {
-    if (error instanceof ExporterError) error.stage ??= stage;
-    throw error;
-  }
 }
