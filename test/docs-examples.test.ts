@@ -1,12 +1,14 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { RefusedError, type Stage } from "../src/errors.ts";
 import type { Fact } from "../src/fact.ts";
 import { findHead } from "../src/head.ts";
 import { idSet } from "../src/ids.ts";
 import { factLog, logger } from "../src/log.ts";
-import { decodeManifest, decodePlan, sha256Of } from "../src/manifest.ts";
+import { decodeManifest, decodePlan, encodeManifest, sha256Of } from "../src/manifest.ts";
+import { writeQuarantine } from "../src/quarantine.ts";
 import { objects } from "../src/sinks/objects.ts";
 import { isPoison, type AuditEvent } from "../src/source.ts";
 import { storeUnder } from "../src/store.ts";
@@ -14,6 +16,7 @@ import { fileStore } from "../src/stores/file.ts";
 import { leastPolicy } from "../src/stores/s3-policy.ts";
 import { parseInstant } from "../src/time.ts";
 import { loadText, temporaryFolder } from "./support/config.ts";
+import { signingKeys } from "./support/keys.ts";
 import { blocksOf, texts } from "./support/pages.ts";
 import { sourceAt } from "./support/pachca.ts";
 
@@ -24,6 +27,7 @@ const example = (start: string) => json.filter((text) => text.startsWith(start))
 const [manifestText = ""] = example('{"schema":"siem-export/manifest');
 const [planText = ""] = example('{"seq":');
 const [checkpointText = ""] = example('{"schema":1');
+const [asideText = ""] = example('{"reason":');
 const [line = ""] = example('{"id":').map((text) => text.trim());
 
 const plan = decodePlan(Buffer.from(planText), "the example");
@@ -56,8 +60,40 @@ test("the line, written with the plan, becomes the object that the manifest name
   expect(manifest.ids).toEqual({ key: `ids/000000000042-${sha256.slice(0, 8)}.bin`, sha256 });
 });
 
+test("the manifest is written as it is shown", () => {
+  expect(encodeManifest(manifest).bytes.toString()).toBe(manifestText);
+});
+
+test("an item without an id, put aside with the plan, becomes the line and the object that are shown", async () => {
+  const { record = "", time = "" } = JSON.parse(asideText) as { record?: string; time?: string };
+  const poison = sourceAt("http://127.0.0.1:1").read(Buffer.from(record));
+  if (!isPoison(poison)) expect.fail("it is an event");
+  expect(poison.time).toBe(parseInstant(time));
+  const store = fileStore(temporaryFolder());
+  const { key } = await writeQuarantine(store, plan, [poison], 0, never);
+  expect(gunzipSync((await store.read(key, never))!).toString()).toBe(asideText);
+  const names = texts.flatMap((text) => [...text.matchAll(/quarantine\/\d{12}-[^\s"`]*/g)].map(([name]) => name));
+  expect(new Set(names)).toEqual(new Set([key]));
+});
+
+test("the mapping of a stream that is shown by itself is accepted in a stream", async () => {
+  const parts = blocks.filter(({ language, text }) => language === "yaml" && /^(?:ledger|reconcile):/.test(text));
+  expect(parts.length).toBeGreaterThan(1);
+  for (const { text } of parts) {
+    const key = signingKeys().privatePath;
+    const stream = text.replace(/signingKeyFile: [^ }]+/, `signingKeyFile: ${key}`);
+    const config = `streams:
+  - name: pachca-acme
+    source: { type: pachca, token: t0ken }
+    windows: { start: 2026-11-01T00:00:00Z }
+    sink: { type: stdout }
+    ${stream}`;
+    expect((await loadText(config, {})).streams).toHaveLength(1);
+  }
+});
+
 test("the plan, the manifest and the checkpoint belong together", async () => {
-  expect({ ...plan, ...manifest.window }).toEqual(plan);
+  expect({ ...plan, ...manifest.window, since: manifest.since }).toEqual(plan);
   expect([plan.seq, plan.fingerprint]).toEqual([manifest.seq, manifest.source.fingerprint]);
   const folder = temporaryFolder();
   mkdirSync(join(folder, "ledger/manifests"), { recursive: true });

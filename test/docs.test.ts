@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
 import {
   ConfigError,
+  EXIT_FOUND,
   exitCodeOf,
   LedgerError,
   ProtocolError,
@@ -62,19 +63,30 @@ describe("the command line", () => {
   /** What the program says to `--help` of each command, by one process: to start one takes a second. */
   async function helpOf(...commands: string[]): Promise<string[]> {
     const calls = commands.map(
-      (name) => `await main(["", "", ...${JSON.stringify([name].filter(Boolean))}, "--help"]);`,
+      (name) => `await main(["", "", ...${JSON.stringify(name.split(" ").filter(Boolean))}, "--help"]);`,
     );
     const script = `import { main } from "./src/cli.ts"; ${calls.join('process.stdout.write("\\f");')}`;
     const args = ["--import", "tsx", "--input-type=module", "--eval", script];
     return (await promisify(execFile)(process.execPath, args, { cwd: root })).stdout.split("\f");
   }
 
+  /** The commands that a help lists, each by its whole name. */
+  const listedIn = (text: string, parent = "") =>
+    [...(text.split("\nCommands:\n")[1] ?? "").matchAll(/^ {2}([a-z]+)(?: \[\w+\])? {2}/gm)]
+      .map(([, name = ""]) => `${parent}${name}`)
+      .filter((name) => !name.endsWith("help"));
+
   beforeAll(async () => {
     const [overview = ""] = await helpOf("");
-    const listed = [...overview.matchAll(/^ {2}([a-z]+)(?: \[options\])? {2}/gm)].map(([, name = ""]) => name);
-    const names = listed.filter((name) => name !== "help");
+    const names = listedIn(overview);
     const texts = await helpOf(...names);
-    names.forEach((name, index) => help.set(name, texts[index] ?? ""));
+    const leaves = names.flatMap((name, index) => {
+      const below = listedIn(texts[index] ?? "", `${name} `);
+      if (below.length === 0) help.set(name, texts[index] ?? "");
+      return below;
+    });
+    const leafTexts = leaves.length === 0 ? [] : await helpOf(...leaves);
+    leaves.forEach((name, index) => help.set(name, leafTexts[index] ?? ""));
   }, 60_000);
 
   test("each command has a row in operations.md, and the row names nothing else", () => {
@@ -86,7 +98,8 @@ describe("the command line", () => {
     const code = [...pages.values()].flatMap((text) => [...spansOf(text), ...blocksOf(text).map(({ text }) => text)]);
     const calls = code.flatMap((text) => [...text.matchAll(/(?:siem-export|main\.js) ([a-z]+)\b(?! worker)([^\n]*)/g)]);
     expect(calls.length).toBeGreaterThan(20);
-    for (const [call, command = "", rest = ""] of calls) {
+    for (const [call, first = "", rest = ""] of calls) {
+      const command = [...help.keys()].find((name) => `${first}${rest} `.startsWith(`${name} `)) ?? first;
       expect([...help.keys()], call).toContain(command);
       for (const [flag] of rest.matchAll(/--[a-z][a-z-]*/g)) expect(help.get(command), call).toContain(flag);
     }
@@ -139,6 +152,7 @@ describe("errors, facts and endpoints", () => {
     expect(rows.filter(([, , codes]) => codes === "").map(([code]) => Number(code))).toEqual([
       0,
       exitCodeOf(new UsageError("x")),
+      EXIT_FOUND,
     ]);
   });
 
@@ -166,11 +180,33 @@ describe("errors, facts and endpoints", () => {
     expect(new Map(shown as [string, string][])).toEqual(new Map(real));
   });
 
+  test("each code of a finding has a row, with its level", () => {
+    const codes = (type: string, level: string) =>
+      declared("src/verify-finding.ts", `export type ${type}`, /"([A-Z_]+)"/g).map((code) => [code, level] as const);
+    const real = [...codes("WrongCode", "error"), ...codes("NoticeCode", "notice")];
+    expect(real.length).toBeGreaterThan(25);
+    const shown = rowsOf(page("docs/operations.md"), "What verify finds").map(([code = "", level = ""]) => [
+      quoted(code)[0],
+      quoted(level)[0],
+    ]);
+    expect(new Map(shown as [string, string][])).toEqual(new Map(real));
+  });
+
+  test("each fact that a page tells to look for exists", () => {
+    const facts = declared("src/fact.ts", "export type StreamFact", /readonly kind: "([\w.]+)"/g);
+    const named = rowsOf(page("docs/operations.md"), "Health")
+      .map(([name = ""]) => quoted(name)[0] ?? "")
+      .filter((name) => name !== "" && !name.startsWith("/") && name !== "fact");
+    expect(named.length).toBeGreaterThan(3);
+    for (const name of named) expect(facts).toContain(name);
+  });
+
   test("each address of the health server has a row", async () => {
     const server = await serveHealth({ host: "127.0.0.1", port: 0 }, () => new Map());
     const response = await fetch(`http://127.0.0.1:${server.port}/nowhere`);
     const { paths } = (await response.json()) as { paths: string[] };
     await server.close();
-    expect(rowsOf(page("docs/operations.md"), "Health").map(([path = ""]) => quoted(path)[0])).toEqual(paths);
+    const named = rowsOf(page("docs/operations.md"), "Health").map(([path = ""]) => quoted(path)[0] ?? "");
+    expect(named.filter((name) => name.startsWith("/"))).toEqual(paths);
   });
 });
