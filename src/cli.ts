@@ -188,6 +188,6 @@ Start here:
 
 The configuration is ${DEFAULT_CONFIG}, made from config/exporter.example.yaml.
 
-Exit codes: 0 done · 64 usage · 65 something is missing or wrong (verify, reconcile) · 69 refused · 70 a bug · 74 ledger damaged · 75 away, after retries ·
+Exit codes: 0 done · 64 usage · 65 something is missing or wrong (verify, reconcile, gc, quarantine) · 69 refused · 70 a bug · 74 ledger damaged · 75 away, after retries ·
 76 the API broke its contract · 77 not authorised · 78 configuration
 `;

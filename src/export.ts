@@ -111,8 +111,11 @@ function propose(
 /** From half of the retention on, a worker that does not come forward will lose events. */
 function warnOfRetention({ source: { retentionMs }, windows, observe }: Pipeline, head: Head, now: EpochMs): void {
   const exportedUntil = head.exportedUntil ?? windows.start;
-  if (retentionMs === undefined || now - exportedUntil <= retentionMs / 2) return;
-  observe({ kind: "retention.near", exportedUntil, leftMs: Math.max(exportedUntil + retentionMs - now, 0) });
+  const leftMs = retentionMs === undefined ? Infinity : exportedUntil + retentionMs - now;
+  // What is gone already is told as a gap.
+  if (retentionMs !== undefined && leftMs > 0 && leftMs < retentionMs / 2) {
+    observe({ kind: "retention.near", exportedUntil, leftMs });
+  }
 }
 
 /** One plan: fetch, write, ids, manifest. A gap has nothing to fetch. */
@@ -122,7 +125,7 @@ export async function carryOut(
   found: boolean,
   now: EpochMs,
   signal: AbortSignal,
-): Promise<CommitOutcome & { readonly events: number; readonly bytes: number }> {
+): Promise<CommitOutcome & { readonly events: number; readonly quarantined: number; readonly bytes: number }> {
   const { ledger, source, observe } = pipeline;
   // A repair's objects lie with the newest window's, so that the keys of a folder, and of all folders, only rise.
   const folder = planned.kind === "repair" ? (await ledger.head(signal)).windowFrom : undefined;
@@ -149,7 +152,7 @@ export async function carryOut(
   const bytes = written.objects.reduce((sum, object) => sum + object.bytes, 0);
   if (won) observeCommit(observe, draft, head, bytes);
   else observe({ kind: "window.lost", sequence: plan.seq, window });
-  return { won, head, events, bytes };
+  return { won, head, events, quarantined: collected.ids.size - events, bytes };
 }
 
 /** What the ledger has of the time that the plan asks for. */

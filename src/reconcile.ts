@@ -83,7 +83,8 @@ export async function reconcile(
 
 /**
  * Exports what a past span is missing: plans a `repair` at the next sequence, which any worker can carry out, and carries it
- * out. Nothing that is there is rewritten. Resolves with the number of events that were added.
+ * out. Nothing that is there is rewritten. Resolves with the number of items that were added, those put
+ * aside among them.
  */
 export async function repair(
   pipeline: Pipeline,
@@ -105,8 +106,8 @@ export async function repair(
           `repair ${formatSpan(ours)}: another worker's window comes first, and has not settled`,
         );
       }
-      const { won, events } = await carryOut(pipeline, plan, found, now, signal);
-      if (won && plan.kind === "repair" && plan.from === from && plan.to === to) return events;
+      const { won, events, quarantined } = await carryOut(pipeline, plan, found, now, signal);
+      if (won && plan.kind === "repair" && plan.from === from && plan.to === to) return events + quarantined;
     }
   } finally {
     pipeline.reader.close();

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { tick } from "../src/export.ts";
 import { collectGarbage, type GcItem, type Removers } from "../src/gc.ts";
@@ -56,9 +56,10 @@ test("an event that stands nowhere else stays", async () => {
   expect(await collected(files, removersOf(files))).toEqual(orphans.map((key) => `kept ${key}`).sort());
 });
 
-test("an orphan stays when the object that holds the same lines was touched", async () => {
+test("an orphan stays when the object that holds the same lines was touched, if only packed anew", async () => {
   const { files, orphans } = await raced();
-  files.set(shownAt(files, 1).objects[0]!.key, gzipSync("{}\n"));
+  const { key } = shownAt(files, 1).objects[0]!;
+  files.set(key, gzipSync(gunzipSync(files.get(key)!), { level: 1 }));
   const kept = await collected(files, removersOf(files));
   expect(kept).toContain(`kept ${orphans.find((key) => key.startsWith("data/"))!}`);
 });

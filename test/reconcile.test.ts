@@ -102,6 +102,15 @@ test("the windows after a repair go on where the windows before it ended, and kn
   ]);
 });
 
+test("an item in quarantine counts as repaired too", async () => {
+  const { files } = await archived();
+  const poison = [{ reason: "no id", record: Buffer.from("{}"), time: minutes(3) }];
+  const { pipeline } = world(HISTORY, { files, source: { poison }, windows: { lookbackMs: 0 } });
+  expect(await reconcile(pipeline, ALL, NOW, never)).toMatchObject({ missing: 1 });
+  expect(await repair(pipeline, ALL, NOW, never)).toBe(1);
+  expect(await reconcile(pipeline, ALL, NOW, never)).toMatchObject({ missing: 0 });
+});
+
 test("a repair that nothing is missing for is committed empty", async () => {
   const { pipeline, files } = world(HISTORY);
   await tick(pipeline, NOW, never);

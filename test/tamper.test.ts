@@ -178,6 +178,17 @@ const withObjects: readonly Tampering[] = [
     },
   },
   {
+    name: "an object under the name of other lines, and the manifests made to say so",
+    do: (files) => {
+      const { key: name } = objectOf(files, 3);
+      const renamed = name.replace(/_[0-9a-f]{8}\./, "_01234567.");
+      files.set(renamed, files.get(name)!);
+      files.delete(name);
+      rebuildFrom(files, 3, ({ objects }) => (objects[0]!.key = renamed));
+      return [`OBJECT_ALTERED ${renamed}`];
+    },
+  },
+  {
     name: "a manifest that names a file outside of the archive",
     do: (files) => {
       rebuildFrom(files, 3, ({ objects }) => (objects[0]!.key = "../../etc/passwd"));
@@ -203,12 +214,12 @@ const withObjects: readonly Tampering[] = [
     },
   },
   {
-    name: "an event that belongs to another time, and the manifests made to say so",
+    name: "an event of the very instant at which the window ends, and the manifests made to say so",
     do: (files) => {
       let name = "";
       rebuildFrom(files, 3, ({ objects }) => {
-        replaceObject(files, objects[0]!, [event("x", minutes(55))]);
-        Object.assign(objects[0]!, { first: "2026-11-01T00:55:00Z", last: "2026-11-01T00:55:00Z" });
+        replaceObject(files, objects[0]!, [event("x", minutes(15))]);
+        Object.assign(objects[0]!, { first: "2026-11-01T00:15:00Z", last: "2026-11-01T00:15:00Z" });
         name = objects[0]!.key;
       });
       return [`OBJECT_TIMES ${name}`];

@@ -223,14 +223,15 @@ describe("a part of an archive", () => {
   test("after its older half has expired, is proved from a manifest that was noted", async () => {
     const files = await exported([7, 12, 17, 22]);
     const noted = headSha256(files, 2);
-    for (const key of [...files.keys()]) if (/00000000000[12]/.test(key)) files.delete(key);
+    // Objects may be kept for longer than the ledger is.
+    for (const key of [...files.keys()]) if (/ledger.*00000000000[12]/.test(key)) files.delete(key);
     const archive = archiveIn(files);
-    expect((await verified(archive)).errors).toEqual(["HEAD_MISSING manifests/000000000001.json"]);
+    expect((await verified(archive)).errors).toContain("HEAD_MISSING manifests/000000000001.json");
     expect((await verified(archive, { firstSeq: 3, expectPrev: noted })).errors).toEqual([]);
     expect((await verified(archive, { firstSeq: 3, expectPrev: "0".repeat(64) })).errors).toEqual([
       "CHAIN_BROKEN manifests/000000000003.json",
     ]);
-    expect((await verified(archive, { firstSeq: 2 })).errors).toEqual(["HEAD_MISSING manifests/000000000002.json"]);
+    expect((await verified(archive, { firstSeq: 2 })).errors).toContain("HEAD_MISSING manifests/000000000002.json");
   });
 
   test("that was asked for by its time is read alone, and the chain is judged as a whole", async () => {
@@ -357,6 +358,8 @@ test("an id is known among the last so many, and up to twice as many", () => {
     Buffer.concat(Array.from({ length: count }, (_, index) => packId(`id-${from + index}`)));
   expect(recent.meet(packed(0, 6))).toEqual([]);
   expect(recent.meet(packed(5, 6)).map(String)).toEqual([String(packId("id-5"))]);
+  expect(recent.meet(packed(20, 1))).toEqual([]);
+  expect(recent.meet(packed(9, 1))).toHaveLength(1);
   for (let from = 100; from < 150; from += 5) expect(recent.meet(packed(from, 5))).toEqual([]);
   expect(recent.meet(packed(0, 1))).toEqual([]);
   expect(recent.meet(packed(149, 1))).toHaveLength(1);

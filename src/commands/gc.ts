@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { ExporterError, exitCodeOf, worstExitCode } from "../errors.ts";
+import { EXIT_FOUND, ExporterError, exitCodeOf, worstExitCode } from "../errors.ts";
 import { collectGarbage, type GcItem } from "../gc.ts";
 import { epochMs } from "../time.ts";
 import { openArchives, sequenceOf, type OpenArchive } from "./archive.ts";
@@ -13,9 +13,6 @@ export interface GcOptions extends ConfigOptions {
   readonly json?: boolean;
 }
 
-/** The archive is not what it should be (EX_DATAERR): nothing was removed. */
-const WRONG = 65;
-
 /** Shows what races of two workers left, or removes it. Resolves with the exit code. */
 export async function gcCommand(options: GcOptions, signal: AbortSignal): Promise<number> {
   const firstSeq = sequenceOf("--from-seq", options.fromSeq);
@@ -23,7 +20,7 @@ export async function gcCommand(options: GcOptions, signal: AbortSignal): Promis
   for (const open of await openArchives(options, options.stream)) {
     codes.push(await gcOne(open, firstSeq, options, signal));
   }
-  return codes.includes(WRONG) ? WRONG : worstExitCode(codes);
+  return codes.includes(EXIT_FOUND) ? EXIT_FOUND : worstExitCode(codes);
 }
 
 async function gcOne(
@@ -39,7 +36,7 @@ async function gcOne(
   let code = 0;
   try {
     for await (const item of collectGarbage(archive, removers, { now: epochMs(Date.now()), firstSeq }, signal)) {
-      if (item.kind === "refused") code = WRONG;
+      if (item.kind === "refused") code = EXIT_FOUND;
       else if (item.kind !== "kept") {
         total.objects++;
         total.bytes += item.stray.bytes;

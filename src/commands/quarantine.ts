@@ -1,4 +1,4 @@
-import { ExporterError, exitCodeOf, worstExitCode } from "../errors.ts";
+import { EXIT_FOUND, ExporterError, exitCodeOf, worstExitCode } from "../errors.ts";
 import type { QuarantineLine } from "../quarantine.ts";
 import { gunzipWhole } from "../sinks/objects.ts";
 import { linesOf, quarantinedItem } from "../verify-object.ts";
@@ -33,7 +33,7 @@ async function listOne(
       const stored = await quarantine.read(key, signal);
       const text = stored && gunzipWhole(stored);
       if (text === undefined) {
-        code = 65;
+        code = EXIT_FOUND;
         say(json ? JSON.stringify({ stream, key, unreadable: true }) : `✗ ${key}: it cannot be read`);
         continue;
       }

@@ -39,9 +39,9 @@ export async function reconcileCommand(options: ReconcileOptions, signal: AbortS
   }
   const added =
     options.repair === true && report.missing > 0 ? await repair(pipeline, report.span, now, signal) : undefined;
-  process.stdout.write(
-    options.json === true ? jsonOf(options.stream, report, added) : textOf(options.stream, report, added),
-  );
+  // Where stdout is the sink, it carries events and nothing else.
+  const out = stream.config.sink.type === "stdout" ? process.stderr : process.stdout;
+  out.write(options.json === true ? jsonOf(options.stream, report, added) : textOf(options.stream, report, added));
   return report.missing > (added ?? 0) ? EXIT_FOUND : 0;
 }
 

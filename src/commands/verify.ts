@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { ExporterError, exitCodeOf, UsageError, worstExitCode } from "../errors.ts";
+import { EXIT_FOUND, ExporterError, exitCodeOf, UsageError, worstExitCode } from "../errors.ts";
 import { progress, type Progress } from "../progress.ts";
 import { readPublicKey } from "../signature.ts";
 import { epochMs, formatInstant, parseDuration } from "../time.ts";
@@ -21,9 +21,6 @@ export interface VerifyCommandOptions extends ConfigOptions {
   readonly json?: boolean;
 }
 
-/** Something is wrong with an archive (EX_DATAERR). */
-const WRONG = 65;
-
 /**
  * Proves the archive of each stream: a line a finding, then what it comes to. Resolves with 65 when anything is wrong; where
  * an archive could not be read, and nothing is known to be wrong, with the code of why.
@@ -36,7 +33,7 @@ export async function verifyCommand(options: VerifyCommandOptions, signal: Abort
   }
   const codes: number[] = [];
   for (const open of archives) codes.push(await verifyOne(open, asked, options.json === true, signal));
-  return codes.includes(WRONG) ? WRONG : worstExitCode(codes);
+  return codes.includes(EXIT_FOUND) ? EXIT_FOUND : worstExitCode(codes);
 }
 
 function askedOf(options: VerifyCommandOptions): VerifyOptions {
@@ -91,7 +88,7 @@ async function verifyOne(
           bar.update(item.until, item.events);
           break;
         case "finding": {
-          if (item.finding.level === "error") code = WRONG;
+          if (item.finding.level === "error") code = EXIT_FOUND;
           say(isJson ? JSON.stringify({ stream, ...item.finding }) : lineOf(item.finding));
           break;
         }
@@ -109,7 +106,7 @@ async function verifyOne(
         ? JSON.stringify({ stream, level: "failed", code: name, message, hint })
         : `✗ not verified: ${message}${hint === undefined ? "" : `\n    → ${hint}`}\n`,
     );
-    return code === WRONG ? WRONG : exitCodeOf(error);
+    return code === EXIT_FOUND ? EXIT_FOUND : exitCodeOf(error);
   }
   return code;
 }
