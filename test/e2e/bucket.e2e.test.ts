@@ -3,7 +3,7 @@ import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import { DAY_MS, epochMs, formatInstant } from "../../src/time.ts";
 import { differenceOf, flawsIn, linesIn, NO_DIFFERENCE, readBucket } from "../support/archive.ts";
-import { manyMoments, onceWithKills, seedOf } from "../support/crash.ts";
+import { lateMoments, manyMoments, onceWithKills, seedOf } from "../support/crash.ts";
 import type { S3Server } from "../support/rgw.ts";
 import { CANARY, minutes, openStage, TEN, type Stage, type StageOptions } from "../support/stage.ts";
 
@@ -56,7 +56,7 @@ describe.skipIf(rgw === undefined)("an archive in S3 (Ceph's gateway)", () => {
 
   test("killed at ten random moments and started again, nothing is lost and nothing is there twice", async () => {
     const seed = seedOf(process.env);
-    const { stage, files } = await openBucket(server, manyMoments(30));
+    const { stage, files } = await openBucket(server, lateMoments());
     const { last, hits } = await onceWithKills(stage, 10, seed);
     expect(last.code, `CRASH_SEED=${seed} ${last.stderr}`).toBe(0);
     expect(hits).toBeGreaterThanOrEqual(5);

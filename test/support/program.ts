@@ -27,8 +27,8 @@ export interface Program {
   readonly stderr: string;
   /** Resolves when what it said matches, with the match. @throws when it ends before */
   saw(pattern: RegExp, stream?: "stdout" | "stderr"): Promise<RegExpExecArray>;
-  /** Resolves when it has written so many lines to stderr, or has ended. */
-  wrote(lines: number): Promise<void>;
+  /** Resolves when it has written so many lines with this text to stderr, or has ended. */
+  wrote(lines: number, containing?: string): Promise<void>;
   kill(signal: NodeJS.Signals): void;
   readonly ended: Promise<Ended>;
 }
@@ -84,8 +84,10 @@ export function start(args: readonly string[], { env = {}, cwd }: ProgramOptions
       const { code, signal, stdout, stderr } = await ended;
       throw new Error(`${args[0] ?? ""} ended (${code ?? signal ?? ""}) without ${pattern}:\n${stdout}\n${stderr}`);
     },
-    async wrote(lines) {
-      await until(() => (newlinesIn(said.stderr) >= lines ? true : undefined));
+    async wrote(lines, containing = "") {
+      // What follows the last newline is no line yet.
+      const written = () => text("stderr").split("\n").slice(0, -1);
+      await until(() => written().filter((line) => line.includes(containing)).length >= lines || undefined);
     },
     kill: (signal) => void child.kill(signal),
     ended,
@@ -95,10 +97,4 @@ export function start(args: readonly string[], { env = {}, cwd }: ProgramOptions
 /** Runs the built program to its end. */
 export function run(args: readonly string[], options?: ProgramOptions): Promise<Ended> {
   return start(args, options).ended;
-}
-
-function newlinesIn(chunks: readonly Buffer[]): number {
-  let count = 0;
-  for (const chunk of chunks) for (const byte of chunk) if (byte === 0x0a) count++;
-  return count;
 }
