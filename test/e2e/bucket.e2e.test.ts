@@ -76,6 +76,8 @@ describe.skipIf(rgw === undefined)("an archive in S3 (Ceph's gateway)", () => {
       worker.kill("SIGTERM");
       expect((await worker.ended).code).toBe(0);
     }
+    // The checkpoint is a shortcut: the slower of the two may have written it last. The next start puts it right.
+    expect((await stage.run(["once"])).code).toBe(0);
     const there = await files();
     expect(flawsIn(there)).toEqual([]);
     expect(differenceOf(linesIn(there), historyOf(stage))).toEqual(NO_DIFFERENCE);

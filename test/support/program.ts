@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { installed } from "./process.ts";
 
 /** The program as it is installed. */
 const MAIN = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
@@ -33,6 +34,8 @@ export interface Program {
   readonly ended: Promise<Ended>;
 }
 
+const TIED = installed("setpriv");
+
 const running = new Set<ChildProcess>();
 process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
@@ -41,7 +44,10 @@ process.once("exit", () => {
 /** Starts the built program. */
 export function start(args: readonly string[], { env = {}, cwd }: ProgramOptions = {}): Program {
   const { PATH, HOME } = process.env;
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  // Where the system can, it dies with whoever started it, however that ends.
+  const tied = TIED ? ["setpriv", "--pdeathsig", "KILL", "--"] : [];
+  const [program = "", ...rest] = [...tied, process.execPath, MAIN, ...args];
+  const child = spawn(program, rest, {
     env: { PATH, HOME, ...env },
     stdio: ["ignore", "pipe", "pipe"],
     cwd,
