@@ -63,7 +63,7 @@ describe.skipIf(rgw === undefined)("an archive in S3 (Ceph's gateway)", () => {
     const there = await files();
     expect(flawsIn(there), `CRASH_SEED=${seed}`).toEqual([]);
     expect(differenceOf(linesIn(there), historyOf(stage)), `CRASH_SEED=${seed}`).toEqual(NO_DIFFERENCE);
-  });
+  }, 300_000);
 
   test("two workers on one stream commit each window once, across a ring of the schedule", async () => {
     const { stage, files } = await openBucket(server, manyMoments(20));
