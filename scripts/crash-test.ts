@@ -10,12 +10,11 @@ import { parseArgs } from "node:util";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { differenceOf, flawsIn, linesIn, readBucket, type Files } from "../test/support/archive.ts";
 import build from "../test/support/build.ts";
-import { manyMoments, onceWithKills } from "../test/support/crash.ts";
+import { LATE_SPAN, lateMoments, onceWithKills } from "../test/support/crash.ts";
 import { startRgw } from "../test/support/rgw.ts";
-import { minutes, openStage, TEN, type Stage, type StageOptions } from "../test/support/stage.ts";
+import { openStage, type Stage, type StageOptions } from "../test/support/stage.ts";
 
 const KILLS = 10;
-const MINUTES = 30;
 const BUCKET = "crash-test";
 
 interface Place {
@@ -50,10 +49,10 @@ async function crashTest(runs: number, seed: number, place: Place): Promise<numb
     const closes: (() => Promise<void>)[] = [];
     try {
       const { sink, files } = place.open();
-      const stage = await openStage({ ...manyMoments(MINUTES), ...(sink && { sink }) }, (close) => closes.push(close));
+      const stage = await openStage({ ...lateMoments(), ...(sink && { sink }) }, (close) => closes.push(close));
       const { last, hits } = await onceWithKills(stage, KILLS, seed + run);
       const there = await files(stage);
-      const history = [...stage.api.history({ from: TEN, to: minutes(MINUTES) })];
+      const history = [...stage.api.history(LATE_SPAN)];
       const { lost, doubled, strange } = differenceOf(linesIn(there), history);
       const flaws = flawsIn(there);
       if (last.code !== 0) flaws.push(`the last start ended with ${String(last.code)}: ${last.stderr}`);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { differenceOf, flawsIn, linesIn, NO_DIFFERENCE, readFolder } from "./support/archive.ts";
+import { differenceOf, flawsIn, linesIn, manifestsIn, NO_DIFFERENCE, readFolder } from "./support/archive.ts";
 import { run, start } from "./support/program.ts";
 import { CANARY, openStage } from "./support/stage.ts";
 import { DAY_MS, formatInstant, epochMs, HOUR_MS } from "../src/time.ts";
@@ -169,7 +169,10 @@ test("the demo ends by itself and leaves objects that can be read", async () => 
   expect(stdout).toContain("What is there now");
   const [, place = ""] = /archive\s+(\S+)/.exec(stdout) ?? [];
   const files = readFolder(join(cwd, place));
-  expect(flawsIn(files)).toEqual([]);
+  // Its time may be over in the middle of a window: what that leaves, the next attempt would take over.
+  const begun = /no manifest names it$|^checkpoint\.json is not at the head$/;
+  expect(flawsIn(files).filter((flaw) => !begun.test(flaw))).toEqual([]);
+  expect(manifestsIn(files).length).toBeGreaterThan(5);
   expect(linesIn(files).length).toBeGreaterThan(100);
   for (const line of linesIn(files)) expect(JSON.parse(line)).toHaveProperty("created_at");
 });

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from "vitest";
 import { differenceOf, flawsIn, linesIn, manifestsIn, NO_DIFFERENCE } from "./support/archive.ts";
-import { manyMoments, onceWithKills, seedOf } from "./support/crash.ts";
+import { lateMoments, manyMoments, onceWithKills, seedOf } from "./support/crash.ts";
 import { minutes, openStage, TEN, type Stage } from "./support/stage.ts";
 
 /** All of the hour is there, each event in one object and once. */
@@ -12,14 +12,15 @@ function expectWhole(stage: Stage, what = ""): void {
 
 test("killed at ten random moments and started again, nothing is lost and nothing is there twice", async () => {
   const seed = seedOf(process.env);
-  const stage = await openStage(manyMoments(30), onTestFinished);
+  const stage = await openStage(lateMoments(), onTestFinished);
   const { last, hits } = await onceWithKills(stage, 10, seed);
   expect(last.code, `CRASH_SEED=${seed} ${last.stderr}`).toBe(0);
   // Else the export was over before most of the kills, and this has shown nothing.
   expect(hits).toBeGreaterThanOrEqual(5);
   expectWhole(stage, `CRASH_SEED=${seed}`);
-  expect(manifestsIn(stage.files()).length).toBeGreaterThanOrEqual(30);
-});
+  // Some came so late that their own window was committed before.
+  expect(manifestsIn(stage.files()).reduce((sum, { late }) => sum + late, 0)).toBeGreaterThan(0);
+}, 60_000);
 
 test.each(["SIGTERM", "SIGINT"] as const)(
   "%s ends once in the middle of a window; the next one finishes",

@@ -13,6 +13,8 @@ test("two workers on one stream commit each window once, and both go on", async 
     worker.kill("SIGTERM");
     expect((await worker.ended).code).toBe(0);
   }
+  // The checkpoint is a shortcut: the slower of the two may have written it last. The next start puts it right.
+  expect((await stage.run(["once"])).code).toBe(0);
   const manifests = manifestsIn(stage.files());
   expect(manifests.length).toBeGreaterThanOrEqual(30);
   expect(differenceOf(linesIn(stage.files()), stage.api.history({ from: TEN, to: minutes(60) }))).toEqual(

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { installed } from "./process.ts";
 
 /** The program as it is installed. */
 const MAIN = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
@@ -27,11 +28,13 @@ export interface Program {
   readonly stderr: string;
   /** Resolves when what it said matches, with the match. @throws when it ends before */
   saw(pattern: RegExp, stream?: "stdout" | "stderr"): Promise<RegExpExecArray>;
-  /** Resolves when it has written so many lines to stderr, or has ended. */
-  wrote(lines: number): Promise<void>;
+  /** Resolves when it has written so many lines with this text to stderr, or has ended. */
+  wrote(lines: number, containing?: string): Promise<void>;
   kill(signal: NodeJS.Signals): void;
   readonly ended: Promise<Ended>;
 }
+
+const TIED = installed("setpriv");
 
 const running = new Set<ChildProcess>();
 process.once("exit", () => {
@@ -41,7 +44,10 @@ process.once("exit", () => {
 /** Starts the built program. */
 export function start(args: readonly string[], { env = {}, cwd }: ProgramOptions = {}): Program {
   const { PATH, HOME } = process.env;
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  // Where the system can, it dies with whoever started it, however that ends.
+  const tied = TIED ? ["setpriv", "--pdeathsig", "KILL", "--"] : [];
+  const [program = "", ...rest] = [...tied, process.execPath, MAIN, ...args];
+  const child = spawn(program, rest, {
     env: { PATH, HOME, ...env },
     stdio: ["ignore", "pipe", "pipe"],
     cwd,
@@ -84,8 +90,10 @@ export function start(args: readonly string[], { env = {}, cwd }: ProgramOptions
       const { code, signal, stdout, stderr } = await ended;
       throw new Error(`${args[0] ?? ""} ended (${code ?? signal ?? ""}) without ${pattern}:\n${stdout}\n${stderr}`);
     },
-    async wrote(lines) {
-      await until(() => (newlinesIn(said.stderr) >= lines ? true : undefined));
+    async wrote(lines, containing = "") {
+      // What follows the last newline is no line yet.
+      const written = () => text("stderr").split("\n").slice(0, -1);
+      await until(() => written().filter((line) => line.includes(containing)).length >= lines || undefined);
     },
     kill: (signal) => void child.kill(signal),
     ended,
@@ -95,10 +103,4 @@ export function start(args: readonly string[], { env = {}, cwd }: ProgramOptions
 /** Runs the built program to its end. */
 export function run(args: readonly string[], options?: ProgramOptions): Promise<Ended> {
   return start(args, options).ended;
-}
-
-function newlinesIn(chunks: readonly Buffer[]): number {
-  let count = 0;
-  for (const chunk of chunks) for (const byte of chunk) if (byte === 0x0a) count++;
-  return count;
 }
