@@ -1,9 +1,10 @@
 /**
  * Kills the built program at random moments, again and again, and counts what the archive has lost or holds twice.
  *
- *   npm run crash-test -- --runs 100 [--sink file|s3] [--seed N]
+ *   npm run crash-test -- --runs 200 [--sink file|s3] [--seed N]
  *
- * One run is ten kills of one export, and the start that finishes it. Exit code 0 when nothing was lost or doubled.
+ * A run is one start that is killed. Ten of them meet the same archive, then a start finishes it, and `verify` proves it. Exit
+ * code 0 when nothing was lost or doubled.
  */
 import { randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
@@ -14,7 +15,7 @@ import { LATE_SPAN, lateMoments, onceWithKills } from "../test/support/crash.ts"
 import { startRgw } from "../test/support/rgw.ts";
 import { openStage, type Stage, type StageOptions } from "../test/support/stage.ts";
 
-const KILLS = 10;
+const RUNS_AN_ARCHIVE = 10;
 const BUCKET = "crash-test";
 
 interface Place {
@@ -44,35 +45,39 @@ async function buckets(): Promise<Place> {
 }
 
 async function crashTest(runs: number, seed: number, place: Place): Promise<number> {
-  const total = { kills: 0, events: 0, lost: 0, doubled: 0, flaws: 0 };
-  for (let run = 0; run < runs; run++) {
+  const total = { kills: 0, archives: 0, events: 0, lost: 0, doubled: 0, flaws: 0 };
+  while (total.kills < runs) {
+    const archiveSeed = seed + total.archives++;
     const closes: (() => Promise<void>)[] = [];
     try {
       const { sink, files } = place.open();
       const stage = await openStage({ ...lateMoments(), ...(sink && { sink }) }, (close) => closes.push(close));
-      const { last, hits } = await onceWithKills(stage, KILLS, seed + run);
+      const { last, hits } = await onceWithKills(stage, Math.min(RUNS_AN_ARCHIVE, runs - total.kills), archiveSeed);
+      const proof = await stage.run(["verify"]);
       const there = await files(stage);
       const history = [...stage.api.history(LATE_SPAN)];
       const { lost, doubled, strange } = differenceOf(linesIn(there), history);
       const flaws = flawsIn(there);
       if (last.code !== 0) flaws.push(`the last start ended with ${String(last.code)}: ${last.stderr}`);
+      if (proof.code !== 0) flaws.push(`verify ended with ${String(proof.code)}: ${proof.stdout}${proof.stderr}`);
+      if (hits === 0) throw new Error(`CRASH_SEED=${archiveSeed}: no start lived long enough to be killed`);
       if (strange > 0) flaws.push(`${strange} lines are no event`);
-      for (const flaw of flaws) console.error(`CRASH_SEED=${seed + run}: ${flaw}`);
+      for (const flaw of flaws) console.error(`CRASH_SEED=${archiveSeed}: ${flaw}`);
       total.kills += hits;
       total.events += history.length;
       total.lost += lost;
       total.doubled += doubled;
       total.flaws += flaws.length;
       console.error(
-        `run ${run + 1} of ${runs}: ${hits} kills, ${history.length} events, lost ${lost}, duplicates ${doubled}`,
+        `${total.kills} of ${runs} runs killed: ${history.length} events, lost ${lost}, duplicates ${doubled}; verify ${proof.code}`,
       );
     } finally {
       for (const close of closes) await close();
     }
   }
-  const { kills, events, lost, doubled, flaws } = total;
-  console.log(`${runs} runs, ${kills} kills, ${events} events: lost ${lost}, duplicates ${doubled}, flaws ${flaws}`);
-  return kills > 0 && lost + doubled + flaws === 0 ? 0 : 1;
+  const { kills, archives, events, lost, doubled, flaws } = total;
+  console.log(`${kills} runs killed, ${archives} archives, ${events} events: lost ${lost}, duplicates ${doubled}`);
+  return lost + doubled + flaws === 0 ? 0 : 1;
 }
 
 const { values } = parseArgs({

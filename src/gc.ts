@@ -1,9 +1,9 @@
 import { idSet } from "./ids.ts";
 import { DAY_MS, type EpochMs } from "./time.ts";
-import { chainOf } from "./verify-chain.ts";
-import { strays, listSequences, type Places, type Stray, type StrayKind } from "./verify-strays.ts";
-import { links } from "./verify-window.ts";
-import type { ArchiveFinding } from "./verify-finding.ts";
+import { chainOf } from "./verify/chain.ts";
+import { strays, listSequences, type Places, type Stray, type StrayKind } from "./verify/strays.ts";
+import { links } from "./verify/window.ts";
+import type { ArchiveFinding } from "./verify/finding.ts";
 
 /**
  * Removes one object; resolves also when there is none. Not a store's method: the worker must never need the right to

@@ -3,11 +3,11 @@ import { CHECKPOINT_KEY, manifestKey, readLink } from "./head.ts";
 import { idSet } from "./ids.ts";
 import type { PublicKey } from "./signature.ts";
 import type { Span } from "./time.ts";
-import { chainOf, type Chain, type ChainState, type Judged } from "./verify-chain.ts";
-import { notice, wrong, type ArchiveFinding, type VerifyProgress } from "./verify-finding.ts";
-import { judgeStrays, listSequences } from "./verify-strays.ts";
-import { checkpointOf, tailWatch, type TailOptions, type TailProof, type TailWatch } from "./verify-tail.ts";
-import { links, windows, type Archive } from "./verify-window.ts";
+import { chainOf, type Chain, type ChainState, type Judged } from "./verify/chain.ts";
+import { notice, wrong, type ArchiveFinding, type VerifyProgress } from "./verify/finding.ts";
+import { judgeStrays, listSequences } from "./verify/strays.ts";
+import { checkpointOf, tailWatch, type TailOptions, type TailProof, type TailWatch } from "./verify/tail.ts";
+import { links, windows, type Archive } from "./verify/window.ts";
 
 export interface VerifyOptions extends TailOptions {
   readonly keys: readonly PublicKey[];

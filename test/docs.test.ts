@@ -182,7 +182,7 @@ describe("errors, facts and endpoints", () => {
 
   test("each code of a finding has a row, with its level", () => {
     const codes = (type: string, level: string) =>
-      declared("src/verify-finding.ts", `export type ${type}`, /"([A-Z_]+)"/g).map((code) => [code, level] as const);
+      declared("src/verify/finding.ts", `export type ${type}`, /"([A-Z_]+)"/g).map((code) => [code, level] as const);
     const real = [...codes("WrongCode", "error"), ...codes("NoticeCode", "notice")];
     expect(real.length).toBeGreaterThan(25);
     const shown = rowsOf(page("docs/operations.md"), "What verify finds").map(([code = "", level = ""]) => [

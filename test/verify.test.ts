@@ -11,9 +11,9 @@ import type { AuditEvent } from "../src/source.ts";
 import type { Store } from "../src/store.ts";
 import { fileStore } from "../src/stores/file.ts";
 import { DAY_MS, epochMs, formatInstant, HOUR_MS, MINUTE_MS, type EpochMs } from "../src/time.ts";
-import { ahead } from "../src/verify-ahead.ts";
-import { unpack } from "../src/verify-gzip.ts";
-import { recentIds } from "../src/verify-tally.ts";
+import { ahead } from "../src/verify/ahead.ts";
+import { unpack } from "../src/verify/gzip.ts";
+import { recentIds } from "../src/verify/tally.ts";
 import {
   archiveIn,
   HISTORY,

@@ -4,7 +4,7 @@ import type { Observe } from "../fact.ts";
 import { factLog, logger } from "../log.ts";
 import { DEFAULT_RETRY } from "../retry.ts";
 import { retryingStore, type Store } from "../store.ts";
-import type { Archive } from "../verify-window.ts";
+import type { Archive } from "../verify/window.ts";
 import { assembleNow, loadStreams, logLevelOf, type ConfigOptions } from "./streams.ts";
 
 /** A stream's archive as the commands see it that read it: nothing is written, and failures that may pass are tried again. */

@@ -1,7 +1,7 @@
 import { EXIT_FOUND, ExporterError, exitCodeOf, worstExitCode } from "../errors.ts";
 import type { QuarantineLine } from "../quarantine.ts";
 import { gunzipWhole } from "../sinks/objects.ts";
-import { linesOf, quarantinedItem } from "../verify-object.ts";
+import { linesOf, quarantinedItem } from "../verify/object.ts";
 import { openArchives, type OpenArchive } from "./archive.ts";
 import type { ConfigOptions } from "./streams.ts";
 

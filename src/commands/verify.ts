@@ -3,8 +3,8 @@ import { EXIT_FOUND, ExporterError, exitCodeOf, UsageError, worstExitCode } from
 import { progress, type Progress } from "../progress.ts";
 import { readPublicKey } from "../signature.ts";
 import { epochMs, formatInstant, parseDuration } from "../time.ts";
-import type { ArchiveFinding } from "../verify-finding.ts";
-import type { Anchor } from "../verify-tail.ts";
+import type { ArchiveFinding } from "../verify/finding.ts";
+import type { Anchor } from "../verify/tail.ts";
 import { verify, type VerifyOptions, type VerifySummary } from "../verify.ts";
 import { openArchives, sequenceOf, type OpenArchive } from "./archive.ts";
 import { spanOf, type ConfigOptions } from "./streams.ts";

@@ -5,9 +5,9 @@ import { sha256Of, type Plan } from "../../src/manifest.ts";
 import type { AuditEvent } from "../../src/source.ts";
 import { storeUnder } from "../../src/store.ts";
 import { epochMs, HOUR_MS, MINUTE_MS } from "../../src/time.ts";
-import type { ArchiveFinding } from "../../src/verify-finding.ts";
+import type { ArchiveFinding } from "../../src/verify/finding.ts";
 import { verify, type VerifyOptions, type VerifySummary } from "../../src/verify.ts";
-import type { Archive } from "../../src/verify-window.ts";
+import type { Archive } from "../../src/verify/window.ts";
 import { event, eventsOver, memorySource, memoryStore, never, START, world } from "./world.ts";
 
 export type Files = Map<string, Buffer>;

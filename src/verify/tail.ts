@@ -1,10 +1,10 @@
-import { LedgerError } from "./errors.ts";
-import { CHECKPOINT_KEY, manifestKey, readCheckpoint, type Checkpoint } from "./head.ts";
-import type { Link } from "./manifest.ts";
-import type { Store } from "./store.ts";
-import { formatDuration, formatInstant, SECOND_MS, type EpochMs } from "./time.ts";
-import type { ChainState } from "./verify-chain.ts";
-import { notice, wrong, type ArchiveFinding } from "./verify-finding.ts";
+import { LedgerError } from "../errors.ts";
+import { CHECKPOINT_KEY, manifestKey, readCheckpoint, type Checkpoint } from "../head.ts";
+import type { Link } from "../manifest.ts";
+import type { Store } from "../store.ts";
+import { formatDuration, formatInstant, SECOND_MS, type EpochMs } from "../time.ts";
+import type { ChainState } from "./chain.ts";
+import { notice, wrong, type ArchiveFinding } from "./finding.ts";
 
 /** A head that was written down outside of the archive, such as the one that each tick leaves in the log. */
 export interface Anchor {

@@ -1,14 +1,14 @@
-import { LedgerError } from "./errors.ts";
-import { readLink } from "./head.ts";
-import { ID_BYTES, idSet, packId, type IdSet } from "./ids.ts";
-import { seq12, sha256Of, type Manifest } from "./manifest.ts";
-import { folderOf } from "./sinks/objects.ts";
-import type { Store } from "./store.ts";
-import { compactInstant } from "./time.ts";
-import { reachOf, type Chain } from "./verify-chain.ts";
-import { unpack } from "./verify-gzip.ts";
-import { judgeNames, linesOf, quarantinedItem } from "./verify-object.ts";
-import type { Places, StrayKind } from "./verify-strays.ts";
+import { LedgerError } from "../errors.ts";
+import { readLink } from "../head.ts";
+import { ID_BYTES, idSet, packId, type IdSet } from "../ids.ts";
+import { seq12, sha256Of, type Manifest } from "../manifest.ts";
+import { folderOf } from "../sinks/objects.ts";
+import type { Store } from "../store.ts";
+import { compactInstant } from "../time.ts";
+import { reachOf, type Chain } from "./chain.ts";
+import { unpack } from "./gzip.ts";
+import { judgeNames, linesOf, quarantinedItem } from "./object.ts";
+import type { Places, StrayKind } from "./strays.ts";
 
 /** A file is unpacked into memory as a whole; this program writes none that is larger. */
 const CONTENT_MAX_BYTES = 1024 ** 3;

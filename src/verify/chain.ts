@@ -1,9 +1,9 @@
-import { LedgerError } from "./errors.ts";
-import { manifestKey } from "./head.ts";
-import { decodeManifest, sameSource, type Link, type Manifest } from "./manifest.ts";
-import { verifySignature, type PublicKey } from "./signature.ts";
-import { formatInstant, formatSpan, type EpochMs, type Span } from "./time.ts";
-import { notice, wrong, type ArchiveFinding } from "./verify-finding.ts";
+import { LedgerError } from "../errors.ts";
+import { manifestKey } from "../head.ts";
+import { decodeManifest, sameSource, type Link, type Manifest } from "../manifest.ts";
+import { verifySignature, type PublicKey } from "../signature.ts";
+import { formatInstant, formatSpan, type EpochMs, type Span } from "../time.ts";
+import { notice, wrong, type ArchiveFinding } from "./finding.ts";
 
 export interface ChainOptions {
   readonly stream: string;

@@ -1,21 +1,14 @@
-import { LedgerError } from "./errors.ts";
-import { manifestKey, readLink } from "./head.ts";
-import { ID_BYTES, idSet, type IdSet } from "./ids.ts";
-import type { IdsFile, Link, Manifest, QuarantineObject, StoredObject } from "./manifest.ts";
-import type { Span } from "./time.ts";
-import { ahead } from "./verify-ahead.ts";
-import { reachOf, type Chain, type Judged } from "./verify-chain.ts";
-import { wrong, type ArchiveFinding } from "./verify-finding.ts";
-import {
-  judgeIds,
-  judgeNames,
-  judgeObject,
-  judgeQuarantine,
-  type FileVerdict,
-  type ReadLine,
-} from "./verify-object.ts";
-import type { Places } from "./verify-strays.ts";
-import { judgeCounts, knownOf, recentIds, tallyOf, type RecentIds, type Tally } from "./verify-tally.ts";
+import { LedgerError } from "../errors.ts";
+import { manifestKey, readLink } from "../head.ts";
+import { ID_BYTES, idSet, type IdSet } from "../ids.ts";
+import type { IdsFile, Link, Manifest, QuarantineObject, StoredObject } from "../manifest.ts";
+import type { Span } from "../time.ts";
+import { ahead } from "./ahead.ts";
+import { reachOf, type Chain, type Judged } from "./chain.ts";
+import { wrong, type ArchiveFinding } from "./finding.ts";
+import { judgeIds, judgeNames, judgeObject, judgeQuarantine, type FileVerdict, type ReadLine } from "./object.ts";
+import type { Places } from "./strays.ts";
+import { judgeCounts, knownOf, recentIds, tallyOf, type RecentIds, type Tally } from "./tally.ts";
 
 /** Files under way at once, and the most bytes of lines that they unpack to: one object more is begun at most. */
 const AT_ONCE = 16;

@@ -1,8 +1,8 @@
-import { ID_BYTES, idSet, type IdSet } from "./ids.ts";
-import { manifestKey } from "./head.ts";
-import type { Manifest } from "./manifest.ts";
-import { wrong, type ArchiveFinding } from "./verify-finding.ts";
-import type { FileVerdict } from "./verify-object.ts";
+import { ID_BYTES, idSet, type IdSet } from "../ids.ts";
+import { manifestKey } from "../head.ts";
+import type { Manifest } from "../manifest.ts";
+import { wrong, type ArchiveFinding } from "./finding.ts";
+import type { FileVerdict } from "./object.ts";
 
 /**
  * An event is looked for among so many before it, and up to twice as many. Windows that overlap lie side by side, so this

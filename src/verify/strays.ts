@@ -1,11 +1,11 @@
-import { manifestKey } from "./head.ts";
-import type { IdSet } from "./ids.ts";
-import { seq12 } from "./manifest.ts";
-import type { Entry, Store } from "./store.ts";
-import { DAY_MS, type EpochMs } from "./time.ts";
-import type { Chain } from "./verify-chain.ts";
-import { notice, wrong, type ArchiveFinding } from "./verify-finding.ts";
-import { doubtOf } from "./verify-orphan.ts";
+import { manifestKey } from "../head.ts";
+import type { IdSet } from "../ids.ts";
+import { seq12 } from "../manifest.ts";
+import type { Entry, Store } from "../store.ts";
+import { DAY_MS, type EpochMs } from "../time.ts";
+import type { Chain } from "./chain.ts";
+import { notice, wrong, type ArchiveFinding } from "./finding.ts";
+import { doubtOf } from "./orphan.ts";
 
 /** Where the files of one stream lie. */
 export interface Places {

@@ -1,11 +1,11 @@
-import { idSet, packId } from "./ids.ts";
-import { sha256Of, seq12, type IdsFile, type Manifest, type QuarantineObject, type StoredObject } from "./manifest.ts";
-import { folderOf } from "./sinks/objects.ts";
-import { isPoison, type AuditEvent, type Poison } from "./source.ts";
-import { compactInstant, formatInstant, formatSpan, type EpochMs } from "./time.ts";
-import { reachOf } from "./verify-chain.ts";
-import { wrong, type ArchiveFinding } from "./verify-finding.ts";
-import { unpack } from "./verify-gzip.ts";
+import { idSet, packId } from "../ids.ts";
+import { sha256Of, seq12, type IdsFile, type Manifest, type QuarantineObject, type StoredObject } from "../manifest.ts";
+import { folderOf } from "../sinks/objects.ts";
+import { isPoison, type AuditEvent, type Poison } from "../source.ts";
+import { compactInstant, formatInstant, formatSpan, type EpochMs } from "../time.ts";
+import { reachOf } from "./chain.ts";
+import { wrong, type ArchiveFinding } from "./finding.ts";
+import { unpack } from "./gzip.ts";
 
 /** Reads one line of an object: which event it is. */
 export type ReadLine = (line: Buffer) => AuditEvent | Poison;

@@ -1,4 +1,4 @@
-import type { EpochMs } from "./time.ts";
+import type { EpochMs } from "../time.ts";
 
 /** What can be wrong with an archive. Stable: programs go by these. */
 export type WrongCode =
