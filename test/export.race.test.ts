@@ -89,7 +89,7 @@ test("two workers at once, at every interleaving of their store's answers: one w
       const dawdling = (): WorldOptions => {
         const store = memoryStore(files);
         const wait = async () => {
-          for (let turn = turns.next().value; turn > 0; turn--) await Promise.resolve();
+          for (let turn: number = turns.next().value as number; turn > 0; turn--) await Promise.resolve();
         };
         return {
           files,

@@ -22,7 +22,9 @@ export function objects(store: Store, format: Format): Sink {
       const { plan, part } = batch;
       const key = `${folderOf(plan)}/${objectName(plan, part, sealed.contentSha256)}`;
       const { stored, ...content } = sealed;
-      return { object: { key, ...(await createByContent(store, key, stored, sealed.contentSha256, signal)), ...content } };
+      return {
+        object: { key, ...(await createByContent(store, key, stored, sealed.contentSha256, signal)), ...content },
+      };
     },
 
     async *leftovers(plan, signal) {
