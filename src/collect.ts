@@ -8,7 +8,7 @@ import { writeQuarantine } from "./quarantine.ts";
 import type { Fetched } from "./readahead.ts";
 import type { Sink } from "./sink.ts";
 import type { AuditEvent, Poison } from "./source.ts";
-import type { EpochMs, Span } from "./time.ts";
+import { epochMs, type EpochMs, type Span } from "./time.ts";
 import { lookbackStart } from "./window.ts";
 
 /** What a window has so far. Each item counts once, whoever brings it: a page, a page that shifted, a broken attempt. */
@@ -141,7 +141,9 @@ async function withoutSeen(
   signal: AbortSignal,
 ): Promise<Fetched> {
   if (fetched.poison.every(({ time }) => time !== undefined)) return fetched;
-  const seen = await ledger.idsSince(lookbackStart(plan.from, windows), signal);
+  // At least the window before, whatever the look-back: the source's bounds are inclusive.
+  const since = epochMs(Math.min(lookbackStart(plan.from, windows), plan.from - 1));
+  const seen = await ledger.idsSince(since, signal);
   const poison = fetched.poison.filter(({ id, time, record }) => time !== undefined || !seen.has(id ?? record));
   return { ...fetched, poison };
 }

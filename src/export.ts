@@ -42,12 +42,23 @@ export interface Pipeline {
 }
 
 /** What one tick came to. */
-export interface TickResult {
-  readonly windows: number;
-  readonly events: number;
-  readonly bytes: number;
+export interface TickResult extends Totals {
   readonly head: Head;
 }
+
+/** Counted over what was committed by us. */
+interface Totals {
+  readonly windows: number;
+  readonly events: number;
+  readonly late: number;
+  /** Items put aside. */
+  readonly quarantined: number;
+  /** Spans that the source did not keep any more, parts of windows among them. */
+  readonly gaps: number;
+  readonly bytes: number;
+}
+
+const NOTHING: Totals = { windows: 0, events: 0, late: 0, quarantined: 0, gaps: 0, bytes: 0 };
 
 /**
  * THE LOOP: exports each window that is ready, one after another, and returns when none is left. A window is planned, written
@@ -55,20 +66,27 @@ export interface TickResult {
  * not durable.
  *
  * @param clock our clock's time; the tick goes by the earlier of it and the source's
+ * @param elapsedMs how long ago `clock` was read, by a clock that only moves forward: while a tick runs, the source forgets
  */
-export async function tick(pipeline: Pipeline, clock: EpochMs, signal: AbortSignal): Promise<TickResult> {
+export async function tick(
+  pipeline: Pipeline,
+  clock: EpochMs,
+  signal: AbortSignal,
+  elapsedMs: () => number = () => 0,
+): Promise<TickResult> {
   const { ledger, source, windows, reader } = pipeline;
   let head = await atStage("plan", ledger.head(signal));
-  const total = { windows: 0, events: 0, bytes: 0 };
+  let total = NOTHING;
   if (nextWindow(head.exportedUntil ?? windows.start, clock, windows) === undefined) return { ...total, head };
 
   const offsetMs = await atStage("fetch", source.clockOffsetMs(signal));
   const now = epochMs(clock + Math.min(offsetMs, 0));
+  const kept = (): EpochMs => retentionFloor(epochMs(now + elapsedMs()), source.retentionMs);
   warnOfRetention(pipeline, head, now);
   try {
     for (let isFirst = true; ;) {
       signal.throwIfAborted();
-      const proposal = propose(pipeline, head, now, isFirst);
+      const proposal = propose(pipeline, head, now, kept(), isFirst);
       if (proposal === undefined) break;
       const { plan, found } = await atStage("plan", ledger.plan(proposal, signal));
       const theirs = found ? await atStage("plan", ledger.overtaken(signal)) : undefined;
@@ -79,12 +97,10 @@ export async function tick(pipeline: Pipeline, clock: EpochMs, signal: AbortSign
       }
       // Somebody whose clock is ahead may have planned it: it is carried out when it has settled by ours.
       if (!isSettled(plan, now, windows)) break;
-      const outcome = await carryOut(pipeline, plan, found, now, signal);
+      const outcome = await carryOut(pipeline, plan, found, now, kept, signal);
       head = outcome.head;
       if (!found) isFirst = false;
-      total.windows += outcome.won ? 1 : 0;
-      total.events += outcome.won ? outcome.events : 0;
-      total.bytes += outcome.won ? outcome.bytes : 0;
+      total = sum(total, outcome);
     }
   } finally {
     reader.close();
@@ -94,13 +110,14 @@ export async function tick(pipeline: Pipeline, clock: EpochMs, signal: AbortSign
 
 /** What comes next: the gap that the source does not keep any more, else the next window; undefined when none is ready. */
 function propose(
-  { source, windows, fingerprint }: Pipeline,
+  { windows, fingerprint }: Pipeline,
   head: Head,
   now: EpochMs,
+  floor: EpochMs,
   isFirst: boolean,
 ): Plan | undefined {
   const from = head.exportedUntil ?? windows.start;
-  const gap = gapBefore(from, retentionFloor(now, source.retentionMs), windows);
+  const gap = gapBefore(from, floor, windows);
   if (gap !== undefined) return { seq: head.seq + 1, kind: "gap", ...gap, since: from, fingerprint };
   const window = nextWindow(from, now, windows);
   if (window === undefined) return undefined;
@@ -118,14 +135,18 @@ function warnOfRetention({ source: { retentionMs }, windows, observe }: Pipeline
   }
 }
 
-/** One plan: fetch, write, ids, manifest. A gap has nothing to fetch. */
+/**
+ * One plan: fetch, write, ids, manifest. A gap has nothing to fetch.
+ * @param kept from where on the source still has all events, asked anew after the fetch: what it forgot meanwhile is missing
+ */
 export async function carryOut(
   pipeline: Pipeline,
   planned: Plan,
   found: boolean,
   now: EpochMs,
+  kept: () => EpochMs,
   signal: AbortSignal,
-): Promise<CommitOutcome & { readonly events: number; readonly quarantined: number; readonly bytes: number }> {
+): Promise<CommitOutcome & Totals> {
   const { ledger, source, observe } = pipeline;
   // A repair's objects lie with the newest window's, so that the keys of a folder, and of all folders, only rise.
   const folder = planned.kind === "repair" ? (await ledger.head(signal)).windowFrom : undefined;
@@ -134,11 +155,11 @@ export async function carryOut(
   if (found) observe({ kind: "plan.adopted", sequence: plan.seq, window });
   const known = await atStage("plan", knownIds(ledger, plan, signal));
   const collected = collection({ plan, known, maxEventBytes: pipeline.maxEventBytes, now });
-  const written: Written = { objects: [], delivered: undefined, quarantine: [] };
+  const written: Written = { objects: [], delivered: pipeline.sink.nothing, quarantine: [] };
   if (plan.kind !== "gap") await writeWindow(pipeline, plan, found, now, collected, written, signal);
 
   const { events, late } = collected;
-  const missing = plan.kind === "window" ? missingBefore(window, retentionFloor(now, source.retentionMs)) : undefined;
+  const missing = plan.kind === "window" ? missingBefore(window, kept()) : undefined;
   const draft: Draft = {
     ...{ stream: pipeline.name, seq: plan.seq, kind: plan.kind, window, events, late, ...written },
     since: plan.since < plan.from ? plan.since : undefined,
@@ -152,7 +173,20 @@ export async function carryOut(
   const bytes = written.objects.reduce((sum, object) => sum + object.bytes, 0);
   if (won) observeCommit(observe, draft, head, bytes);
   else observe({ kind: "window.lost", sequence: plan.seq, window });
-  return { won, head, events, quarantined: collected.ids.size - events, bytes };
+  if (!won) return { won, head, ...NOTHING };
+  const gaps = plan.kind === "gap" || missing !== undefined ? 1 : 0;
+  return { won, head, windows: 1, events, late, quarantined: collected.ids.size - events, gaps, bytes };
+}
+
+function sum(one: Totals, other: Totals): Totals {
+  return {
+    windows: one.windows + other.windows,
+    events: one.events + other.events,
+    late: one.late + other.late,
+    quarantined: one.quarantined + other.quarantined,
+    gaps: one.gaps + other.gaps,
+    bytes: one.bytes + other.bytes,
+  };
 }
 
 /** What the ledger has of the time that the plan asks for. */

@@ -92,6 +92,9 @@ export type StreamFact = { readonly stream: string } & (
       readonly kind: "tick.done";
       readonly windows: number;
       readonly events: number;
+      readonly late: number;
+      readonly quarantined: number;
+      readonly gaps: number;
       readonly bytes: number;
       readonly durationMs: number;
       readonly exportedUntil: EpochMs | undefined;

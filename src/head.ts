@@ -122,6 +122,22 @@ export async function readLink(ledger: Store, stream: string, seq: number, signa
   return decodeManifest(bytes, stream, seq, place);
 }
 
+/** Links read at once when many are wanted. */
+const LINKS_AT_ONCE = 16;
+
+/** The links from `seq` back to the first, newest first. */
+export async function* linksBack(
+  ledger: Store,
+  stream: string,
+  seq: number,
+  signal: AbortSignal,
+): AsyncGenerator<Link> {
+  for (let newest = seq; newest > 0; newest -= LINKS_AT_ONCE) {
+    const seqs = Array.from({ length: Math.min(LINKS_AT_ONCE, newest) }, (_, index) => newest - index);
+    yield* await Promise.all(seqs.map((one) => readLink(ledger, stream, one, signal)));
+  }
+}
+
 /** The checkpoint, or why there is none to go by. */
 export async function readCheckpoint(ledger: Store, stream: string, signal: AbortSignal): Promise<Checkpoint | string> {
   const bytes = await ledger.read(CHECKPOINT_KEY, signal);

@@ -1,16 +1,8 @@
 import { LedgerError } from "./errors.ts";
 import type { ObserveStream } from "./fact.ts";
-import {
-  CHECKPOINT_KEY,
-  encodeCheckpoint,
-  findHead,
-  headAfter,
-  linksAfter,
-  manifestKey,
-  readLink,
-  type Head,
-} from "./head.ts";
-import { idSet, type IdSet } from "./ids.ts";
+import { CHECKPOINT_KEY, encodeCheckpoint, findHead, headAfter, linksAfter, manifestKey, type Head } from "./head.ts";
+import type { IdSet } from "./ids.ts";
+import { knownIds, type Overlapping } from "./known-ids.ts";
 import {
   decodePlan,
   encodeManifest,
@@ -18,15 +10,13 @@ import {
   RESTORE_HINT,
   sameSource,
   seq12,
-  sha256Of,
   type IdsFile,
-  type Link,
   type Manifest,
   type Plan,
 } from "./manifest.ts";
 import type { Signer } from "./signature.ts";
 import type { Store } from "./store.ts";
-import { epochMs, formatInstant, type EpochMs, type Span } from "./time.ts";
+import { formatInstant, type EpochMs, type Span } from "./time.ts";
 
 export const PROBE_KEY = "probe";
 
@@ -63,11 +53,8 @@ export interface Ledger {
   /** Ids of all events in the manifests whose window reaches past `since`, repairs included. */
   idsSince(since: EpochMs, signal: AbortSignal): Promise<IdSet>;
 
-  /**
-   * Ids of all events in the manifests that may hold some of this span, repairs and look-backs included, and how far those
-   * reach: from the earliest instant that one of them may hold an event of, to the latest.
-   */
-  idsOverlapping(span: Span, signal: AbortSignal): Promise<{ readonly ids: IdSet; readonly reach: Span }>;
+  /** Ids of all events in the manifests that may hold some of this span, repairs and look-backs included. */
+  idsOverlapping(span: Span, signal: AbortSignal): Promise<Overlapping>;
 
   /** Writes the ids of a window's events and items in quarantine; null when there is none. */
   writeIds(plan: Plan, ids: IdSet, signal: AbortSignal): Promise<IdsFile | null>;
@@ -92,24 +79,12 @@ export interface LedgerOptions {
   readonly observe: ObserveStream;
 }
 
-/** A link of the look-back, with the ids of its events. */
-interface Recent {
-  readonly link: Link;
-  readonly ids: Buffer;
-}
-
-const NO_IDS: Buffer = Buffer.alloc(0);
-
 export function ledger(options: LedgerOptions): Ledger {
-  const { stream, store, data, fingerprint, lookbackMs, signer, rebuildIds, observe } = options;
+  const { stream, store, data, fingerprint, signer, observe } = options;
+  const ids = knownIds(options);
   let current: Head | undefined;
   /** The sequence that the head had when we started: what lies beyond it was made while we ran. */
   let startedAt = 0;
-  /** The newest links with their ids, oldest first, without a hole up to the head. Filled when first needed. */
-  const recent: Recent[] = [];
-  /** The ids written last, so that a commit need not read them again. */
-  let written: { key: string; packed: Buffer } = { key: "", packed: NO_IDS };
-
   async function writeCheckpoint(head: Head, signal: AbortSignal): Promise<void> {
     try {
       await store.replace(CHECKPOINT_KEY, encodeCheckpoint(stream, head), signal);
@@ -158,33 +133,10 @@ export function ledger(options: LedgerOptions): Ledger {
     const links = await linksAfter(store, before, stream, signal);
     for (const link of links) {
       refuseOtherSettings(link.manifest.seq, link.manifest.source.fingerprint, "manifest");
-      if (recent.length > 0) remember({ link, ids: await readIds(link, signal) });
+      await ids.remember(link, signal);
       current = headAfter(current ?? before, link);
     }
     return links.length > 0 ? current : undefined;
-  }
-
-  /** Keeps a new link for the look-backs to come, and lets go what none of them will reach: time only moves forward. */
-  function remember(newest: Recent): void {
-    recent.push(newest);
-    const since = epochMs(newest.link.manifest.window.to - lookbackMs);
-    while (recent[1] !== undefined && reachesBack(recent[1].link, since)) recent.shift();
-  }
-
-  async function readIds({ manifest }: Link, signal: AbortSignal): Promise<Buffer> {
-    if (manifest.ids === null) return NO_IDS;
-    const { key, sha256 } = manifest.ids;
-    const bytes = await store.read(key, signal);
-    if (bytes !== undefined && sha256Of(bytes) === sha256) return bytes;
-    const reason = bytes === undefined ? "it is not there" : `it is not what manifest ${manifest.seq} names`;
-    const rebuilt = await rebuildIds?.(manifest, signal);
-    if (rebuilt === undefined || sha256Of(rebuilt) !== sha256) {
-      const cannot = "and the objects that it could be rebuilt from cannot be read, or are not whole";
-      throw new LedgerError(`read ${store.place}/${key}: ${reason}, ${cannot}`, { hint: RESTORE_HINT });
-    }
-    observe({ kind: "ids.rebuilt", sequence: manifest.seq, key, reason });
-    if (bytes === undefined) await store.create(key, rebuilt, signal);
-    return rebuilt;
   }
 
   return {
@@ -213,54 +165,15 @@ export function ledger(options: LedgerOptions): Ledger {
       return { plan: there, found: true };
     },
 
-    async idsSince(since, signal) {
-      const { seq } = await head(signal);
-      let oldest = recent[0]?.link;
-      while (oldest === undefined ? seq > 0 : oldest.manifest.seq > 1 && !reachesBack(oldest, since)) {
-        const next: Link = await readLink(store, stream, oldest === undefined ? seq : oldest.manifest.seq - 1, signal);
-        recent.unshift({ link: next, ids: await readIds(next, signal) });
-        oldest = next;
-      }
-      const known = idSet();
-      for (const { link, ids } of recent) if (link.manifest.window.to > since) known.addPacked(ids);
-      return known;
-    },
-
-    async idsOverlapping(span, signal) {
-      const ids = idSet();
-      let { from, to } = span;
-      for (let { seq } = await head(signal); seq > 0; seq--) {
-        const link = await readLink(store, stream, seq, signal);
-        const { window, since = window.from, kind } = link.manifest;
-        if (since < span.to && window.to > span.from) {
-          ids.addPacked(await readIds(link, signal));
-          from = epochMs(Math.min(from, since));
-          to = epochMs(Math.max(to, window.to));
-        }
-        // Older windows end earlier still, and so do the spans of older repairs.
-        if (kind !== "repair" && window.to <= span.from) break;
-      }
-      return { ids, reach: { from, to } };
-    },
-
-    async writeIds(plan, ids, signal) {
-      if (ids.size === 0) return null;
-      const packed = ids.sorted();
-      const sha256 = sha256Of(packed);
-      const key = `ids/${seq12(plan.seq)}-${sha256.slice(0, 8)}.bin`;
-      if (!(await store.create(key, packed, signal)) && !(await store.read(key, signal))?.equals(packed)) {
-        throw new LedgerError(`create ${store.place}/${key}: it is there with other bytes`, { hint: RESTORE_HINT });
-      }
-      written = { key, packed };
-      return { key, sha256 };
-    },
+    idsSince: async (since, signal) => ids.since((await head(signal)).seq, since, signal),
+    idsOverlapping: async (span, signal) => ids.overlapping((await head(signal)).seq, span, signal),
+    writeIds: (plan, collected, signal) => ids.write(plan, collected, signal),
 
     async commit(draft, signal) {
       const before = await head(signal);
       const prev = before.sha256 === null ? null : { seq: before.seq, sha256: before.sha256 };
       const { bytes, link } = encodeManifest({ ...draft, prev }, signer);
-      const { manifest } = link;
-      const key = manifestKey(manifest.seq);
+      const key = manifestKey(draft.seq);
       if (!(await store.create(key, bytes, signal))) {
         // Equal bytes are ours: the answer to an earlier try was lost. Others mean that somebody was first.
         const there = await store.read(key, signal);
@@ -271,15 +184,10 @@ export function ledger(options: LedgerOptions): Ledger {
           return { won: false, head: theirs };
         }
       }
-      if (recent.length > 0) remember({ link, ids: written.key === manifest.ids?.key ? written.packed : NO_IDS });
+      await ids.remember(link, signal);
       current = headAfter(before, link);
       await writeCheckpoint(current, signal);
       return { won: true, head: current };
     },
   };
-}
-
-/** True when no window before this link's reaches past `since`. */
-function reachesBack({ manifest }: Link, since: EpochMs): boolean {
-  return manifest.kind !== "repair" && manifest.window.from <= since;
 }

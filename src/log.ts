@@ -1,5 +1,5 @@
 import { pino, type DestinationStream, type Logger } from "pino";
-import { ExporterError, TransientError } from "./errors.ts";
+import { ExporterError, LedgerError, TransientError } from "./errors.ts";
 import type { Fact, Observe } from "./fact.ts";
 import { formatInstant, formatSpan } from "./time.ts";
 
@@ -109,6 +109,7 @@ const MESSAGES: Readonly<Record<Fact["kind"], string>> = {
 function levelOf(fact: Fact, failures: number): Level {
   if (fact.kind === "tick.done" && fact.windows === 0) return "debug";
   if (fact.kind === "reconciled" && fact.missing > 0) return "error";
+  if (fact.kind === "reconcile.failed" && fact.error instanceof LedgerError) return "error";
   if (fact.kind === "tick.failed" && fact.error instanceof TransientError && failures <= WARNINGS_BEFORE_ERROR) {
     return "warn";
   }

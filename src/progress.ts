@@ -54,9 +54,10 @@ export function progressLine({ from, to }: Span, until: EpochMs, events: number,
   const filled = Math.round(share * BAR_WIDTH);
   const bar = "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
   const percent = `${Math.floor(share * 100)}`.padStart(3);
-  const rate = elapsedMs > 0 ? Math.round((events * 1000) / elapsedMs) : 0;
+  // A rate of the first moments would say nothing.
+  const rate = elapsedMs >= SECOND_MS ? `  ${Math.round((events * 1000) / elapsedMs).toLocaleString("en")}/s` : "";
   const leftMs = share > 0 ? ((1 - share) / share) * elapsedMs : undefined;
   const left = leftMs === undefined ? "" : `  ${formatDuration(Math.ceil(leftMs / SECOND_MS) * SECOND_MS)} left`;
-  const counts = `${events.toLocaleString("en")} events  ${rate.toLocaleString("en")}/s`;
+  const counts = `${events.toLocaleString("en")} events${rate}`;
   return `[${bar}] ${percent} %  ${formatInstant(until)}  ${counts}${share === 1 ? "" : left}`;
 }

@@ -40,13 +40,16 @@ export async function reconcile(
 ): Promise<Reconciliation | undefined> {
   const { exportedUntil } = await ledger.head(signal);
   const floor = Math.ceil(retentionFloor(now, source.retentionMs) / SECOND_MS) * SECOND_MS;
-  const span: Span = {
+  const within: Span = {
     from: epochMs(Math.max(asked.from, floor)),
     to: epochMs(Math.min(asked.to, exportedUntil ?? -Infinity)),
   };
-  if (span.from >= span.to) return undefined;
+  if (within.from >= within.to) return undefined;
 
-  const { ids: inLedger, reach } = await ledger.idsOverlapping(span, signal);
+  const { ids: inLedger, reach, begins = within.to } = await ledger.idsOverlapping(within, signal);
+  // Before the stream's first window nothing was ever to be exported.
+  const span: Span = { from: epochMs(Math.max(within.from, begins)), to: within.to };
+  if (span.from >= span.to) return undefined;
   const inSource = idSet();
   const counts = { source: 0, same: 0 };
   const missingIds: string[] = [];
@@ -58,7 +61,7 @@ export async function reconcile(
   };
   // As far as the windows reach that may hold events of the span: else what lies beside it would look extra.
   const hull: Span = {
-    from: epochMs(Math.max(Math.min(reach.from, span.from), floor)),
+    from: epochMs(Math.max(Math.min(reach.from, span.from), floor, begins)),
     to: epochMs(Math.max(reach.to, span.to)),
   };
   try {
@@ -73,7 +76,7 @@ export async function reconcile(
     reader.close();
   }
   // Where the retention cut the reading short, nobody can say what is extra.
-  const extra = hull.from <= reach.from ? onlyInFirst(inLedger, inSource) : { count: 0, shown: [] };
+  const extra = hull.from <= Math.max(reach.from, begins) ? onlyInFirst(inLedger, inSource) : { count: 0, shown: [] };
   return {
     ...{ span, ...counts, missing: counts.source - counts.same, missingIds },
     extra: extra.count,
@@ -92,7 +95,8 @@ export async function repair(
   now: EpochMs,
   signal: AbortSignal,
 ): Promise<number> {
-  const { ledger, fingerprint, windows } = pipeline;
+  const { ledger, fingerprint, windows, source } = pipeline;
+  const floor = retentionFloor(now, source.retentionMs);
   try {
     for (;;) {
       const { seq } = await ledger.head(signal);
@@ -106,7 +110,7 @@ export async function repair(
           `repair ${formatSpan(ours)}: another worker's window comes first, and has not settled`,
         );
       }
-      const { won, events, quarantined } = await carryOut(pipeline, plan, found, now, signal);
+      const { won, events, quarantined } = await carryOut(pipeline, plan, found, now, () => floor, signal);
       if (won && plan.kind === "repair" && plan.from === from && plan.to === to) return events + quarantined;
     }
   } finally {

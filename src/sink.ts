@@ -24,6 +24,9 @@ export interface Sink {
   /** Where this is, for people. */
   readonly place: string;
 
+  /** What a window without events leaves in a sink without objects. */
+  readonly nothing?: Delivered | undefined;
+
   /**
    * Writes the whole batch. Resolves only when it is durable there (or, where the transport cannot say, when all is handed
    * over: `acknowledged: false`). Written again after a crash, the same batch leaves the same object.

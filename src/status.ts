@@ -13,8 +13,11 @@ export interface StreamStatus {
   readonly lastSuccess: string | null;
   /** What ended the last tick, if anything did. */
   readonly failure: Failure | null;
-  /** Of the last comparison with the source: the share of its items that the ledger has; null before the first. */
+  /** Of the last comparison with the source: the share of its items that the ledger has; null before the first, and after one that
+   * failed. */
   readonly completeness: number | null;
+  /** When that comparison was made. */
+  readonly reconciledAt: string | null;
   /** Counted since the worker started. */
   readonly windows: number;
   readonly events: number;
@@ -37,6 +40,7 @@ const STARTING: Omit<StreamStatus, "stream"> = {
   lastSuccess: null,
   failure: null,
   completeness: null,
+  reconciledAt: null,
   windows: 0,
   events: 0,
 };
@@ -70,7 +74,9 @@ function changes(before: StreamStatus, fact: Fact, at: string): Partial<StreamSt
     case "tick.done":
       return { state: "ok", lastTick: at, lastSuccess: at, failure: null, head: fact.head };
     case "reconciled":
-      return { completeness: fact.source === 0 ? 1 : fact.same / fact.source };
+      return { completeness: fact.source === 0 ? 1 : fact.same / fact.source, reconciledAt: at };
+    case "reconcile.failed":
+      return { completeness: null, reconciledAt: null };
     case "tick.failed":
       return { state: "failing", lastTick: at, failure: failureOf(fact.error) };
     case "stream.stopped":

@@ -38,9 +38,12 @@ export function* readyWindows(from: EpochMs, now: EpochMs, policy: WindowPolicy)
   for (let window = nextWindow(from, now, policy); window; window = nextWindow(window.to, now, policy)) yield window;
 }
 
-/** From where on a source that keeps its events for `retentionMs` still has all of them. */
+/** The source's time is known to the second, and what it forgets next may be gone before its answer is made. */
+const RETENTION_MARGIN_MS = 5 * SECOND_MS;
+
+/** From where on a source that keeps its events for `retentionMs` still has all of them, for sure. */
 export function retentionFloor(now: EpochMs, retentionMs: number | undefined): EpochMs {
-  return epochMs(retentionMs === undefined ? -Infinity : now - retentionMs);
+  return epochMs(retentionMs === undefined ? -Infinity : now - retentionMs + RETENTION_MARGIN_MS);
 }
 
 /**

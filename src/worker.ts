@@ -47,13 +47,13 @@ async function workStream(
   const alarm = cronAlarm(schedules);
   try {
     for (let due: ReadonlySet<string> = new Set(["tick"]); ; due = await alarm.next(signal)) {
-      const error =
-        (due.has("tick") ? await runTick(pipeline, signal) : undefined) ??
-        (due.has("reconcile") && comparing ? await runReconcile(pipeline, comparing.spanMs, signal) : undefined);
+      const error = due.has("tick") ? await runTick(pipeline, signal) : undefined;
       if (error instanceof LedgerError) {
         observe({ kind: "stream.stopped", stream: name, error });
         return exitCodeOf(error);
       }
+      // Comparing only reads: what it finds broken in the past must not keep the present from being exported.
+      if (due.has("reconcile") && comparing !== undefined) await runReconcile(pipeline, comparing.spanMs, signal);
     }
   } catch (error) {
     // Asked to stop is not a failure; whatever else comes here is a bug.
@@ -70,7 +70,7 @@ export async function runTick(pipeline: Pipeline, signal: AbortSignal): Promise<
   const startedAt = performance.now();
   const durationMs = () => Math.round(performance.now() - startedAt);
   try {
-    const { head, ...totals } = await tick(pipeline, epochMs(Date.now()), signal);
+    const { head, ...totals } = await tick(pipeline, epochMs(Date.now()), signal, durationMs);
     const { exportedUntil, seq, sha256 } = head;
     observe({ kind: "tick.done", ...totals, durationMs: durationMs(), exportedUntil, head: `${seq} ${sha256 ?? "-"}` });
     return undefined;
@@ -82,25 +82,19 @@ export async function runTick(pipeline: Pipeline, signal: AbortSignal): Promise<
   }
 }
 
-/** The last `spanMs` that are exported, against the source; observed. Resolves with the error that ended it, as `runTick`. */
-async function runReconcile(
-  pipeline: Pipeline,
-  spanMs: number,
-  signal: AbortSignal,
-): Promise<ExporterError | undefined> {
+/** The last `spanMs` that are exported, against the source; observed, and a failure too. */
+async function runReconcile(pipeline: Pipeline, spanMs: number, signal: AbortSignal): Promise<void> {
   const { observe, ledger, source } = pipeline;
   try {
     const { exportedUntil } = await ledger.head(signal);
-    if (exportedUntil === undefined) return undefined;
+    if (exportedUntil === undefined) return;
     const now = epochMs(Date.now() + Math.min(await source.clockOffsetMs(signal), 0));
     const span = { from: epochMs(exportedUntil - spanMs), to: exportedUntil };
     const report = await reconcile(pipeline, span, now, signal);
     if (report !== undefined) observe({ kind: "reconciled", ...report });
-    return undefined;
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof ExporterError)) throw error;
     observe({ kind: "reconcile.failed", error });
-    return error;
   }
 }

@@ -109,3 +109,19 @@ test("only the streams that are named are looked at", async () => {
   expect(code, stdout).toBe(0);
   expect(stdout).not.toContain("broken");
 });
+
+test("a start that the source does not keep any more is a warning that names what is lost", async () => {
+  const daysAgo = (days: number) => `${new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10)}T00:00:00Z`;
+  const { code, findings } = await check({ windows: { start: daysAgo(95) } });
+  expect(code).toBe(0);
+  expect(findings.at(-1)).toMatchObject({
+    state: "warning",
+    what: `next to export: ${daysAgo(95)}, the start`,
+    hint: expect.stringMatching(/keeps its events for 90d: .* is lost, and will be committed as a gap/) as string,
+  });
+  const half = await check({ windows: { start: daysAgo(50) } });
+  expect(half.findings.at(-1)).toMatchObject({
+    state: "warning",
+    hint: expect.stringContaining("start the worker soon") as string,
+  });
+});

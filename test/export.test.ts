@@ -226,6 +226,13 @@ test("the same item is put aside once only: by the next tick's look-back, after 
   expect(manifestsIn(files).map(({ quarantine }) => quarantine.length)).toEqual([1, 0, 0]);
 });
 
+test("an item without a time on a bound is put aside once, without a look-back too", async () => {
+  const poison = [{ reason: "no id", record: Buffer.from("{}") }];
+  const { pipeline, files } = world(HISTORY, { source: { poison }, windows: { lookbackMs: 0 } });
+  await tick(pipeline, minutes(12), never);
+  expect(quarantineIn(files)).toHaveLength(1);
+});
+
 test("an item with a readable time is put aside by its own window only", async () => {
   const time = at("2026-11-01T00:07:00Z");
   const { pipeline, files } = world(HISTORY, {
@@ -242,6 +249,9 @@ test("an event over the size limit is put aside, the others go on", async () => 
   expect(manifestsIn(files)).toMatchObject([{ events: 10, quarantine: [{ lines: 1 }] }]);
   expect(quarantineIn(files)).toMatchObject([{ reason: "larger than batch.maxEventBytes (4000)", id: "large" }]);
 });
+
+/** What the floor is taken to be later than it is, for the source's time is not known exactly. */
+const MARGIN_MS = 5 * SECOND_MS;
 
 test("what the source does not keep any more is committed as a gap, reported, and stepped over", async () => {
   const source = { retentionMs: 90 * MINUTE_MS };
@@ -260,14 +270,36 @@ test("what the source does not keep any more is committed as a gap, reported, an
   expect(straddling).toMatchObject({
     kind: "window",
     window: { from: "2026-11-01T00:30:00Z", to: "2026-11-01T00:35:00Z" },
-    missing: { from: "2026-11-01T00:30:00Z", to: "2026-11-01T00:33:00Z" },
+    missing: { from: "2026-11-01T00:30:00Z", to: "2026-11-01T00:33:05Z" },
   });
   expect(whole!.missing).toBeUndefined();
   expect(facts.filter(({ kind }) => kind === "gap.found")).toMatchObject([
     { sequence: 1, window: { from: START, to: minutes(30) } },
-    { sequence: 2, window: { from: minutes(30), to: minutes(33) } },
+    { sequence: 2, window: { from: minutes(30), to: minutes(33) + MARGIN_MS } },
   ]);
   expect(linesIn(files, dataKeys(files))).toEqual(lines(HISTORY.filter(({ time }) => time >= minutes(30))));
+});
+
+test("what the source forgets while a window is fetched is missing, and said", async () => {
+  const passing = { ms: 0 };
+  const source = {
+    retentionMs: 90 * MINUTE_MS,
+    now: () => epochMs(minutes(120) + passing.ms),
+    // Half an hour passes while the answer is awaited; then what is older than the retention is not shown any more.
+    visibleFrom: (one: { time: EpochMs }) => (one.time < minutes(60) ? epochMs(Infinity) : one.time),
+  };
+  const effect: Effect = (what, moment) => {
+    if (what === "request" && moment === "before") passing.ms = 30 * MINUTE_MS;
+  };
+  const { pipeline, files, facts } = world(HISTORY, { source, effect });
+  await tick(pipeline, minutes(120), never, () => passing.ms);
+  const kept = manifestsIn(files).map(({ kind, window, missing }) => [kind, window.from, missing?.to]);
+  expect(kept.slice(0, 2)).toEqual([
+    ["gap", "2026-11-01T00:00:00Z", undefined],
+    ["window", "2026-11-01T00:30:00Z", "2026-11-01T00:35:00Z"],
+  ]);
+  expect(kept[2]).toEqual(["gap", "2026-11-01T00:35:00Z", undefined]);
+  expect(facts.filter(({ kind }) => kind === "gap.found")).toHaveLength(4);
 });
 
 test("a plan that became too old while nobody ran is exported as far as the source still has it", async () => {
@@ -277,7 +309,7 @@ test("a plan that became too old while nobody ran is exported as far as the sour
   await tick(pipeline, minutes(121), never);
   expect(manifestsIn(files)[0]).toMatchObject({
     kind: "window",
-    missing: { from: "2026-11-01T00:00:00Z", to: "2026-11-01T00:31:00Z" },
+    missing: { from: "2026-11-01T00:00:00Z", to: "2026-11-01T00:31:05Z" },
   });
 });
 

@@ -15,7 +15,15 @@ function logOf(level = "trace") {
 }
 
 const done = (windows: number): Fact => ({
-  ...{ kind: "tick.done", stream: "acme", windows, events: 5, bytes: 7, durationMs: 9 },
+  ...{
+    kind: "tick.done",
+    stream: "acme",
+    windows,
+    events: 5,
+    ...{ late: 0, quarantined: 0, gaps: 0 },
+    bytes: 7,
+    durationMs: 9,
+  },
   ...{ exportedUntil: START, head: "1 ab" },
 });
 

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
-import { formatInstant, type EpochMs } from "../src/time.ts";
+import { DAY_MS, epochMs, formatInstant, type EpochMs } from "../src/time.ts";
 import { minutes, openStage, type Stage } from "./support/stage.ts";
 
 const period = (from: EpochMs, to: EpochMs) => [
@@ -104,4 +104,13 @@ test("a reader that stops reading ends the export without a crash", async () => 
   });
   expect(stdout.split("\n")).toHaveLength(4);
   expect(stderr).not.toMatch(/a bug|\bat .*\.js/);
+});
+
+test("a period that is not over, or not kept any more, is refused: a short answer must not look like a whole one", async () => {
+  const stage = await openStage({}, onTestFinished);
+  const early = await stage.run([...period(minutes(60), minutes(89)), "--out", "early.ndjson"]);
+  expect([early.code, early.stderr]).toEqual([75, expect.stringMatching(/not over until .*\n.*end it at 2/)]);
+  const late = await stage.run([...period(epochMs(minutes(0) - 95 * DAY_MS), minutes(10)), "--out", "late.ndjson"]);
+  expect([late.code, late.stderr]).toEqual([69, expect.stringMatching(/does not keep events .*\n.*begin at 2/)]);
+  expect(readdirSync(stage.folder)).toEqual(["exporter.yaml"]);
 });

@@ -20,7 +20,7 @@ test("a line says the share, the instant, the events, the rate and the time left
 });
 
 test("at the start no time left is guessed, at the end there is none, and no share leaves its range", () => {
-  expect(progressLine(span, span.from, 0, 0)).toMatch(/ 0 % .* 0 events {2}0\/s$/);
+  expect(progressLine(span, span.from, 0, 0)).toMatch(/ 0 % .* 0 events$/);
   expect(progressLine(span, span.to, 10, 1000)).toMatch(/100 % .* 10 events {2}10\/s$/);
   expect(progressLine(span, epochMs(span.to + HOUR_MS), 10, 1000)).toContain("100 %");
   expect(progressLine({ from: START, to: START }, START, 0, 0)).toContain("100 %");

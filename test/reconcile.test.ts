@@ -67,7 +67,7 @@ test("a span that is not exported yet, or not kept any more, is not compared", a
   expect(await reconcile(pipeline, { from: minutes(70), to: minutes(80) }, NOW, never)).toBeUndefined();
   expect(await reconcile(pipeline, { from: START, to: minutes(20) }, NOW, never)).toBeUndefined();
   expect(await reconcile(pipeline, ALL, NOW, never)).toMatchObject({
-    span: { from: minutes(32), to: minutes(60) },
+    span: { from: minutes(32) + 5000, to: minutes(60) },
     extra: 0,
   });
 });
@@ -100,6 +100,27 @@ test("the windows after a repair go on where the windows before it ended, and kn
     { kind: "window", window: { from: "2026-11-01T01:00:00Z" }, events: 0 },
     { kind: "window", events: 0 },
   ]);
+});
+
+test("what happened before the stream's start is not missing, and a repair does not bring it", async () => {
+  const files = new Map<string, Buffer>();
+  const windows = { start: minutes(30) };
+  const { pipeline } = world(HISTORY, { files, windows });
+  await tick(pipeline, NOW, never);
+  expect(await reconcile(pipeline, ALL, NOW, never)).toMatchObject({
+    span: { from: minutes(30), to: minutes(60) },
+    ...{ source: 60, same: 60, missing: 0, extra: 0 },
+  });
+});
+
+test("an item without a time at a bound, which the window before has, is not missing", async () => {
+  const files = new Map<string, Buffer>();
+  const windows = { lookbackMs: 0, catchUpSizeMs: 5 * MINUTE_MS };
+  const poison = [{ reason: "no id", record: Buffer.from("{}") }];
+  const { pipeline } = world(HISTORY, { files, windows, source: { poison } });
+  await tick(pipeline, minutes(12), never);
+  const span = { from: minutes(5), to: minutes(10) };
+  expect(await reconcile(pipeline, span, minutes(12), never)).toMatchObject({ missing: 0, extra: 0 });
 });
 
 test("an item in quarantine counts as repaired too", async () => {

@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { ConfigError, RefusedError } from "../src/errors.ts";
 import type { Fact } from "../src/fact.ts";
@@ -22,7 +23,16 @@ const committed: Fact = {
   ...{ window: { from: START, to: epochMs(START + HOUR_MS) }, sha256: "ab" },
 };
 const done: Fact = {
-  ...{ kind: "tick.done", stream: "acme", windows: 1, events: 5, bytes: 100, durationMs: 9, head: "3 ab" },
+  ...{
+    kind: "tick.done",
+    stream: "acme",
+    windows: 1,
+    events: 5,
+    ...{ late: 0, quarantined: 0, gaps: 0 },
+    bytes: 100,
+    durationMs: 9,
+    head: "3 ab",
+  },
   exportedUntil: epochMs(START + HOUR_MS),
 };
 const error = new RefusedError("forbidden", "GET /x: HTTP 403", { hint: "the token needs a scope" });
@@ -80,6 +90,19 @@ test("it answers to GET and HEAD alone, keeps no answer, and knows what it does 
   expect(await ask("/healthz", "HEAD")).toMatchObject({ code: 200, body: undefined });
   const { code, response } = await ask("/nonesuch?x=1");
   expect([code, response.headers.get("cache-control")]).toEqual([404, "no-store"]);
+});
+
+test("a request that names nothing a URL can hold is answered, and the worker lives", async () => {
+  const server = await serveHealth({ host: "127.0.0.1", port: 0 }, () => new Map());
+  onTestFinished(() => server.close());
+  for (const target of ["//", "http://[", "/%zz?x=%", "*"]) {
+    const socket = connect(server.port, "127.0.0.1");
+    socket.end(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    let answer = "";
+    for await (const chunk of socket) answer += String(chunk);
+    expect(answer, target).toMatch(/^HTTP\/1\.1 40[04] /);
+  }
+  expect((await fetch(`http://127.0.0.1:${server.port}/healthz`)).status).toBe(200);
 });
 
 test("a port that is taken is a mistake of the configuration", async () => {

@@ -256,7 +256,7 @@ describe("a repair", () => {
   async function repaired(): Promise<Files> {
     const files = await exported([7, 12, 17]);
     const { pipeline } = world([...HISTORY, lost], { files });
-    await carryOut(pipeline, plan(pipeline.fingerprint), false, minutes(17), never);
+    await carryOut(pipeline, plan(pipeline.fingerprint), false, minutes(17), () => minutes(-9999), never);
     return files;
   }
 

@@ -114,3 +114,50 @@ test("of several exit codes the one counts that someone must see first", () => {
   expect(worstExitCode([75, 69, 77, 76, 74])).toBe(74);
   expect(worstExitCode([75, 69, 77])).toBe(77);
 });
+
+/** Works until the facts satisfy `isEnough`; resolves with the exit code. */
+async function workUntil(
+  one: ReturnType<typeof stage>,
+  isEnough: (facts: readonly Fact[]) => boolean,
+): Promise<number> {
+  const stop = new AbortController();
+  const { pipeline, facts } = one;
+  const observe = (fact: object) => {
+    const count = pipeline.observe(fact);
+    if (isEnough(facts)) stop.abort(new Error("enough"));
+    return count;
+  };
+  const everySecond = "* * * * * *";
+  const reconcile = { schedule: everySecond, spanMs: 2 * 3_600_000 };
+  return work([{ pipeline: { ...pipeline, observe }, schedule: everySecond, reconcile }], () => undefined, stop.signal);
+}
+
+const countOf = (facts: readonly Fact[], kind: Fact["kind"]) => facts.filter((fact) => fact.kind === kind).length;
+
+test("what a scheduled comparison finds broken in the past is said, and the stream goes on", async () => {
+  const one = stage("test");
+  await runTick(one.pipeline, never);
+  for (const key of [...one.files.keys()]) if (/\/ids\/0{11}1-|^data\/.*\/0{11}1-/.test(key)) one.files.delete(key);
+  const isEnough = (facts: readonly Fact[]) => {
+    const failed = facts.findIndex(({ kind }) => kind === "reconcile.failed");
+    return failed >= 0 && countOf(facts.slice(failed), "tick.done") >= 2;
+  };
+  expect(await workUntil(one, isEnough)).toBe(0);
+  expect(one.facts.find(({ kind }) => kind === "reconcile.failed")).toMatchObject({ error: { code: "ledger" } });
+  expect(kinds(one.facts)).not.toContain("stream.stopped");
+});
+
+test("a scheduled comparison is made though the tick beside it fails", async () => {
+  const whole = stage("test");
+  await runTick(whole.pipeline, never);
+  // Ticks fail at their plans, comparisons need none.
+  const effect = (what: string) => {
+    if (what.startsWith("create ledger/plans/")) throw new TransientError("network", "made to fail");
+  };
+  const later = { clockOffsetMs: clockOffsetMs + 3_600_000 };
+  const one = stage("test", { files: whole.files, effect, source: later });
+  expect(await workUntil(one, (facts) => countOf(facts, "tick.failed") > 1 && countOf(facts, "reconciled") > 0)).toBe(
+    0,
+  );
+  expect(one.facts.find(({ kind }) => kind === "reconciled")).toMatchObject({ source: 30, same: 30, missing: 0 });
+});

@@ -1,9 +1,10 @@
 import { styleText } from "node:util";
-import { ConfigError, ExporterError, exitCodeOf, worstExitCode } from "../errors.ts";
+import { ConfigError, ExporterError, exitCodeOf, LedgerError, worstExitCode } from "../errors.ts";
+import { findHead } from "../head.ts";
 import { PROBE_KEY } from "../ledger.ts";
 import type { Stream } from "../assemble.ts";
 import type { Finding } from "../source.ts";
-import { formatDuration, formatInstant } from "../time.ts";
+import { epochMs, formatDuration, formatInstant, formatSpan } from "../time.ts";
 import { assembleNow, loadStreams, type ConfigOptions } from "./streams.ts";
 
 export interface CheckOptions extends ConfigOptions {
@@ -44,16 +45,42 @@ export async function checkCommand(
   return worstExitCode(codes);
 }
 
-async function* findingsOf(
-  { config, pipeline, ledgerStore, dataStore }: Stream,
-  signal: AbortSignal,
-): AsyncGenerator<Finding> {
+async function* findingsOf(stream: Stream, signal: AbortSignal): AsyncGenerator<Finding> {
+  const { config, pipeline, ledgerStore, dataStore } = stream;
   const { start, sizeMs, lagMs, lookbackMs } = config.windows;
   const times = `windows of ${formatDuration(sizeMs)} from ${formatInstant(start)}, ${formatDuration(lagMs)} behind the clock, looking back ${formatDuration(lookbackMs)}`;
   yield { state: "ok", what: `schedule ${config.schedule} (UTC); ${times}` };
   yield* pipeline.source.check(signal);
   yield* pipeline.sink.check(signal);
   if (dataStore === undefined || config.ledger !== undefined) yield* ledgerStore.check(PROBE_KEY, signal);
+  yield* placeFinding(stream, signal);
+}
+
+/** Where the stream stands, and whether the source still keeps what comes next. */
+async function* placeFinding(
+  { config: { name, windows }, pipeline: { source }, ledgerStore, dataStore }: Stream,
+  signal: AbortSignal,
+): AsyncGenerator<Finding> {
+  try {
+    const { head } = await findHead(ledgerStore, dataStore, name, signal);
+    const from = head.exportedUntil ?? windows.start;
+    const { retentionMs = Infinity } = source;
+    const ageMs = Date.now() - from;
+    const what = `next to export: ${formatInstant(from)}${head.seq === 0 ? ", the start" : ""}`;
+    const kept = `the source keeps its events for ${formatDuration(retentionMs === Infinity ? 0 : retentionMs)}`;
+    if (ageMs > retentionMs) {
+      const lost = formatSpan({ from, to: epochMs(Date.now() - retentionMs) });
+      const hint = `${kept}: ${lost} is lost, and will be committed as a gap`;
+      yield { state: "warning", what, hint };
+    } else if (ageMs > retentionMs / 2) {
+      yield { state: "warning", what, hint: `${kept}: start the worker soon` };
+    } else yield { state: "ok", what };
+  } catch (error) {
+    signal.throwIfAborted();
+    // What the store says of itself was said above.
+    if (!(error instanceof LedgerError)) return;
+    yield { state: "failed", what: `ledger: ${error.message}`, hint: error.hint, error };
+  }
 }
 
 const MARKS = { ok: "✓", warning: "!", failed: "✗" } as const;

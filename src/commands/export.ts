@@ -4,7 +4,7 @@ import { link, rm } from "node:fs/promises";
 import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { sourceFor } from "../assemble.ts";
-import { ProtocolError, RefusedError, UsageError } from "../errors.ts";
+import { ProtocolError, RefusedError, TransientError, UsageError } from "../errors.ts";
 import { idSet } from "../ids.ts";
 import { factLog, logger } from "../log.ts";
 import { progress } from "../progress.ts";
@@ -12,6 +12,8 @@ import { readAhead } from "../readahead.ts";
 import { hoursOf } from "../reconcile.ts";
 import { linesOf } from "../sinks/objects.ts";
 import { writeOut } from "../sinks/stdout.ts";
+import { epochMs, formatInstant, SECOND_MS, type EpochMs, type Span } from "../time.ts";
+import { retentionFloor } from "../window.ts";
 import { loadStreams, logLevelOf, spanOf, type ConfigOptions } from "./streams.ts";
 
 export interface ExportOptions extends ConfigOptions {
@@ -37,6 +39,8 @@ export async function exportCommand(options: ExportOptions, signal: AbortSignal)
     { env: process.env, observe: log },
   );
 
+  const now = epochMs(Date.now() + Math.min(await source.clockOffsetMs(signal), 0));
+  refuseShort(span, now, stream.windows.lagMs, source.retentionMs);
   const destination = await openOut(options.out);
   const reader = readAhead(source, stream.parallel);
   const bar = progress(span, process.stderr);
@@ -66,6 +70,23 @@ export async function exportCommand(options: ExportOptions, signal: AbortSignal)
   if (left === 0) return 0;
   // Never 0 when something was not done.
   throw new ProtocolError(`export: ${left} items are no events, and were left out`);
+}
+
+/** A short answer must not look like a whole one: the period must be over, and kept by the source. */
+function refuseShort({ from, to }: Span, now: EpochMs, lagMs: number, retentionMs: number | undefined): void {
+  if (to + lagMs > now) {
+    const latest = epochMs(Math.floor((now - lagMs) / SECOND_MS) * SECOND_MS);
+    throw new TransientError("unavailable", `export: the period is not over until ${formatInstant(to)} and the lag`, {
+      hint: `wait, or end it at ${formatInstant(latest)}`,
+    });
+  }
+  const floor = retentionFloor(now, retentionMs);
+  if (from < floor) {
+    const earliest = epochMs(Math.ceil(floor / SECOND_MS) * SECOND_MS);
+    throw new RefusedError("not_found", `export: the source does not keep events of ${formatInstant(from)} any more`, {
+      hint: `begin at ${formatInstant(earliest)} or later`,
+    });
+  }
 }
 
 interface Destination {

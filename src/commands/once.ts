@@ -18,14 +18,15 @@ export async function onceCommand(
   signal: AbortSignal,
 ): Promise<number> {
   const config = await loadStreams(options, names);
-  const log = factLog(logger(logLevelOf(config.log.level)));
   const results = new Map<string, Extract<Fact, { kind: "tick.done" }>>();
-  // The bar and the log would write over each other: one stream on a terminal has a bar.
+  // One stream on a terminal has a bar; what someone must know of is written over it, and the bar drawn anew below.
   const bar = process.stderr.isTTY && config.streams.length === 1 ? tickProgress() : undefined;
+  const level = logLevelOf(config.log.level);
+  const log = factLog(bar === undefined ? logger(level) : logger(logLevelOf("warn"), OVER_THE_BAR));
   const observe: Observe = (fact) => {
     if (fact.kind === "tick.done") results.set(fact.stream, fact);
     bar?.observe(fact);
-    if (bar === undefined || fact.kind === "tick.failed") log(fact);
+    log(fact);
   };
   const streams = assembleNow(config, observe);
   const errors = await Promise.all(streams.map(({ pipeline }) => runTick(pipeline, signal)));
@@ -37,6 +38,8 @@ export async function onceCommand(
   return worstExitCode(errors.map((error) => (error === undefined ? 0 : exitCodeOf(error))));
 }
 
+const OVER_THE_BAR = { write: (line: string) => process.stderr.write(`\r\u001b[K${line}`) };
+
 type Report = ReturnType<typeof report>;
 
 function report(
@@ -46,9 +49,9 @@ function report(
 ) {
   if (done === undefined)
     return { stream, done: false as const, code: error?.code, message: error?.message, hint: error?.hint };
-  const { windows, events, bytes, exportedUntil, head } = done;
+  const { windows, events, late, quarantined, gaps, bytes, exportedUntil, head } = done;
   const until = exportedUntil === undefined ? null : formatInstant(exportedUntil);
-  return { stream, done: true as const, windows, events, bytes, exportedUntil: until, head };
+  return { stream, done: true as const, windows, events, late, quarantined, gaps, bytes, exportedUntil: until, head };
 }
 
 function textOf(line: Report): string {
@@ -56,7 +59,12 @@ function textOf(line: Report): string {
     return `✗ ${line.stream}: ${line.message ?? ""}${line.hint === undefined ? "" : `\n    → ${line.hint}`}`;
   const count =
     line.windows === 0 ? "no window was ready" : `${line.windows} windows, ${line.events} events, ${line.bytes} bytes`;
-  return `✓ ${line.stream}: ${count}; exported until ${line.exportedUntil ?? "—"}; head ${line.head}`;
+  const { late, quarantined, gaps } = line;
+  const notes =
+    (late > 0 ? `\n  ${late} events came late` : "") +
+    (quarantined > 0 ? `\n  ! ${quarantined} items were put aside: siem-export quarantine list` : "") +
+    (gaps > 0 ? `\n  ! ${gaps} spans are gaps: the source does not keep them any more, and their events are lost` : "");
+  return `✓ ${line.stream}: ${count}; exported until ${line.exportedUntil ?? "—"}; head ${line.head}${notes}`;
 }
 
 /** A bar from where the tick begins to now. */

@@ -1,5 +1,4 @@
 import { createHash, type Hash } from "node:crypto";
-import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { TransientError } from "../errors.ts";
 import type { Format } from "../format.ts";
@@ -11,6 +10,7 @@ export function stdout(format: Format, out: Writable = process.stdout): Sink {
   let window: { seq: number; hash: Hash; lines: number } | undefined;
   return {
     place: "stdout",
+    nothing: { lines: 0, contentSha256: createHash("sha256").digest("hex"), acknowledged: false },
 
     async write({ plan, part, chunks }, signal) {
       if (window?.seq !== plan.seq || part === 0) window = { seq: plan.seq, hash: createHash("sha256"), lines: 0 };
@@ -35,15 +35,19 @@ export function stdout(format: Format, out: Writable = process.stdout): Sink {
   };
 }
 
-/** Resolves when the stream has taken the text, so that a slow reader slows us down. */
+/** Resolves when the text has left this process: what waits in our own buffer would be lost with us. */
 export async function writeOut(out: Writable, text: Buffer, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
   if (out.destroyed || out.errored) throw gone(out.errored ?? undefined);
-  try {
-    if (!out.write(text)) await once(out, "drain", { signal });
-  } catch (cause) {
-    signal.throwIfAborted();
-    throw gone(cause);
-  }
+  await new Promise<void>((resolve, reject) => {
+    const giveUp = () => reject(signal.reason as Error);
+    signal.addEventListener("abort", giveUp, { once: true });
+    out.write(text, (error) => {
+      signal.removeEventListener("abort", giveUp);
+      if (error) reject(gone(error));
+      else resolve();
+    });
+  });
 }
 
 function gone(cause: unknown): TransientError {

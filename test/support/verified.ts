@@ -132,7 +132,7 @@ export async function raced(ticksAfter = 2): Promise<{ files: Files; orphans: st
   await tick(winner(), minutes(7), never);
   const before = new Set(files.keys());
   isVisible = true;
-  expect(await carryOut(losing, plan, false, minutes(7), never)).toMatchObject({ won: false });
+  expect(await carryOut(losing, plan, false, minutes(7), () => minutes(-9999), never)).toMatchObject({ won: false });
   const orphans = [...files.keys()].filter((key) => !before.has(key)).map((key) => key.replace(/^ledger\//, ""));
   expect(orphans).toHaveLength(2);
   isVisible = false;
