@@ -8,7 +8,7 @@ import type { CommitOutcome, Draft, Ledger } from "./ledger.ts";
 import type { Manifest, Plan, QuarantineObject, StoredObject } from "./manifest.ts";
 import type { ReadAhead } from "./readahead.ts";
 import type { Receipt, Sink } from "./sink.ts";
-import type { Source } from "./source.ts";
+import { earlierClock, type Source } from "./source.ts";
 import type { Store } from "./store.ts";
 import { epochMs, type EpochMs, type Span } from "./time.ts";
 import {
@@ -79,8 +79,7 @@ export async function tick(
   let total = NOTHING;
   if (nextWindow(head.exportedUntil ?? windows.start, clock, windows) === undefined) return { ...total, head };
 
-  const offsetMs = await atStage("fetch", source.clockOffsetMs(signal));
-  const now = epochMs(clock + Math.min(offsetMs, 0));
+  const now = await atStage("fetch", earlierClock(source, clock, signal));
   const kept = (): EpochMs => retentionFloor(epochMs(now + elapsedMs()), source.retentionMs);
   warnOfRetention(pipeline, head, now);
   try {

@@ -8,3 +8,16 @@ export interface Format {
   /** Which event a line is: what taking over a broken attempt goes by. */
   read(line: Buffer): AuditEvent | Poison;
 }
+
+/** The byte that ends a line. */
+export const NEWLINE = 0x0a;
+
+/** The lines of some content, without their newlines; a last one without an end counts. */
+export function* splitLines(content: Buffer): Generator<Buffer> {
+  for (let start = 0; start < content.length;) {
+    const found = content.indexOf(NEWLINE, start);
+    const end = found < 0 ? content.length : found;
+    yield content.subarray(start, end);
+    start = end + 1;
+  }
+}

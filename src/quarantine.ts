@@ -54,3 +54,20 @@ function lineOf({ reason, record, id, time }: Poison, plan: Plan, item: number):
     ...(isUtf8(record) ? { record: record.toString() } : { recordBase64: record.toString("base64") }),
   };
 }
+
+/** An item as a line of quarantine holds it; undefined when the line is none. */
+export function quarantinedItem(
+  line: Buffer,
+): { readonly reason: string; readonly id: string | undefined; readonly record: Buffer } | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(line.toString());
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const { reason, id, record, recordBase64 } = value as Readonly<Record<string, unknown>>;
+  if (typeof reason !== "string" || (id !== undefined && typeof id !== "string")) return undefined;
+  if (typeof record === "string") return { reason, id, record: Buffer.from(record) };
+  return typeof recordBase64 === "string" ? { reason, id, record: Buffer.from(recordBase64, "base64") } : undefined;
+}

@@ -1,4 +1,4 @@
-import type { EpochMs, Span } from "./time.ts";
+import { epochMs, type EpochMs, type Span } from "./time.ts";
 
 /** What happened, as the source's API showed it. */
 export interface AuditEvent {
@@ -77,4 +77,9 @@ export interface Source {
 
 export function isPoison(item: AuditEvent | Poison): item is Poison {
   return "reason" in item;
+}
+
+/** The earlier of our clock, which shows `clock`, and the source's: what is past by both is past. */
+export async function earlierClock(source: Source, clock: EpochMs, signal: AbortSignal): Promise<EpochMs> {
+  return epochMs(clock + Math.min(await source.clockOffsetMs(signal), 0));
 }

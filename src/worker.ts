@@ -3,6 +3,7 @@ import { tick, type Pipeline } from "./export.ts";
 import type { Observe } from "./fact.ts";
 import { reconcile } from "./reconcile.ts";
 import { cronAlarm } from "./schedule.ts";
+import { earlierClock } from "./source.ts";
 import { epochMs } from "./time.ts";
 
 /** A stream as the worker runs it. */
@@ -88,7 +89,7 @@ async function runReconcile(pipeline: Pipeline, spanMs: number, signal: AbortSig
   try {
     const { exportedUntil } = await ledger.head(signal);
     if (exportedUntil === undefined) return;
-    const now = epochMs(Date.now() + Math.min(await source.clockOffsetMs(signal), 0));
+    const now = await earlierClock(source, epochMs(Date.now()), signal);
     const span = { from: epochMs(exportedUntil - spanMs), to: exportedUntil };
     const report = await reconcile(pipeline, span, now, signal);
     if (report !== undefined) observe({ kind: "reconciled", ...report });

@@ -11,6 +11,7 @@ import { progress } from "../progress.ts";
 import { readAhead } from "../readahead.ts";
 import { hoursOf } from "../reconcile.ts";
 import { linesOf } from "../sinks/objects.ts";
+import { earlierClock } from "../source.ts";
 import { writeOut } from "../sinks/stdout.ts";
 import { epochMs, formatInstant, SECOND_MS, type EpochMs, type Span } from "../time.ts";
 import { retentionFloor } from "../window.ts";
@@ -39,7 +40,7 @@ export async function exportCommand(options: ExportOptions, signal: AbortSignal)
     { env: process.env, observe: log },
   );
 
-  const now = epochMs(Date.now() + Math.min(await source.clockOffsetMs(signal), 0));
+  const now = await earlierClock(source, epochMs(Date.now()), signal);
   refuseShort(span, now, stream.windows.lagMs, source.retentionMs);
   const destination = await openOut(options.out);
   const reader = readAhead(source, stream.parallel);

@@ -1,7 +1,8 @@
 import { EXIT_FOUND, ExporterError, exitCodeOf, worstExitCode } from "../errors.ts";
 import type { QuarantineLine } from "../quarantine.ts";
 import { gunzipWhole } from "../sinks/objects.ts";
-import { linesOf, quarantinedItem } from "../verify/object.ts";
+import { splitLines } from "../format.ts";
+import { quarantinedItem } from "../quarantine.ts";
 import { openArchives, type OpenArchive } from "./archive.ts";
 import type { ConfigOptions } from "./streams.ts";
 
@@ -37,7 +38,7 @@ async function listOne(
         say(json ? JSON.stringify({ stream, key, unreadable: true }) : `✗ ${key}: it cannot be read`);
         continue;
       }
-      for (const line of linesOf(text)) {
+      for (const line of splitLines(text)) {
         count++;
         say(json ? JSON.stringify({ stream, key, ...itemOf(line) }) : textOf(stream, key, itemOf(line)));
       }

@@ -2,6 +2,7 @@ import { EXIT_FOUND, TransientError, UsageError } from "../errors.ts";
 import { factLog, logger } from "../log.ts";
 import { progress } from "../progress.ts";
 import { reconcile, repair, type Reconciliation } from "../reconcile.ts";
+import { earlierClock } from "../source.ts";
 import { epochMs, formatSpan, SECOND_MS, type Span } from "../time.ts";
 import { assembleNow, loadStreams, logLevelOf, spanOf, type ConfigOptions } from "./streams.ts";
 
@@ -22,8 +23,7 @@ export async function reconcileCommand(options: ReconcileOptions, signal: AbortS
   const [stream] = assembleNow(config, log);
   if (stream === undefined) throw new UsageError(`no stream ${options.stream}`);
   const { pipeline } = stream;
-  const clock = epochMs(Date.now());
-  const now = epochMs(clock + Math.min(await pipeline.source.clockOffsetMs(signal), 0));
+  const now = await earlierClock(pipeline.source, epochMs(Date.now()), signal);
 
   const bar = progress(span, process.stderr);
   let report: Reconciliation | undefined;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createGzip, gunzipSync } from "node:zlib";
 import { LedgerError } from "../errors.ts";
-import type { Format } from "../format.ts";
+import { splitLines, type Format } from "../format.ts";
 import { RESTORE_HINT, seq12, sha256Of, type Plan, type StoredObject } from "../manifest.ts";
 import type { Batch, Leftover, Sink } from "../sink.ts";
 import { isPoison, type AuditEvent } from "../source.ts";
@@ -137,12 +137,10 @@ function wholeObject(key: string, stored: Buffer, format: Format): Leftover["who
   const contentSha256 = sha256Of(text);
   if (!key.endsWith(`_${contentSha256.slice(0, 8)}.ndjson.gz`)) return undefined;
   const events: AuditEvent[] = [];
-  for (let start = 0; start < text.length;) {
-    const end = text.indexOf(0x0a, start);
-    const event = format.read(text.subarray(start, end));
+  for (const line of splitLines(text)) {
+    const event = format.read(line);
     if (isPoison(event)) return undefined;
     events.push(event);
-    start = end + 1;
   }
   const tally = contentTally();
   tally.add(events, text.length);

@@ -1,5 +1,7 @@
+import { NEWLINE, splitLines } from "../format.ts";
 import { idSet, packId } from "../ids.ts";
 import { sha256Of, seq12, type IdsFile, type Manifest, type QuarantineObject, type StoredObject } from "../manifest.ts";
+import { quarantinedItem } from "../quarantine.ts";
 import { folderOf } from "../sinks/objects.ts";
 import { isPoison, type AuditEvent, type Poison } from "../source.ts";
 import { compactInstant, formatInstant, formatSpan, type EpochMs } from "../time.ts";
@@ -19,7 +21,6 @@ export interface FileVerdict {
   readonly late: number;
 }
 
-const NEWLINE = 0x0a;
 /** An object of quarantined items does not say how large it is unpacked; batches of this program are far smaller. */
 const QUARANTINE_MAX_BYTES = 1024 ** 3;
 
@@ -63,7 +64,7 @@ function judgeLines(manifest: Manifest, object: StoredObject, content: Buffer, r
   const { seq, window } = manifest;
   const packed: Buffer[] = [];
   let [first, last, late] = [Infinity, -Infinity, 0];
-  for (const line of linesOf(content)) {
+  for (const line of splitLines(content)) {
     const event = read(line);
     const { id, time } = event;
     if (id === undefined || time === undefined) {
@@ -108,7 +109,7 @@ export async function judgeQuarantine(
   if (!key.endsWith(`-${sha256Of(unpacked.content).slice(0, 8)}.ndjson.gz`))
     return altered("its name is of other lines");
   const packed: Buffer[] = [];
-  for (const line of linesOf(unpacked.content)) {
+  for (const line of splitLines(unpacked.content)) {
     const item = quarantinedItem(line);
     if (item === undefined) return altered(`line ${packed.length + 1} is no item with a reason`);
     packed.push(packId(item.id ?? item.record));
@@ -152,33 +153,6 @@ export function judgeNames(manifest: Manifest, folder: EpochMs | undefined): Arc
       .map(({ key }) => wrong("QUARANTINE_MISSING", key, seq, message)),
     ...(ids === null || isNamed(ids.key, "ids", "bin") ? [] : [wrong("IDS_MISSING", ids.key, seq, message)]),
   ];
-}
-
-/** An item as a line of quarantine holds it; undefined when the line is none. */
-export function quarantinedItem(
-  line: Buffer,
-): { readonly reason: string; readonly id: string | undefined; readonly record: Buffer } | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(line.toString());
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== "object" || value === null) return undefined;
-  const { reason, id, record, recordBase64 } = value as Readonly<Record<string, unknown>>;
-  if (typeof reason !== "string" || (id !== undefined && typeof id !== "string")) return undefined;
-  if (typeof record === "string") return { reason, id, record: Buffer.from(record) };
-  return typeof recordBase64 === "string" ? { reason, id, record: Buffer.from(recordBase64, "base64") } : undefined;
-}
-
-/** The lines of some content, without their newlines; a last one without an end counts. */
-export function* linesOf(content: Buffer): Generator<Buffer> {
-  for (let start = 0; start < content.length;) {
-    const found = content.indexOf(NEWLINE, start);
-    const end = found < 0 ? content.length : found;
-    yield content.subarray(start, end);
-    start = end + 1;
-  }
 }
 
 /** How the stored bytes differ from what is named, if they do. */

@@ -7,7 +7,9 @@ import type { Store } from "../store.ts";
 import { compactInstant } from "../time.ts";
 import { reachOf, type Chain } from "./chain.ts";
 import { unpack } from "./gzip.ts";
-import { judgeNames, linesOf, quarantinedItem } from "./object.ts";
+import { splitLines } from "../format.ts";
+import { quarantinedItem } from "../quarantine.ts";
+import { judgeNames } from "./object.ts";
 import type { Places, StrayKind } from "./strays.ts";
 
 /** A file is unpacked into memory as a whole; this program writes none that is larger. */
@@ -92,7 +94,7 @@ function tracesIn(kind: StrayKind, content: Buffer): IdSet | undefined {
     traces.addPacked(content);
     return traces;
   }
-  for (const line of linesOf(content)) {
+  for (const line of splitLines(content)) {
     const trace = kind === "data" ? line : quarantinedItem(line)?.record;
     if (trace === undefined) return undefined;
     traces.addPacked(packId(trace));
