@@ -31,13 +31,11 @@ export interface CollectionOptions {
   readonly plan: Plan;
   /** What the ledger has of the time that the plan asks for. */
   readonly known: IdSet;
-  /** An event with more bytes is put aside. */
-  readonly maxEventBytes: number;
   /** The tick's time, by which a late event is seen. */
   readonly now: EpochMs;
 }
 
-export function collection({ plan, known, maxEventBytes, now }: CollectionOptions): Collection {
+export function collection({ plan, known, now }: CollectionOptions): Collection {
   const ids = idSet();
   const lateness = latenessOf();
   let events = 0;
@@ -63,8 +61,7 @@ export function collection({ plan, known, maxEventBytes, now }: CollectionOption
     },
     fresh: (given) =>
       given.filter((event) => {
-        const isFresh =
-          event.record.length <= maxEventBytes && isOurs(event.time) && !known.has(event.id) && ids.add(event.id);
+        const isFresh = isOurs(event.time) && !known.has(event.id) && ids.add(event.id);
         if (isFresh) count(event);
         return isFresh;
       }),
@@ -89,12 +86,24 @@ export function collection({ plan, known, maxEventBytes, now }: CollectionOption
   };
 }
 
-/** The events and items of a fetched span that are new: what is too large to be an event is an item. */
-function split(fetched: Fetched, into: Collection, maxEventBytes: number): Fetched {
-  const large = fetched.events.filter(({ record }) => record.length > maxEventBytes);
-  const reason = `larger than batch.maxEventBytes (${maxEventBytes})`;
-  const poison = [...fetched.poison, ...large.map(({ id, time, record }) => ({ reason, record, id, time }))];
-  return { events: into.fresh(fetched.events), poison: into.freshPoison(poison) };
+/** The events and items of a fetched span that are new: an event that cannot be written is an item. */
+function split({ events, poison }: Fetched, into: Collection, refusal: Refusal): Fetched {
+  const fit: AuditEvent[] = [];
+  const unfit: Poison[] = [];
+  for (const event of events) {
+    const reason = refusal(event);
+    if (reason === undefined) fit.push(event);
+    else unfit.push({ reason, record: event.record, id: event.id, time: event.time });
+  }
+  return { events: into.fresh(fit), poison: into.freshPoison([...poison, ...unfit]) };
+}
+
+/** Why an event cannot be written; undefined for nearly all. */
+type Refusal = (event: AuditEvent) => string | undefined;
+
+function refusalOf({ maxEventBytes, sink }: Pipeline): Refusal {
+  return (event) =>
+    event.record.length > maxEventBytes ? `larger than batch.maxEventBytes (${maxEventBytes})` : sink.refuses?.(event);
 }
 
 /** The events of the plan that are new, each once, in order of time. Items that are no events go aside on the way. */
@@ -106,7 +115,8 @@ export async function* newEvents(
   ahead: Iterable<Span>,
   signal: AbortSignal,
 ): AsyncGenerator<readonly AuditEvent[]> {
-  const { reader, batch, maxEventBytes } = pipeline;
+  const { reader, batch } = pipeline;
+  const refusal = refusalOf(pipeline);
   const fetching = reader.read({ from: plan.since, to: plan.to }, ahead, signal);
   let aside: Poison[] = [];
   let asideBytes = 0;
@@ -121,7 +131,7 @@ export async function* newEvents(
       const next = await atStage("fetch", fetching.next());
       if (next.done === true) break;
       const unseen = await atStage("plan", withoutSeen(pipeline, plan, next.value, signal));
-      const { events, poison } = split(unseen, collected, maxEventBytes);
+      const { events, poison } = split(unseen, collected, refusal);
       aside.push(...poison);
       for (const { record } of poison) asideBytes += record.length;
       if (asideBytes >= batch.maxBytes) await putAside();

@@ -153,7 +153,7 @@ export async function carryOut(
   const window = spanOf(plan);
   if (found) observe({ kind: "plan.adopted", sequence: plan.seq, window });
   const known = await atStage("plan", knownIds(ledger, plan, signal));
-  const collected = collection({ plan, known, maxEventBytes: pipeline.maxEventBytes, now });
+  const collected = collection({ plan, known, now });
   const written: Written = { objects: [], delivered: pipeline.sink.nothing, quarantine: [] };
   if (plan.kind !== "gap") await writeWindow(pipeline, plan, found, now, collected, written, signal);
 

@@ -5,6 +5,11 @@ export interface Format {
   readonly name: string;
   /** The line of an event, without its newline. */
   line(event: AuditEvent): Buffer;
+  /**
+   * The event in a line of at most `maxBytes` that is marked as truncated, and still whole in its form: the longest parts
+   * are shortened or left out first. Undefined where that cannot be.
+   */
+  shorten(event: AuditEvent, maxBytes: number): Buffer | undefined;
   /** Which event a line is: what taking over a broken attempt goes by. */
   read(line: Buffer): AuditEvent | Poison;
 }

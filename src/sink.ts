@@ -27,6 +27,9 @@ export interface Sink {
   /** What a window without events leaves in a sink without objects. */
   readonly nothing?: Delivered | undefined;
 
+  /** Why an event can not be written there whole, as its policy wants it; such an event goes to quarantine instead. */
+  refuses?(event: AuditEvent): string | undefined;
+
   /**
    * Writes the whole batch. Resolves only when it is durable there (or, where the transport cannot say, when all is handed
    * over: `acknowledged: false`). Written again after a crash, the same batch leaves the same object.

@@ -1,3 +1,4 @@
+import type { Vocabulary } from "./meaning.ts";
 import { epochMs, type EpochMs, type Span } from "./time.ts";
 
 /** What happened, as the source's API showed it. */
@@ -50,6 +51,8 @@ export interface Source {
   readonly selection: unknown;
   /** How long the vendor keeps events, in milliseconds; undefined where nobody says. */
   readonly retentionMs: number | undefined;
+  /** What its events mean. */
+  readonly vocabulary: Vocabulary;
 
   /**
    * All events of `span`, page by page, each request retried as the policy says. May yield events outside the span (the

@@ -46,7 +46,8 @@ test("the line, written with the plan, becomes the object that the manifest name
   const event = sourceAt("http://127.0.0.1:1").read(Buffer.from(line));
   if (isPoison(event)) throw new Error(event.reason);
   const folder = temporaryFolder();
-  const sink = objects(fileStore(folder), { name: "raw", line: ({ record }) => record, read: () => event });
+  const format = { name: "raw", line: () => event.record, shorten: () => undefined, read: () => event };
+  const sink = objects(fileStore(folder), format);
   const receipt = await sink.write({ plan, part: 0, chunks: chunk(event) }, never);
   const { bytes: _bytes, sha256: _sha256, ...content } = "object" in receipt ? receipt.object : expect.fail();
   expect(manifest.objects).toHaveLength(1);

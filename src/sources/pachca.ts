@@ -6,6 +6,7 @@ import { isPoison, type AuditEvent, type Page, type Poison, type Source } from "
 import { DAY_MS, formatSpan, MINUTE_MS, parseInstant, type Span } from "../time.ts";
 import { pachcaCheck } from "./pachca-check.ts";
 import { isObject, pachcaError } from "./pachca-errors.ts";
+import { pachcaVocabulary } from "./pachca-vocabulary.ts";
 
 export interface PachcaOptions {
   /** Ends in `/api/shared/v1`; on-premise installations have their own host. */
@@ -122,6 +123,7 @@ export function pachca(options: PachcaOptions, client: HttpClient): Source {
     identity: { type: "pachca", baseUrl, account },
     selection: { filter, ownReads },
     retentionMs: RETENTION_MS,
+    vocabulary: pachcaVocabulary,
 
     async *pages(span, signal) {
       // One key a request. An event that answers to several passes is exported once, by its id.

@@ -9,6 +9,7 @@ import { raw } from "../../src/formats/raw.ts";
 import { objects } from "../../src/sinks/objects.ts";
 import type { AuditEvent, Page, Poison, Source } from "../../src/source.ts";
 import type { Signer } from "../../src/signature.ts";
+import type { Vocabulary } from "../../src/meaning.ts";
 import { storeUnder, type Store } from "../../src/store.ts";
 import { epochMs, formatInstant, MINUTE_MS, parseInstant, type EpochMs } from "../../src/time.ts";
 import type { WindowPolicy } from "../../src/window.ts";
@@ -102,6 +103,7 @@ export function memorySource(
     identity: identity ?? { type: "memory", baseUrl: "memory:", account: "" },
     selection: {},
     retentionMs,
+    vocabulary: MEMORY_VOCABULARY,
     async *pages(span, signal) {
       const found = history
         .filter(({ time }) => time >= span.from && time <= span.to)
@@ -130,6 +132,12 @@ export function memorySource(
     },
   };
 }
+
+const MEMORY_VOCABULARY: Vocabulary = {
+  product: { vendor: "Memory", name: "Audit", version: "1.0" },
+  kind: (key) => ({ name: key, category: "audit", severity: 3 }),
+  describe: (record) => ({ details: record.toString() }),
+};
 
 export interface WorldOptions {
   readonly files?: Map<string, Buffer>;
