@@ -144,10 +144,12 @@ function sourceOf(
   const userAgent = `${EXPORTER.name}/${EXPORTER.version} (${name})`;
   const agents = createAgents({ caFile: source.caFile, env, maxSockets: parallel });
   const client = httpClient({ agents, userAgent, budget, secret: source.token, observe });
+  if (source.type !== "pachca") throw new ConfigError(`source ${source.type}: not there`);
   return pachca({ ...source, userAgent, lagMs: windows.lagMs }, client);
 }
 
-function formatOf(_name: "raw", source: Source): Format {
+function formatOf(name: StreamConfig["format"], source: Source): Format {
+  if (name !== "raw") throw new ConfigError(`format ${name}: not there`);
   return raw(source);
 }
 
@@ -164,7 +166,7 @@ function placesOf(
   stateDirectory: string,
   env: Surroundings["env"],
 ): { readonly data: Place | undefined; readonly ledger: Place } {
-  const data = sink.type === "stdout" ? undefined : placeOf(sink, name, env);
+  const data = sink.type === "s3" || sink.type === "file" ? placeOf(sink, name, env) : undefined;
   const home = elsewhere === undefined || elsewhere.type === "beside" ? undefined : placeOf(elsewhere, name, env);
   return { data, ledger: home ?? data ?? { folder: join(stateDirectory, name) } };
 }

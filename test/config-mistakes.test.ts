@@ -10,7 +10,7 @@ const GRID = "a duration that divides an hour, such as 1m, 5m, 15m or 1h";
 const INSTANT = "an instant in whole seconds, such as 2026-11-01T00:00:00Z; Pachca keeps events for 90 days";
 const CRON = 'five cron fields, in UTC: minute, hour, day of month, month, day of week, such as "*/5 * * * *"';
 const URL_ = "an http or https URL without user, query and fragment, such as";
-const SOURCE_KEYS = "type, baseUrl, account, token, tokenFile, requestsPerSecond, filter, ownReads, pageLimit, caFile";
+const SOURCE_KEYS = "type, baseUrl, account, token, tokenFile, requestsPerSecond, caFile, filter, ownReads, pageLimit";
 const SECRET = "the secret itself, in general as ${NAME} from the environment";
 const SECRET_FILE = "the path of a file that holds the secret and nothing else";
 const ID = 'text, such as "133321", in quotes: YAML reads digits as a number';
@@ -150,12 +150,12 @@ const CASES: readonly Case[] = [
   {
     what: "a type that is not known is refused alone",
     text: oneStream({ sink: "sink: { type: S3, bukket: acme }" }),
-    mistakes: ['5:19  streams[0].sink.type: found "S3"; did you mean "s3"?  (accepted: s3, file, stdout)'],
+    mistakes: ['5:19  streams[0].sink.type: found "S3"; did you mean "s3"?  (accepted: s3, file, syslog, stdout)'],
   },
   {
     what: "a missing type is shown",
     text: oneStream({ source: "source: { token: t0ken }" }),
-    mistakes: ["3:5  streams[0].source.type: missing  (accepted: pachca)"],
+    mistakes: ["3:5  streams[0].source.type: missing  (accepted: pachca, communications-mining)"],
   },
   {
     what: "a list where a mapping belongs is refused",

@@ -14,9 +14,11 @@ import {
   text,
   whole,
 } from "./kinds.ts";
+import { communicationsMining } from "./communications-mining.ts";
 import { pachca } from "./pachca.ts";
 import { beside, file, fileLedger, s3, s3Ledger, stdout } from "./places.ts";
 import { rules, streamsApart } from "./rules.ts";
+import { syslog } from "./syslog.ts";
 
 /*
  * What a configuration may hold. Its messages, its JSON Schema and its manual are made from this: every key has a
@@ -74,6 +76,12 @@ const reconcile = group({
   span: duration(MINUTE_MS, 90 * DAY_MS).describe("How much of what was exported last is compared each time."),
 }).transform(({ schedule, span }) => ({ schedule, spanMs: span }));
 
+const severities = z
+  .record(text("a key of events, such as user_2fa_fail", /^\S{1,100}$/), whole(0, 10), {
+    error: "a mapping of keys of events to numbers from 0 to 10",
+  })
+  .meta({ accepted: "a mapping of keys of events to numbers from 0 to 10" });
+
 const stream = group({
   name: text("1 to 63 of a-z, 0-9 and dash", /^[a-z0-9-]{1,63}$/).describe(
     "The stream's name: its folder or prefix, and its name in the log. A new name starts a new ledger.",
@@ -81,12 +89,19 @@ const stream = group({
   schedule: cron()
     .prefault("*/5 * * * *")
     .describe("When to export, in UTC. It also runs once at start; a run that was missed is made up for by the next."),
-  source: oneOf("the source", [pachca]).describe("Where events come from."),
+  source: oneOf("the source", [pachca, communicationsMining]).describe("Where events come from."),
   windows: windows.describe("How time is cut into windows."),
   parallel: whole(1, 128).default(16).describe("How many requests run at once while catching up."),
   batch: batch.prefault({}).describe("How large one object may become."),
-  format: choice(["raw"]).default("raw").describe("What a line looks like. raw: the event's JSON as the API sent it."),
-  sink: oneOf("the sink", [s3, file, stdout]).describe("Where events go to."),
+  format: choice(["raw", "cef", "leef"])
+    .default("raw")
+    .describe(
+      "What a line or message looks like. raw: the event's JSON as the API sent it. cef: for ArcSight and Microsoft Sentinel. leef: for QRadar.",
+    ),
+  severities: severities
+    .prefault({})
+    .describe("How severe some keys of events are, from 0 to 10: in cef, in leef, and in syslog's priority."),
+  sink: oneOf("the sink", [s3, file, syslog, stdout]).describe("Where events go to."),
   reconcile: reconcile
     .optional()
     .describe(
@@ -95,7 +110,7 @@ const stream = group({
   ledger: oneOf("the ledger's place", [beside, fileLedger, s3Ledger])
     .optional()
     .describe(
-      "Where the ledger lies, and the key that signs it. Without it: beside the data, or in stateDirectory for stdout; unsigned.",
+      "Where the ledger lies, and the key that signs it. Without it: beside the data, or in stateDirectory for syslog and stdout; unsigned.",
     ),
 });
 
@@ -116,7 +131,7 @@ export const configSchema = group({
   streams: list(stream, 1, 100).describe("What to export: each stream takes one source account to one sink."),
   stateDirectory: directory()
     .prefault("./state")
-    .describe("The folder for ledgers of streams whose sink can hold none (stdout)."),
+    .describe("The folder for ledgers of streams whose sink can hold none (syslog, stdout)."),
   server: z
     .union([z.literal(false), server], { error: "false, or a mapping of host, port" })
     .prefault({})
