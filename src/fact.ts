@@ -33,7 +33,7 @@ export type StreamFact = { readonly stream: string } & (
   | { readonly kind: "request.done"; readonly status: number; readonly durationMs: number; readonly bytes: number }
   | {
       readonly kind: "retrying";
-      readonly stage: "fetch" | "store";
+      readonly stage: "fetch" | "store" | "write";
       readonly error: TransientError;
       readonly attempt: number;
       readonly delayMs: number;
