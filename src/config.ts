@@ -12,11 +12,39 @@ export interface Config {
   readonly streams: readonly StreamConfig[];
   /** Ledgers of streams whose sink cannot hold one. */
   readonly stateDirectory: string;
-  readonly server: false | { readonly host: string; readonly port: number };
+  readonly server: false | ServerConfig;
+  readonly notify: NotifyConfig;
+  /** How long a worker that is asked to stop may take to finish the windows at hand. */
+  readonly shutdownGraceMs: number;
   readonly log: { readonly level: LogLevel };
 }
 
 export type LogLevel = "silent" | "error" | "warn" | "info" | "debug" | "trace";
+
+export interface ServerConfig {
+  readonly host: string;
+  readonly port: number;
+  /** Asked for by all but health. */
+  readonly token?: Secret | undefined;
+}
+
+/** Who is told when a stream is not well. */
+export interface NotifyConfig {
+  readonly webhook?: { readonly url: Secret; readonly caFile?: string | undefined } | undefined;
+  readonly pachca?: PachcaNotifyConfig | undefined;
+  readonly heartbeat?:
+    { readonly url: Secret; readonly everyMs: number; readonly caFile?: string | undefined } | undefined;
+}
+
+export interface PachcaNotifyConfig {
+  /** Without a slash at its end. */
+  readonly baseUrl: string;
+  /** Of a bot. */
+  readonly token: Secret;
+  readonly entityType: "discussion" | "thread" | "user";
+  readonly entityId: number;
+  readonly caFile?: string | undefined;
+}
 
 /** One source account, one sink, one schedule, one ledger. */
 export interface StreamConfig {
@@ -32,6 +60,8 @@ export interface StreamConfig {
   /** Severities of some event keys, 0 to 10, in place of the source's own. */
   readonly severities?: Readonly<Record<string, number>> | undefined;
   readonly sink: SinkConfig;
+  /** Undefined: reckoned from windows and schedule. */
+  readonly lagLimitMs?: number | undefined;
   readonly reconcile?: { readonly schedule: string; readonly spanMs: number } | undefined;
   readonly ledger?: LedgerConfig | undefined;
 }

@@ -15,6 +15,7 @@ const env = {
   S3_ACCESS_KEY_ID: "k",
   S3_SECRET_ACCESS_KEY: "s",
   S3_SESSION_TOKEN: "x",
+  STATUS_TOKEN: "s",
 };
 
 interface Described {
@@ -95,6 +96,20 @@ test.each(optional)("the example's line with %s (%i) is right once its # is take
   expect(
     mistakes.filter((mistake) => !/no such file|missing beside|needs serverSideEncryption|only for tcp/.test(mistake)),
   ).toEqual([]);
+});
+
+test("the example of who is told loads once its # are taken away", async () => {
+  const start = lines.indexOf("# notify:");
+  const block = lines.slice(start, lines.indexOf("", start)).map((line) => line.replace("# ", ""));
+  const text = [...lines.filter((line) => !line.startsWith("notify: {}")), ...block].join("\n");
+  const urls = {
+    WEBHOOK_URL: "https://hooks.example/x",
+    PACHCA_BOT_TOKEN: "b",
+    HEARTBEAT_URL: "https://beats.example/x",
+  };
+  const { notify } = await loadText(text, { ...env, ...urls });
+  expect(Object.keys(notify)).toEqual(["webhook", "pachca", "heartbeat"]);
+  expect(notify).toMatchObject({ pachca: { entityType: "discussion" }, heartbeat: { everyMs: 60_000 } });
 });
 
 test("every key has a description of a sentence", () => {

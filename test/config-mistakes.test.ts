@@ -37,7 +37,7 @@ const CASES: readonly Case[] = [
   {
     what: "a key that is like no other is not guessed at",
     text: oneStream({}, "colour: red\n"),
-    mistakes: ["6:1  colour: unknown key  (accepted: streams, stateDirectory, server, log)"],
+    mistakes: ["6:1  colour: unknown key  (accepted: streams, stateDirectory, server, notify, shutdownGrace, log)"],
   },
   {
     what: "a missing key is shown at the mapping that misses it",
@@ -177,7 +177,7 @@ const CASES: readonly Case[] = [
   {
     what: "true is no choice between false and a mapping",
     text: oneStream({}, "server: true\n"),
-    mistakes: ["6:9  server: found true  (accepted: false, or a mapping of host, port)"],
+    mistakes: ["6:9  server: found true  (accepted: false, or a mapping of host, port, token, tokenFile)"],
   },
   {
     what: "a source has a token",
@@ -273,12 +273,16 @@ const CASES: readonly Case[] = [
   {
     what: "a list at the top is refused",
     text: "- name: acme\n",
-    mistakes: ["1:1  found a list of 1  (accepted: a mapping of streams, stateDirectory, server, log)"],
+    mistakes: [
+      "1:1  found a list of 1  (accepted: a mapping of streams, stateDirectory, server, notify, shutdownGrace, log)",
+    ],
   },
   {
     what: "text at the top is refused",
     text: "acme\n",
-    mistakes: ['1:1  found "acme"  (accepted: a mapping of streams, stateDirectory, server, log)'],
+    mistakes: [
+      '1:1  found "acme"  (accepted: a mapping of streams, stateDirectory, server, notify, shutdownGrace, log)',
+    ],
   },
   {
     what: "a merge key is a key like any other",
@@ -289,8 +293,8 @@ const CASES: readonly Case[] = [
     what: "a key of JavaScript's objects is a key like any other",
     text: oneStream({}, "constructor: 1\n__proto__: { level: info }\n"),
     mistakes: [
-      "6:1  constructor: unknown key  (accepted: streams, stateDirectory, server, log)",
-      "7:1  __proto__: unknown key  (accepted: streams, stateDirectory, server, log)",
+      "6:1  constructor: unknown key  (accepted: streams, stateDirectory, server, notify, shutdownGrace, log)",
+      "7:1  __proto__: unknown key  (accepted: streams, stateDirectory, server, notify, shutdownGrace, log)",
     ],
   },
 ];

@@ -48,6 +48,8 @@ describe("a configuration with what is required alone", () => {
       ],
       stateDirectory: "./state",
       server: { host: "127.0.0.1", port: 9464 },
+      notify: {},
+      shutdownGraceMs: 5000,
       log: { level: "info" },
     });
     expect(config.streams[0]!.source.token()).toBe("t0ken");

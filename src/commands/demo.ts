@@ -5,6 +5,7 @@ import type { StreamConfig } from "../config.ts";
 import { UsageError } from "../errors.ts";
 import type { Fact, Observe } from "../fact.ts";
 import { factLog, logger } from "../log.ts";
+import { serveHealth } from "../server.ts";
 import { simulator } from "../simulator/simulator.ts";
 import {
   compactInstant,
@@ -17,7 +18,9 @@ import {
   type EpochMs,
   type Span,
 } from "../time.ts";
+import { EXPORTER } from "../version.ts";
 import { work } from "../worker.ts";
+import { tellingOf } from "./telling.ts";
 import { within } from "./within.ts";
 
 export interface DemoOptions {
@@ -43,19 +46,22 @@ export async function demoCommand(options: DemoOptions, signal: AbortSignal): Pr
   // Its limit is above what the stream asks: both share one process and its hiccups, and this is a story without refusals.
   const api = await simulator({ eventsPerDay: 40_000, latencyMs: 20, requestsPerSecond: 100 });
   try {
-    const story = demoStory(directory, api.url, now);
     const stream = demoStream(directory, api, epochMs(Math.floor((now - HISTORY_MS) / HOUR_MS) * HOUR_MS));
-    const config = { streams: [stream], stateDirectory: directory, server: false, log: { level: "warn" } } as const;
-    const log = factLog(logger("warn"));
-    const observe: Observe = (fact) => {
-      log(fact);
-      story.observe(fact);
-    };
+    const settings = { server: false, notify: {}, shutdownGraceMs: 0, log: { level: "warn" } } as const;
+    const config = { streams: [stream], stateDirectory: directory, ...settings };
+    const readers = [factLog(logger("warn"))];
+    const observe: Observe = (fact) => readers.forEach((read) => read(fact));
     const streams = assemble(config, { env: {}, observe, now });
+    const telling = tellingOf(streams);
+    const server = await serveHealth({ host: "127.0.0.1", port: 0 }, telling);
+    const story = demoStory(directory, api.url, server.port, now);
+    readers.push(telling.observe, story.observe);
+    observe({ kind: "worker.started", version: EXPORTER.version, config: "demo", streams: [stream.name] });
     const scheduled = streams.map(({ pipeline }) => ({ pipeline, schedule: stream.schedule }));
     const working = (ending: AbortSignal): Promise<number> => work(scheduled, observe, ending);
     const exitCode = await (durationMs === undefined ? working(signal) : within(durationMs, signal, working));
     story.end();
+    await server.close();
     return exitCode;
   } finally {
     await api.close();
@@ -96,7 +102,7 @@ interface Story {
   end(): void;
 }
 
-function demoStory(directory: string, url: string, now: EpochMs): Story {
+function demoStory(directory: string, url: string, port: number, now: EpochMs): Story {
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
   const dim = (text: string): string => styleText("dim", text);
   let chapter: "before" | "catching up" | "live" = "before";
@@ -110,6 +116,7 @@ function demoStory(directory: string, url: string, now: EpochMs): Story {
   say(styleText("bold", "siem-export demo") + dim("  everything on this machine, no account needed"));
   say(`\n  simulated API  ${url}`);
   say(`  archive        ${directory}/${STREAM}`);
+  say(`  status page    http://127.0.0.1:${port}/`);
 
   function chapterOf({ to }: Span): "catching up" | "live" {
     return to > now - MINUTE_MS ? "live" : "catching up";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { DAY_MS, MINUTE_MS } from "../time.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from "../time.ts";
 import {
   byteSize,
   choice,
@@ -15,9 +15,11 @@ import {
   whole,
 } from "./kinds.ts";
 import { communicationsMining } from "./communications-mining.ts";
+import { notify } from "./notify.ts";
 import { pachca } from "./pachca.ts";
 import { beside, file, fileLedger, s3, s3Ledger, stdout } from "./places.ts";
 import { rules, streamsApart } from "./rules.ts";
+import { servedOrNot } from "./server.ts";
 import { syslog } from "./syslog.ts";
 
 /*
@@ -102,6 +104,11 @@ const stream = group({
     .prefault({})
     .describe("How severe some keys of events are, from 0 to 10: in cef, in leef, and in syslog's priority."),
   sink: oneOf("the sink", [s3, file, syslog, stdout]).describe("Where events go to."),
+  lagLimit: duration(SECOND_MS, 365 * DAY_MS)
+    .optional()
+    .describe(
+      "How far behind the clock the stream may be before it counts as not ready. Without it: windows.lag, windows.size and three times the longest wait between two runs of the schedule, such as 22m for the defaults.",
+    ),
   reconcile: reconcile
     .optional()
     .describe(
@@ -112,14 +119,7 @@ const stream = group({
     .describe(
       "Where the ledger lies, and the key that signs it. Without it: beside the data, or in stateDirectory for syslog and stdout; unsigned.",
     ),
-});
-
-const server = group({
-  host: text("a host name or an IP address", /^\S+$/)
-    .default("127.0.0.1")
-    .describe("The address to listen on. 0.0.0.0 in a container: whoever reaches the port can read the status."),
-  port: whole(0, 65_535).default(9464).describe("The port to listen on; 0 takes any free one."),
-});
+}).transform(({ lagLimit, ...rest }) => ({ ...rest, lagLimitMs: lagLimit }));
 
 const log = group({
   level: choice(["silent", "error", "warn", "info", "debug", "trace"])
@@ -132,11 +132,17 @@ export const configSchema = group({
   stateDirectory: directory()
     .prefault("./state")
     .describe("The folder for ledgers of streams whose sink can hold none (syslog, stdout)."),
-  server: z
-    .union([z.literal(false), server], { error: "false, or a mapping of host, port" })
+  server: servedOrNot
     .prefault({})
-    .describe("Where health and status are served (/healthz, /readyz, /status.json); false switches them off."),
+    .describe("Where health, metrics and the status page are served; false switches them off."),
+  notify: notify.prefault({}).describe("Who is told when a stream is not well. Without it: nobody."),
+  shutdownGrace: duration(0, HOUR_MS)
+    .prefault("5s")
+    .describe(
+      "How long a worker that is asked to stop may take to finish the windows at hand; what is not finished then is taken up again at the next start.",
+    ),
   log: log.prefault({}).describe("What is logged."),
 })
   .check(streamsApart())
+  .transform(({ shutdownGrace, ...rest }) => ({ ...rest, shutdownGraceMs: shutdownGrace }))
   .describe("The configuration of siem-export.");
