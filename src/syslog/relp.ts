@@ -28,39 +28,79 @@ export interface RelpSession {
    * @throws ProtocolError when it does not speak RELP
    */
   send(messages: Outbox): Promise<void>;
-  /** Says that we leave, and waits for the answer. */
+  /** Says that we leave, and waits for the answer; the receiver then ends the connection. */
   close(): Promise<void>;
   destroy(): void;
 }
 
 /**
- * Opens a session, as the specification of RELP 1 and librelp have it.
+ * Opens a session, as the specification of RELP and librelp have it.
  * @param txnr of the first frame; they go round at 999,999,999
  * @throws RefusedError when the receiver refuses the session; else as `connect`
  */
 export async function openRelp(receiver: Receiver, signal: AbortSignal, txnr = 1): Promise<RelpSession> {
+  const { place } = receiver;
+  const commands = await exchange(receiver, signal, txnr);
+  try {
+    commands.add("open", Buffer.from(OFFER), (answer) => checkOffer(answer, place));
+    await commands.flush();
+    const hint = "a port for plain syslog never answers: check that sink.port is one for RELP";
+    while (commands.unanswered() > 0) await commands.nextAnswer(hint);
+  } catch (error) {
+    commands.destroy();
+    throw error;
+  }
+  return {
+    async send(messages) {
+      for (;;) {
+        const message = commands.unanswered() < WINDOW ? messages.take() : undefined;
+        if (message !== undefined) {
+          const isEnough = commands.add("syslog", message, (answer) => {
+            if (answer.code !== 200) throw notTaken(answer, place);
+            messages.safe(message);
+          });
+          if (isEnough) await commands.flush();
+          continue;
+        }
+        await commands.flush();
+        if (commands.unanswered() < WINDOW && (await messages.more())) continue;
+        if (commands.unanswered() === 0) return;
+        await commands.nextAnswer();
+      }
+    },
+
+    async close() {
+      commands.add("close", Buffer.alloc(0), () => undefined);
+      await commands.flush();
+      while (commands.unanswered() > 0) await commands.nextAnswer();
+    },
+
+    destroy: () => commands.destroy(),
+  };
+}
+
+/** Commands on a connection, each with what is to be done with its answer; an answer may end the connection by an error. */
+async function exchange(receiver: Receiver, signal: AbortSignal, firstTxnr: number) {
   const { place, answerTimeoutMs } = receiver;
   const awaited = new Map<number, (answer: Answer) => void>();
   const readFrames = frameReader(place);
   const refuseAlert = refuseAlerts(place);
+  let txnr = firstTxnr;
+  let isClosing = false;
   let answered: (() => void) | undefined;
-  let isClosed = false;
-
-  const connection = await connect(receiver, receive, signal);
-  const writes = joinedWrites(connection);
 
   function receive(bytes: Buffer): void {
     refuseAlert(bytes);
     for (const frame of readFrames(bytes)) {
+      // The hint follows the answer to a close, and else announces that the receiver leaves.
+      if (frame.command === "serverclose" && isClosing) continue;
       if (frame.command === "serverclose") {
-        if (isClosed) continue;
         throw new TransientError("network", `write to ${place}: the receiver closes the session`);
       }
       const onAnswer = frame.command === "rsp" ? awaited.get(frame.txnr) : undefined;
       if (onAnswer === undefined) {
-        throw new ProtocolError(
-          `read an answer of ${place}: ${frame.command} ${frame.txnr} answers nothing that was sent`,
-        );
+        const what = `${frame.command} ${frame.txnr} answers nothing that was sent`;
+        throw new ProtocolError(`read an answer of ${place}: ${what}`);
       }
       awaited.delete(frame.txnr);
       onAnswer(answerOf(frame.data, place));
@@ -68,55 +108,28 @@ export async function openRelp(receiver: Receiver, signal: AbortSignal, txnr = 1
     answered?.();
   }
 
-  /** Adds a frame to the next write; true when it is time for that. */
-  function post(command: string, data: Buffer, onAnswer: (answer: Answer) => void): boolean {
-    const [before, after] = frameAround(txnr, command, data.length);
-    awaited.set(txnr, onAnswer);
-    txnr = nextTxnr(txnr);
-    return writes.add(before, data, after);
-  }
+  const connection = await connect(receiver, receive, signal);
+  const writes = joinedWrites(connection);
+  return {
+    flush: () => writes.flush(),
+    destroy: () => connection.destroy(),
+    unanswered: () => awaited.size,
 
-  async function nextAnswer(hint?: string): Promise<void> {
-    const silent = () =>
-      new TransientError("timeout", `write to ${place}: no answer within ${answerTimeoutMs} ms`, { hint });
-    await connection.wait(answerTimeoutMs, silent, (done) => (answered = done));
-  }
+    /** Adds a frame to the next write; true when it is time for that. */
+    add(command: "open" | "syslog" | "close", data: Buffer, onAnswer: (answer: Answer) => void): boolean {
+      isClosing = command === "close";
+      const [before, after] = frameAround(txnr, command, data.length);
+      awaited.set(txnr, onAnswer);
+      txnr = nextTxnr(txnr);
+      return writes.add(before, data, after);
+    },
 
-  try {
-    post("open", Buffer.from(OFFER), (answer) => checkOffer(answer, place));
-    await writes.flush();
-    while (awaited.size > 0)
-      await nextAnswer("a port for plain syslog never answers: check that sink.port is one for RELP");
-  } catch (error) {
-    connection.destroy();
-    throw error;
-  }
-  return { send, close, destroy: () => connection.destroy() };
-
-  async function send(messages: Outbox): Promise<void> {
-    for (;;) {
-      const message = awaited.size < WINDOW ? messages.take() : undefined;
-      if (message !== undefined) {
-        const isEnough = post("syslog", message, (answer) => {
-          if (answer.code !== 200) throw notTaken(answer, place);
-          messages.safe(message);
-        });
-        if (isEnough) await writes.flush();
-        continue;
-      }
-      await writes.flush();
-      if (awaited.size < WINDOW && (await messages.more())) continue;
-      if (awaited.size === 0) return;
-      await nextAnswer();
-    }
-  }
-
-  async function close(): Promise<void> {
-    post("close", Buffer.alloc(0), () => (isClosed = true));
-    await writes.flush();
-    while (!isClosed) await nextAnswer();
-    await connection.end();
-  }
+    async nextAnswer(hint?: string): Promise<void> {
+      const what = `write to ${place}: no answer within ${answerTimeoutMs} ms`;
+      const silent = () => new TransientError("timeout", what, { hint });
+      await connection.wait(answerTimeoutMs, silent, (done) => (answered = done));
+    },
+  };
 }
 
 /** `200 OK`, the offers after the first line; the answer to a close may be empty. */

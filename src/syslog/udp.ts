@@ -7,11 +7,11 @@ import type { Outbox } from "./outbox.ts";
 
 /**
  * A receiver's buffer is 208 KiB where nobody raised it, and what does not fit is lost. Linux counts a datagram in it as
- * its octets and about 1 KiB more. A burst fills a sixth of that, so a receiver may be away for six pauses, 30 ms.
+ * its octets and about 1 KiB more. A burst fills a sixth of that, so a receiver may be away for six pauses, 60 ms.
  */
 const BURST_BYTES = 32 * 1024;
 const DATAGRAM_OVERHEAD_BYTES = 1024;
-const PAUSE_MS = 5;
+const PAUSE_MS = 10;
 
 /** A host without a listener says so by ICMP, one round trip later; for the last datagram too. */
 const REFUSAL_WAIT_MS = 100;

@@ -146,7 +146,6 @@ export function relpReceiver(options: RelpReceiverOptions = {}): Promise<SyslogR
     let rest = Buffer.alloc(0);
     return (bytes) => {
       rest = Buffer.concat([rest, bytes]);
-      let answers = Buffer.alloc(0);
       for (;;) {
         const head = /^(\d{1,9}) ([a-z]+) (\d+)([ \n])/.exec(rest.subarray(0, 64).toString("latin1"));
         if (head === null) break;
@@ -158,12 +157,11 @@ export function relpReceiver(options: RelpReceiverOptions = {}): Promise<SyslogR
         rest = rest.subarray(end);
         if (command === "syslog") hear(data);
         if (socket.destroyed) return;
-        const said = answer({ txnr: Number(txnr), command, data }, socket);
-        if (said !== undefined) answers = Buffer.concat([answers, Buffer.from(said)]);
-        if (command === "close") socket.end(answers.subarray(0, 0));
-      }
-      for (let at = 0; at < answers.length && socket.writable; at += pieceBytes) {
-        socket.write(answers.subarray(at, Math.min(answers.length, at + pieceBytes)));
+        const said = Buffer.from(answer({ txnr: Number(txnr), command, data }, socket) ?? "");
+        for (let at = 0; at < said.length; at += pieceBytes) {
+          socket.write(said.subarray(at, Math.min(said.length, at + pieceBytes)));
+        }
+        if (command === "close") socket.end();
       }
     };
   });
@@ -224,9 +222,12 @@ export interface Parsed {
 /** Reads a message by the grammar of RFC 5424, section 6, octet by octet; throws where it breaks the grammar. */
 export function parseSyslog(message: Buffer): Parsed {
   let at = 0;
+  // One character an octet: the grammar's header is ASCII, and places are counted in octets.
+  const octets = message.toString("latin1");
   const take = (pattern: RegExp): string => {
-    // One character an octet: the grammar's header is ASCII, and places are counted in octets.
-    const match = new RegExp(pattern, "y").exec(message.toString("latin1", at));
+    const sticky = new RegExp(pattern, "y");
+    sticky.lastIndex = at;
+    const match = sticky.exec(octets);
     if (match === null) throw new Error(`octet ${at} of ${JSON.stringify(message.toString())}: not ${String(pattern)}`);
     at += match[0].length;
     return match[0];
