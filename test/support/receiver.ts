@@ -33,7 +33,9 @@ export interface Received {
 export interface Receiver<Input extends string> {
   readonly ports: Readonly<Record<Input, number>>;
   readonly certificates: Certificates;
-  /** All messages since the last `forget`, as soon as there are so many. @throws when they do not come in time */
+  /** All messages since the last `forget` that it has written down by now. */
+  written(): readonly Received[];
+  /** The same, as soon as there are so many. @throws when they do not come in time */
   received(count: number, timeoutMs?: number): Promise<readonly Received[]>;
   /** Begins anew after what it has written down by now. */
   forget(): void;
@@ -76,7 +78,7 @@ export async function startReceiver<Input extends string>(kind: Kind<Input>): Pr
   let child: ChildProcess | undefined;
   const inbox = openInbox(places.out);
   const receiver: Receiver<Input> = {
-    ...{ ports, certificates, received: inbox.received, forget: inbox.forget },
+    ...{ ports, certificates, written: inbox.written, received: inbox.received, forget: inbox.forget },
     async start() {
       const [program, ...args] = kind.command(places);
       const server = startAsNobody(program, args, kind.env);
@@ -118,35 +120,38 @@ function giveToNobody(folder: string): void {
   for (const name of [".", ...readdirSync(folder)]) chownSync(join(folder, name), NOBODY, NOBODY);
 }
 
-function openInbox(path: string): Pick<Receiver<string>, "received" | "forget"> & { close(): void } {
+function openInbox(path: string): Pick<Receiver<string>, "written" | "received" | "forget"> & { close(): void } {
   const file = openSync(path, "r");
   const piece = Buffer.alloc(1 << 20);
   let at = 0;
   let rest = Buffer.alloc(0);
   let messages: Received[] = [];
-  const read = () => {
+  const read = (): readonly Received[] => {
     for (let bytes = 1; bytes > 0; at += bytes) {
       bytes = readSync(file, piece, 0, piece.length, at);
       const text = Buffer.concat([rest, piece.subarray(0, bytes)]);
       const end = text.lastIndexOf("\n") + 1;
       const lines = text.toString("utf8", 0, end).split("\n").slice(0, -1);
-      for (const line of lines) messages.push(JSON.parse(line) as Received);
+      // A line without its end is what the receiver was killed over; another begins after it.
+      for (const line of lines) if (line.endsWith("}")) messages.push(JSON.parse(line) as Received);
       rest = text.subarray(end);
     }
+    return messages;
   };
   return {
+    written: () => [...read()],
     async received(count, timeoutMs = 30_000) {
       // What is written after we looked makes an event, for the watcher was there before.
       const watcher = watch(path);
       const signal = AbortSignal.timeout(timeoutMs);
       try {
-        for (read(); messages.length < count; read()) await once(watcher, "change", { signal });
+        while (read().length < count) await once(watcher, "change", { signal });
       } catch (cause) {
         throw new Error(`${messages.length} of ${count} messages came within ${timeoutMs} ms`, { cause });
       } finally {
         watcher.close();
       }
-      return messages;
+      return [...messages];
     },
     forget() {
       read();

@@ -1,11 +1,11 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import type { Certificates } from "./certificates.ts";
 import { installed } from "./process.ts";
 import { startReceiver, type Places, type Receiver } from "./receiver.ts";
 
-const INPUTS = ["udp", "tcp", "tls", "expiredTls", "relp", "relpTls", "expiredRelpTls"] as const;
-type Input = (typeof INPUTS)[number];
-export type Rsyslog = Receiver<Input>;
+type Input = "udp" | "tcp" | "tls" | "expiredTls" | "relp" | "relpTls" | "expiredRelpTls";
+export type Rsyslog<Inputs extends Input = Input> = Receiver<Inputs>;
 
 /** Debian's packages beside rsyslog itself, by what they bring. */
 const MODULES = ["imrelp.so", "lmnsd_gtls.so"];
@@ -16,44 +16,37 @@ export const rsyslogInstalled = (): boolean =>
 const libraries = (): string[] => readdirSync("/usr/lib").map((name) => join("/usr/lib", name, "rsyslog"));
 
 /**
- * rsyslog with what it does by itself: messages of up to 8 KiB, control characters escaped. Its TLS inputs ask for the
- * client's certificate.
+ * rsyslog with what it does by itself: messages of up to 8 KiB, control characters escaped, but for the tab, which LEEF
+ * needs. Datagrams get as large a buffer as the system gives. Its TLS inputs ask for the client's certificate.
  *
  * @param queue of what it has taken but not written. By itself rsyslog acknowledges what lies in a queue in memory;
  * without a queue it has written what it acknowledges.
  */
-export function startRsyslog(queue: "Direct" | "FixedArray" = "Direct"): Promise<Rsyslog> {
+export function startRsyslog<Inputs extends Input>(
+  inputs: readonly Inputs[],
+  queue: "Direct" | "FixedArray" = "Direct",
+): Promise<Rsyslog<Inputs>> {
   return startReceiver({
     name: "rsyslog",
-    inputs: INPUTS,
-    configuration: (places) => configuration(places, queue),
+    inputs,
+    configuration: (places) => configuration(inputs, places, queue),
     command: ({ conf }) => ["rsyslogd", "-n", "-iNONE", "-f", conf],
   });
 }
 
-function configuration({ folder, out, ports, certificates }: Places<Input>, queue: string): string {
-  const { caFile, server, expired } = certificates;
-  const at = (input: Input) => `address="127.0.0.1" port="${ports[input]}"`;
-  const tls = (input: Input, { certFile, keyFile } = server) => `input(type="imtcp" ${at(input)}
-  streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="x509/name" permittedPeer=["exporter.test"]
-  streamDriver.caFile="${caFile}" streamDriver.certFile="${certFile}" streamDriver.keyFile="${keyFile}")`;
-  const relpTls = (input: Input, { certFile, keyFile } = server) => `input(type="imrelp" ${at(input)} tls="on"
-  tls.authMode="name" tls.permittedPeer=["exporter.test"]
-  tls.caCert="${caFile}" tls.myCert="${certFile}" tls.myPrivKey="${keyFile}")`;
+function configuration<Inputs extends Input>(
+  inputs: readonly Inputs[],
+  { folder, out, ports, certificates }: Places<Inputs>,
+  queue: string,
+): string {
   return `global(workDirectory="${folder}" net.enableDNS="off" parser.escapeControlCharacterTab="off")
 main_queue(queue.type="${queue}")
 module(load="imudp")
 module(load="imtcp")
 module(load="imrelp" tls.tlsLib="openssl")
-input(type="imudp" ${at("udp")})
-input(type="imtcp" ${at("tcp")})
-${tls("tls")}
-${tls("expiredTls", expired)}
-input(type="imrelp" ${at("relp")})
-${relpTls("relpTls")}
-${relpTls("expiredRelpTls", expired)}
+${inputs.map((input) => `input(address="127.0.0.1" port="${ports[input]}" ${settingsOf(input, certificates)})`).join("\n")}
 template(name="json" type="list") {
-  constant(value="{")
+  constant(value="\\n{")
   ${PROPERTIES.map(([name, property]) => `property(outname="${name}" name="${property}" format="jsonf")`).join(`
   constant(value=",")
   `)}
@@ -61,6 +54,30 @@ template(name="json" type="list") {
 }
 action(type="omfile" file="${out}" template="json" flushOnTXEnd="on")
 `;
+}
+
+function settingsOf(input: Input, { caFile, server, expired }: Certificates): string {
+  switch (input) {
+    case "udp":
+      return 'type="imudp" rcvbufSize="1m"';
+    case "tcp":
+      return 'type="imtcp"';
+    case "relp":
+      return 'type="imrelp"';
+    case "tls":
+    case "expiredTls": {
+      const { certFile, keyFile } = input === "tls" ? server : expired;
+      return `type="imtcp" streamDriver.name="gtls" streamDriver.mode="1"
+  streamDriver.authMode="x509/name" permittedPeer=["exporter.test"]
+  streamDriver.caFile="${caFile}" streamDriver.certFile="${certFile}" streamDriver.keyFile="${keyFile}"`;
+    }
+    case "relpTls":
+    case "expiredRelpTls": {
+      const { certFile, keyFile } = input === "relpTls" ? server : expired;
+      return `type="imrelp" tls="on" tls.authMode="name" tls.permittedPeer=["exporter.test"]
+  tls.caCert="${caFile}" tls.myCert="${certFile}" tls.myPrivKey="${keyFile}"`;
+    }
+  }
 }
 
 const PROPERTIES = [

@@ -59,7 +59,7 @@ source messages {
   syslog(transport("tls") ${at("tls")} ${tls()});
   syslog(transport("tls") ${at("expiredTls")} ${tls(expired)});
 };
-destination json { file("${out}" template("$(format-json --scope none ${pairs})\\n")); };
+destination json { file("${out}" template("\\n$(format-json --scope none ${pairs})\\n")); };
 log { source(messages); destination(json); };
 `;
 }
