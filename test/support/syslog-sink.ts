@@ -31,7 +31,7 @@ export function syslogTo(
 }
 
 /** What both sides need to trust each other. */
-export function tlsOf({ certificates: { caFile, client } }: Receiver<string>): SyslogOptions["tls"] {
+export function tlsOf({ certificates: { caFile, client } }: Receiver<string>): NonNullable<SyslogOptions["tls"]> {
   return { caFile, ...client, checkServerName: true };
 }
 
