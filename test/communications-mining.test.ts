@@ -137,7 +137,7 @@ test(
   { timeout: 60_000 },
   async () => {
     const stage = await openMining({
-      simulator: { lateness: { share: 0.02, maxSeconds: 600 }, eventsPerDay: 40_000 },
+      simulator: { lateness: { share: 0.1, maxSeconds: 600 }, eventsPerDay: 40_000 },
       windows: { lookback: "15m", catchUpSize: "5m" },
     });
     for (let clock = 12; clock <= 82; clock += 10) {
