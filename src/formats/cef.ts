@@ -1,7 +1,7 @@
 import { isIPv4, isIPv6 } from "node:net";
 import type { Format } from "../format.ts";
 import type { Meaning, Party, Vocabulary } from "../meaning.ts";
-import type { AuditEvent } from "../source.ts";
+import type { AuditEvent, Poison } from "../source.ts";
 import { stringOf } from "../sources/members.ts";
 import { escaper, isPlain, plainJson, safeJson } from "./escape.ts";
 import { readEvent, shortenLine, writeLine, type Dialect, type Draft, type Field, type Identity } from "./fields.ts";
@@ -46,12 +46,17 @@ export function cef(vocabulary: Vocabulary): Format {
     suffix: "cef",
     line: (event) => writeLine(draftOf(event), EXTENSION),
     shorten: (event, maxBytes) => shortenLine(draftOf(event), EXTENSION, maxBytes),
-    read: (line) => readEvent(line, identityOf),
+    read: readCef,
   };
 }
 
 function headerField(text: string, maxChars: number): string {
   return inHeader(beginning(text, maxChars, (piece) => piece.length));
+}
+
+/** Which event a line of this format is. */
+export function readCef(line: Buffer): AuditEvent | Poison {
+  return readEvent(line, identityOf);
 }
 
 /** Whole, whatever the dictionary says: a receiver may cut it, the archive must know the event again. */

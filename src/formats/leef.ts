@@ -1,7 +1,7 @@
+import { isIP } from "node:net";
 import type { Format } from "../format.ts";
 import type { Meaning, Vocabulary } from "../meaning.ts";
-import type { AuditEvent } from "../source.ts";
-import { isIP } from "node:net";
+import type { AuditEvent, Poison } from "../source.ts";
 import { stringOf } from "../sources/members.ts";
 import { escaper, isPlain, plainJson, safeJson } from "./escape.ts";
 import { readEvent, shortenLine, writeLine, type Dialect, type Draft, type Field, type Identity } from "./fields.ts";
@@ -45,8 +45,13 @@ export function leef(vocabulary: Vocabulary): Format {
     suffix: "leef",
     line: (event) => writeLine(draftOf(event), ATTRIBUTES),
     shorten: (event, maxBytes) => shortenLine(draftOf(event), ATTRIBUTES, maxBytes),
-    read: (line) => readEvent(line, identityOf),
+    read: readLeef,
   };
+}
+
+/** Which event a line of this format is. */
+export function readLeef(line: Buffer): AuditEvent | Poison {
+  return readEvent(line, identityOf);
 }
 
 function identityFields({ id, key }: AuditEvent): Field[] {
