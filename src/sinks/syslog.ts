@@ -156,9 +156,6 @@ function carrierOf({ transport, framing }: SyslogOptions, receiver: Receiver): C
   }
 }
 
-/** A TLS 1.3 receiver refuses our certificate only after the handshake, by an alert: in a preflight there is time to see it. */
-const ALERT_WAIT_MS = 500;
-
 function streamCarrier(receiver: Receiver, framing: Framing): Carrier {
   const open = (signal: AbortSignal) => connect(receiver, refuseAlerts(receiver.place), signal);
   return {
@@ -176,7 +173,6 @@ function streamCarrier(receiver: Receiver, framing: Framing): Carrier {
     async probe(signal) {
       const connection = await open(signal);
       try {
-        if (receiver.tls !== undefined) await connection.idle(ALERT_WAIT_MS);
         await connection.end();
         return "connected";
       } finally {

@@ -20,6 +20,11 @@ export interface Receiver {
 
 /** A busy receiver takes bytes late: it has this many times longer for that than for an answer. */
 const STALL_ANSWERS = 6;
+/**
+ * With TLS 1.3 the receiver looks at our certificate after the handshake, and some end the connection then without a word:
+ * to us it would look like the end of a small batch. So it has this long, and twice as long as the handshake took, to do so.
+ */
+const REFUSAL_WAIT_MS = 100;
 /** The first probe of an idle connection, so that a firewall between does not forget it. */
 const KEEP_ALIVE_AFTER_MS = 30_000;
 
@@ -32,8 +37,6 @@ export interface Connection {
   write(bytes: Buffer): Promise<void>;
   /** Calls `begin`, and resolves when that calls `done`; when that is too late, the connection is lost for what `late` gives. */
   wait(limitMs: number, late: () => ExporterError | undefined, begin: (done: () => void) => void): Promise<void>;
-  /** Lets the receiver say something, for that long. */
-  idle(ms: number): Promise<void>;
   /**
    * Ends our side, and waits for the receiver to end its own: until then a reset or a TLS alert can still say that bytes
    * were lost. A receiver that does not end is not waited for longer than for an answer: it proves nothing more by it.
@@ -89,13 +92,15 @@ export async function connect(
   await wait(connectTimeoutMs, silent, (done) => socket.once("connect", done));
   if (isTls) {
     phase = "handshake";
+    const startedAt = performance.now();
     await wait(connectTimeoutMs, silent, (done) => socket.once("secureConnect", done));
+    phase = "refusal";
+    await wait(REFUSAL_WAIT_MS + 2 * (performance.now() - startedAt), nothing, nothing);
   }
   phase = "write";
 
   return {
     wait,
-    idle: (ms) => wait(ms, nothing, nothing),
     write: (bytes) => wait(stallMs, stalled, (done) => socket.write(bytes, (error) => error ?? done())),
 
     async end() {

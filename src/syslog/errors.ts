@@ -2,7 +2,7 @@ import type { PeerCertificate } from "node:tls";
 import { RefusedError, TransientError, type ExporterError } from "../errors.ts";
 
 /** How far a connection has come. */
-export type Phase = "connect" | "handshake" | "write" | "end";
+export type Phase = "connect" | "handshake" | "refusal" | "write" | "end";
 
 /** Of one connection, what its errors must tell. */
 export interface Attempt {
@@ -19,6 +19,7 @@ type Failure = NodeJS.ErrnoException & { readonly cert?: PeerCertificate };
 const DOING: Readonly<Record<Phase, string>> = {
   connect: "connect to",
   handshake: "TLS handshake with",
+  refusal: "after the TLS handshake with",
   write: "write to",
   end: "write the last to",
 };

@@ -132,10 +132,11 @@ async function exchange(receiver: Receiver, signal: AbortSignal, firstTxnr: numb
   };
 }
 
-/** `200 OK`, the offers after the first line; the answer to a close may be empty. */
+/** `200 OK`, the offers after the first line; the answer to a close may be empty, and has code 0 here. */
 function answerOf(data: string, place: string): Answer {
-  const [, code = "200", text = ""] = /^(?:(\d{3})(?: ([^\n]*))?(?:\n|$)|$)/.exec(data) ?? [undefined, ""];
-  if (code === "") throw new ProtocolError(`read an answer of ${place}: no code in it: ${shown(data)}`);
+  if (data === "") return { code: 0, text: "no code", data };
+  const [, code, text = ""] = /^(\d{3})(?: ([^\n]*))?(?:\n|$)/.exec(data) ?? [];
+  if (code === undefined) throw new ProtocolError(`read an answer of ${place}: no code in it: ${shown(data)}`);
   return { code: Number(code), text: shown(text), data };
 }
 

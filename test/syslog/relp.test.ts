@@ -183,6 +183,17 @@ test("how a session ends cannot undo what was acknowledged", async () => {
   expect(receiver.connections()).toBe(1);
 });
 
+test.each([
+  ["an answer without a code", (txnr: number) => `${txnr} rsp 2 OK\n`, "no code in it"],
+  ["an empty answer", (txnr: number) => `${txnr} rsp 0\n`, "did not take a message"],
+])("%s to a message acknowledges nothing", async (_, said, reason) => {
+  const receiver = await relpReceiver({
+    answer: (command) => (command.command === "syslog" ? said(command.txnr) : usualAnswer(command)),
+  });
+  const writing = sinkTo(receiver, { transport: "relp" }).write(batchOf(someEvents(10)), never);
+  await expect(writing).rejects.toThrow(reason);
+});
+
 test("an answer to nothing that was sent is a breach of the protocol, and is not tried again", async () => {
   const receiver = await relpReceiver({ answer: answersOnly(3, () => "77 rsp 6 200 OK\n") });
   const writing = sinkTo(receiver, { transport: "relp" }).write(batchOf(someEvents(10)), never);
