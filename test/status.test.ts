@@ -143,22 +143,6 @@ test("the last day survives a restart: it is read from the ledger", async () => 
   expect(again.streams[0]?.day.events).toBeGreaterThan(100);
 });
 
-test("what another worker commits beside this one is seen too", async () => {
-  const { stage, port } = await staged();
-  const worker = stage.start(["run"], { env: { LOG_LEVEL: "debug" } });
-  await worker.saw(/"fact":"tick\.done"/);
-  const before = (await ask(port, "/status.json")).body as unknown as StatusDocument;
-  stage.api.clockOffsetMs += 10 * 60_000;
-  expect((await stage.run(["once"])).code).toBe(0);
-  stage.api.clockOffsetMs += 5 * 60_000;
-  // The worker's own next tick comes with the next minute.
-  await worker.saw(/"fact":"past\.read"/);
-  const { streams } = (await ask(port, "/status.json")).body as unknown as StatusDocument;
-  const sequences = streams[0]?.windows.map(({ sequence }) => sequence) ?? [];
-  expect(sequences).toEqual(sequences.map((_, index) => index + 1));
-  expect(sequences.length).toBeGreaterThan((before.streams[0]?.windows.length ?? 0) + 1);
-}, 90_000);
-
 test("a worker that was asked to stop finishes the window at hand, and is not ready meanwhile", async () => {
   const { stage, port } = await staged({ simulator: { latencyMs: 1000 }, config: { shutdownGrace: "1m" } });
   const worker = stage.start(["run"], { env: { LOG_LEVEL: "debug" } });
