@@ -1,6 +1,6 @@
 import type { StreamStatus } from "../document.ts";
 import { DAY_MS, epochMs, HOUR_MS, MINUTE_MS, type EpochMs, type Span } from "../time.ts";
-import { hourOf, instantOf, type Cell, type CellKind } from "./day.ts";
+import { hourOf, instantOf, type Cell } from "./day.ts";
 import { html, type Html } from "./html.ts";
 import { legend, LOOK_WORDS, shape, type Look } from "./look.ts";
 import { counted, several, sized, spanText } from "./words.ts";
@@ -41,7 +41,9 @@ export function dayFigure(stream: StreamStatus, all: readonly Cell[], now: Epoch
   const marked = cells
     .filter(({ kind }) => kind !== "exported" && kind !== "empty")
     .map((cell): Drawn => ({ from: cell.from, to: cell.to, look: cell.kind, told: tell(cell) }));
+  const begin = all[0]?.from ?? now;
   const looks = new Set<Look>([...cells.map(({ kind }) => kind), ...coming.map(({ look }) => look)]);
+  if (begin > day.from) looks.add("outside");
   const [events, bytes] = [chart(cells, day, "events"), chart(cells, day, "bytes")];
   const captions = [
     `Events, up to ${events.peak < 10 ? events.peak.toFixed(1) : counted(Math.round(events.peak))} a minute`,
@@ -69,7 +71,17 @@ export function dayFigure(stream: StreamStatus, all: readonly Cell[], now: Epoch
         viewBox="0 0 ${COLUMNS * 100} ${MAP_HEIGHT}"
         preserveAspectRatio="none"
       >
-        ${(["exported", "empty"] as const).map((look) => html`<path class="c-${look}" d="${pathOf(look, cells, day)}" />`)}
+        <path class="c-outside" d="${pathOf([{ from: day.from, to: begin }], day)}" />
+        ${(["exported", "empty"] as const).map(
+          (look) =>
+            html`<path
+              class="c-${look}"
+              d="${pathOf(
+                cells.filter(({ kind }) => kind === look),
+                day,
+              )}"
+            />`,
+        )}
       </svg>
       ${hourHits(stream, day)}${[...marked, ...coming].map((one) => shapes(one, day))}
     </svg>
@@ -135,12 +147,11 @@ function boxesOf(span: Span, day: Span): Box[] {
   return boxes;
 }
 
-/** The many cells that are as they should be, in one path. */
-function pathOf(kind: CellKind, cells: readonly Cell[], day: Span): string {
+/** The many cells that need no mark, in one path. */
+function pathOf(spans: readonly Span[], day: Span): string {
   const width = COLUMN_FILL * 100;
-  return cells
-    .filter((cell) => cell.kind === kind)
-    .flatMap((cell) => boxesOf(cell, day))
+  return spans
+    .flatMap((span) => boxesOf(span, day))
     .map(({ column, y, height }) => `M${column * 100} ${y}h${width}v${height}h-${width}z`)
     .join("");
 }

@@ -1,8 +1,8 @@
 import type { CellKind } from "./day.ts";
 import { html, type Html } from "./html.ts";
 
-/** How a span of time is drawn: committed, at work, to come, or to come and over the limit. */
-export type Look = CellKind | "running" | "waiting" | "overdue";
+/** How a span of time is drawn: committed, at work, to come, to come and over the limit, or not at all in the archive. */
+export type Look = CellKind | "running" | "waiting" | "overdue" | "outside";
 
 export const LOOK_WORDS: Readonly<Record<Look, string>> = {
   exported: "exported",
@@ -13,6 +13,7 @@ export const LOOK_WORDS: Readonly<Record<Look, string>> = {
   running: "at work",
   waiting: "not yet",
   overdue: "overdue",
+  outside: "before the archive begins",
 };
 
 /** The patterns of looks, once a page. */

@@ -55,7 +55,7 @@ export function renderPage(document: StatusDocument, selected?: string): string 
       <body>
         <a class="skip" href="#page">To the streams</a>
         <p id="announcement" class="unseen" role="status"></p>
-        <p id="offline" hidden></p>
+        <p id="offline" role="alert" hidden></p>
         <div id="page" data-say="${`${verdict.short}.`}">
           <header class="wide">
             <div class="brand">

@@ -80,7 +80,7 @@ export const SCRIPT = `"use strict";
     if (asking) return;
     asking = true;
     try {
-      const response = await fetch(location.pathname + location.search, {
+      const response = await fetch(location.origin + location.pathname + location.search, {
         cache: "no-store",
         redirect: "error",
         signal: AbortSignal.timeout(TIMEOUT_MS),

@@ -23,9 +23,7 @@ export function streamSection({ stream, cells }: Known, now: EpochMs): Html {
       <span class="mono">${schedule}</span>
     </p>
     ${why(stream)} ${figures(stream, now)} ${cells.length === 0 ? undefined : day(stream, cells, now)}
-    <div class="columns">
-      ${eventKeys(stream)}${lateness(stream)}${errors(stream, now)}${cells.length === 0 ? undefined : week(cells, now)}
-    </div>
+    <div class="columns">${eventKeys(stream)}${lateness(stream)}${errors(stream, now)}${week(cells, now)}</div>
     ${head === null ? undefined : headLine(stream.stream, `${head.sequence} ${head.sha256}`)}
   </section>`;
 }
@@ -97,7 +95,9 @@ function hoursTable({ hours }: StreamStatus, now: EpochMs): Html {
 }
 
 /** A day a row: whether anything is missing further back. */
-function week(cells: readonly Cell[], now: EpochMs): Html {
+function week(cells: readonly Cell[], now: EpochMs): Html | undefined {
+  const [first] = cells;
+  if (first === undefined || first.from >= dayOf(now).from) return undefined;
   return html`<div>
     <h3>Last seven days, by the hour</h3>
     <table class="week">

@@ -104,6 +104,7 @@ tbody th { font-size: 15px; color: var(--ink); overflow-wrap: anywhere; }
 .hit { fill: transparent; } .hit:hover { fill: var(--ink); fill-opacity: 0.07; }
 .c-exported, .c-late { fill: var(--mark); }
 .c-empty { fill: var(--mark-soft); fill-opacity: 0.5; }
+.c-outside { fill: var(--track); fill-opacity: 0.6; }
 .c-quarantined { fill: var(--warn); }
 .c-gap { stroke: var(--bad); }
 .c-waiting { fill: var(--card); stroke: var(--quiet); stroke-dasharray: 2 2; }
