@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { epochMs, type EpochMs, type Span } from "../time.ts";
@@ -127,6 +128,8 @@ export async function simulator(options: SimulatorOptions = {}): Promise<Simulat
   const endpointOf = endpoints(ofPachca, ofMining);
   const received = slidingSecond();
   const closing = new AbortController();
+  // Each request that waits listens to it.
+  setMaxListeners(0, closing.signal);
   let requests = 0;
   let { clockOffsetMs = 0 } = options;
   const clock = (): EpochMs => epochMs(Date.now() + clockOffsetMs);
