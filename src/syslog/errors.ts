@@ -27,10 +27,10 @@ const DOING: Readonly<Record<Phase, string>> = {
 const NOT_LISTENING =
   "nothing listens there: check sink.host, sink.port, and that the receiver listens for sink.transport on this port";
 const OWN_CERTIFICATE =
-  "the receiver may want a certificate of ours: sink.tls.certFile and sink.tls.keyFile, of an authority that it trusts";
+  "the receiver may want a certificate of ours: sink.certFile and sink.keyFile, of an authority that it trusts";
 const PERHAPS_PLAIN =
   "the port may be one without TLS (often 514 or 601; with TLS often 6514): check sink.port and sink.transport";
-const CA_FILE = "name the PEM file of its authority in sink.tls.caFile";
+const CA_FILE = "name the PEM file of its authority in sink.caFile";
 
 const NETWORK_HINTS: Readonly<Record<string, string>> = {
   ENOTFOUND: "the name is not known: check sink.host, and DNS",
@@ -42,7 +42,7 @@ const NETWORK_HINTS: Readonly<Record<string, string>> = {
 
 /** What Node says of the receiver's certificate, in words, and what to do. */
 const CERTIFICATE: Readonly<Record<string, readonly [string, string]>> = {
-  DEPTH_ZERO_SELF_SIGNED_CERT: ["its certificate is self-signed, and not trusted", "name it in sink.tls.caFile"],
+  DEPTH_ZERO_SELF_SIGNED_CERT: ["its certificate is self-signed, and not trusted", "name it in sink.caFile"],
   SELF_SIGNED_CERT_IN_CHAIN: ["its certificate is of an authority that is not trusted", CA_FILE],
   UNABLE_TO_GET_ISSUER_CERT: ["its certificate is of an unknown authority", CA_FILE],
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ["its certificate is of an unknown authority", CA_FILE],
@@ -106,7 +106,7 @@ function lostHint({ phase, isTls }: Attempt): string | undefined {
 
 function wrongName(what: string, cause: Failure, { serverName }: Attempt): RefusedError {
   const names = cause.cert?.subjectaltname ?? `CN=${String(cause.cert?.subject.CN)}`;
-  const hint = `set sink.tls.serverName to a name that it has (${names}), if that is the receiver that you mean`;
+  const hint = `set sink.serverName to a name that it has (${names}), if that is the receiver that you mean`;
   return new RefusedError("forbidden", `${what}: its certificate is not for ${serverName}, but for ${names}`, {
     hint,
     cause,
