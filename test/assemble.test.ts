@@ -118,3 +118,16 @@ test("a stream of Communications Mining to a syslog receiver has its ledger in t
   const line = format.line({ id: "1", time: now, key: "get_datasets", record: Buffer.from('{"event_id":"1"}') });
   expect(line.toString()).toMatch(/^CEF:0\|UiPath\|[^|]*\|[^|]*\|get_datasets\|Get datasets\|9\|/);
 });
+
+test("whatever format a stream writes, it reads the lines that it wrote in another", async () => {
+  const formats = await Promise.all(
+    ["raw", "cef", "leef"].map(async (name) => (await only(oneStream({ batch: `format: ${name}` }))).format),
+  );
+  const record = Buffer.from('{"id":"a1","created_at":"2026-11-20T00:00:00.000Z","event_key":"user_login"}');
+  const event = { id: "a1", time: now, key: "user_login", record };
+  for (const writer of formats) {
+    for (const reader of formats) {
+      expect(reader.read(writer.line(event))).toMatchObject({ id: "a1", time: now, key: "user_login" });
+    }
+  }
+});
