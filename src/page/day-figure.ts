@@ -46,8 +46,8 @@ export function dayFigure(stream: StreamStatus, all: readonly Cell[], now: Epoch
   if (begin > day.from) looks.add("outside");
   const [events, bytes] = [chart(cells, day, "events"), chart(cells, day, "bytes")];
   const captions = [
-    `Events, up to ${events.peak < 10 ? events.peak.toFixed(1) : counted(Math.round(events.peak))} a minute`,
-    `Stored, up to ${sized(Math.round(bytes.peak))} a minute`,
+    events.peak === 0 ? "No events" : `Events, up to ${rateText(events.peak)} a minute`,
+    bytes.peak === 0 ? "Nothing stored" : `Stored, up to ${sized(Math.round(bytes.peak))} a minute`,
   ];
   const label = `${stream.stream}, the last 24 hours. ${captions.join(". ")}. ${summaryOf(cells)}.`;
   return html`<svg class="plot" width="100%" height="${HEIGHT}" role="img" aria-label="${label}">
@@ -165,6 +165,10 @@ function shapes({ look, told, ...span }: Drawn, day: Span): Html {
     height,
   }));
   return html`<g><title>${told}</title>${boxes.map((box) => shape(look, box))}</g>`;
+}
+
+function rateText(rate: number): string {
+  return rate < 10 ? rate.toFixed(1) : counted(Math.round(rate));
 }
 
 /** Invisible columns that tell an hour to a pointer. */

@@ -1,7 +1,7 @@
 import type { CellKind } from "./day.ts";
 import { html, type Html } from "./html.ts";
 
-/** How a span of time is drawn: committed, at work, to come, to come and over the limit, or not at all in the archive. */
+/** How a span of time is drawn: committed, at work, to come, to come and over the limit, or before what is known. */
 export type Look = CellKind | "running" | "waiting" | "overdue" | "outside";
 
 export const LOOK_WORDS: Readonly<Record<Look, string>> = {
@@ -13,7 +13,7 @@ export const LOOK_WORDS: Readonly<Record<Look, string>> = {
   running: "at work",
   waiting: "not yet",
   overdue: "overdue",
-  outside: "before the archive begins",
+  outside: "nothing known",
 };
 
 /** The patterns of looks, once a page. */

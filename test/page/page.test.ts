@@ -145,3 +145,10 @@ test("the page of a hundred streams stays under 300 KB", () => {
   const streams = tenants(100);
   expect(Buffer.byteLength(renderPage(documentOf(...streams)))).toBeLessThan(300_000);
 });
+
+test("what is told of the last 24 hours is theirs, not of the last day that was exported", () => {
+  const behind = busyStream({ state: "behind", hours: busyStream().hours.slice(0, 100), windows: [] });
+  const text = textOf(renderPage(documentOf(behind)));
+  expect(text).toContain("0 events in 0 windows, 0 B");
+  expect(text).toContain("No events");
+});
