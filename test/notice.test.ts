@@ -20,7 +20,7 @@ function watch(first: readonly Fact[] = [ticked(18)]) {
   return {
     told,
     kinds: () => told.map(({ kind }) => kind),
-    tell(...facts: Fact[]) {
+    tell: (...facts: Fact[]): void => {
       for (const fact of facts) {
         now = epochMs(now + MINUTE_MS);
         status = after(status, fact, now);
@@ -28,7 +28,7 @@ function watch(first: readonly Fact[] = [ticked(18)]) {
       }
     },
     /** Looks every 15 seconds until so much later. */
-    wait(ms: number) {
+    wait: (ms: number): void => {
       for (const end = now + ms; now < end;) {
         now = epochMs(now + 15_000);
         look();
