@@ -51,12 +51,16 @@ export function shape(look: Look, { x, width, middle, y, height }: Box): Html {
     case "running":
       return html`<rect class="c-${look}" fill="url(#p-${look})" ${place} />`;
     case "late":
-      return html`<rect class="c-late" ${place} /><circle class="dot" cx="${middle}" cy="${center}" r="2.2" />`;
+      return html`<rect class="c-late" ${place} />${dot(middle, center)}`;
     case "quarantined":
       return html`<rect class="c-quarantined" ${place} /><text class="mark" x="${middle}" y="${center + 3.5}">!</text>`;
     default:
       return html`<rect class="c-${look}" ${place} />`;
   }
+}
+
+export function dot(x: string, y: number): Html {
+  return html`<circle class="dot" cx="${x}" cy="${Math.round(y * 10) / 10}" r="2.2" />`;
 }
 
 /** What these looks mean. */
