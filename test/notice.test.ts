@@ -90,6 +90,18 @@ test("a stream that catches up is not told, however far behind it is; nor that i
   expect(kinds()).toEqual([]);
 });
 
+test("a stream that caught up for a while and then hangs is told, measured from where it hangs", () => {
+  const hoursAgo = (hours: number) => ticked(18, { exportedUntil: epochMs(LATER - hours * HOUR_MS) });
+  const { tell, wait, kinds } = watch([hoursAgo(40)]);
+  for (let hours = 39; hours >= 20; hours--) {
+    tell(hoursAgo(hours));
+    wait(5 * MINUTE_MS);
+  }
+  expect(kinds()).toEqual([]);
+  wait(6 * MINUTE_MS);
+  expect(kinds()).toEqual(["unhealthy"]);
+});
+
 test("a stream that comes forward more slowly than the time goes by is told", () => {
   const { tell, wait, kinds } = watch();
   for (let sequence = 19; sequence < 40; sequence++) {
