@@ -26,6 +26,11 @@ test("when every stream is well and nothing is missing, the page says so first",
   expect(page).toContain("<title>✓ Both streams are well, and everything is there</title>");
 });
 
+test("a stream that was never compared with its source is up to date, and no more is said", () => {
+  const page = renderPage(documentOf(busyStream(), busyStream({ stream: "other", completeness: null })));
+  expect(headline(page)).toBe("Both streams are well, and up to date");
+});
+
 test("a stream that is not well comes first, with why and what to do", () => {
   const page = renderPage(documentOf(busyStream({ stream: "well" }), busyStream({ stream: "ill", ...FAILING })));
   expect(headline(page)).toBe("1 of 2 streams is not well");
