@@ -218,7 +218,7 @@ test.each(["tls", "relp+tls"] as const)(
   async (transport) => {
     const receiver = await (transport === "tls" ? octetReceiver : relpReceiver)({ tls: mutual() });
     const { what, hint, error } = await failureOf(receiver.port, { transport, tls: trusting() });
-    expect(what).toContain("the receiver refuses our certificate, or that we have none");
+    expect(what).toContain("the receiver wants a certificate of ours, and we have none");
     expect(hint).toContain("sink.certFile");
     expect(error).toMatchObject({ name: "RefusedError", code: "unauthorized" });
   },
