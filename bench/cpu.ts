@@ -2,7 +2,21 @@ import { get } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import * as http from "node:http";
-import { exportOnce, HOUR_MS, inFolder, instant, measured, MIDNIGHT, percent, startApi, table, whole, withS3, type Api, type S3Sink } from "./stage.ts";
+import {
+  exportOnce,
+  HOUR_MS,
+  inFolder,
+  instant,
+  measured,
+  MIDNIGHT,
+  percent,
+  startApi,
+  table,
+  whole,
+  withS3,
+  type Api,
+  type S3Sink,
+} from "./stage.ts";
 
 const FLOOR = fileURLToPath(new URL("floor.mjs", import.meta.url));
 const DAY = { from: MIDNIGHT, to: MIDNIGHT + 24 * HOUR_MS };
@@ -30,7 +44,14 @@ async function measure(pageLimit: number, sinkName: string, s3: S3Sink | undefin
       const sink = s3 === undefined ? { type: "file", directory } : { ...s3, prefix: `cpu-${pageLimit}` };
       const source = { type: "pachca", baseUrl: api.url, token: api.token, requestsPerSecond: 1000, pageLimit };
       const worker = await exportOnce(directory, { source, windows: { start: instant(DAY.from) }, sink });
-      const task = { api, from: instant(DAY.from), to: instant(DAY.to), limit: pageLimit, level: GZIP_LEVEL, batch: BATCH };
+      const task = {
+        api,
+        from: instant(DAY.from),
+        to: instant(DAY.to),
+        limit: pageLimit,
+        level: GZIP_LEVEL,
+        batch: BATCH,
+      };
       const floor = await measured([FLOOR], JSON.stringify({ ...task, sink: s3 ?? { type: "file", directory } }));
       const { events } = JSON.parse(floor.stdout) as { events: number };
       if (events !== worker.events) throw new Error(`the floor saw ${events} events, the worker ${worker.events}`);
@@ -48,7 +69,10 @@ async function measure(pageLimit: number, sinkName: string, s3: S3Sink | undefin
         "peak MB": whole(peakMB),
       });
       console.error(`pages of ${pageLimit}, ${sinkName}: ${percent(rate / floorRate)} of the floor`);
-      return [row("worker", worker.cpuS, worker.wallS, worker.peakMB), row("floor", floor.cpuS, floor.wallS, floor.peakMB)];
+      return [
+        row("worker", worker.cpuS, worker.wallS, worker.peakMB),
+        row("floor", floor.cpuS, floor.wallS, floor.peakMB),
+      ];
     });
   } finally {
     await api.stop();
@@ -69,7 +93,11 @@ async function simulatorCeiling(api: Api, limit: number): Promise<number> {
       });
       const body = await new Promise<Buffer>((resolve, reject) => {
         const options = { agent, headers: { authorization: `Bearer ${api.token}` } };
-        get(`${api.url}/audit_events?${query.toString()}`, options, (answer) => void buffer(answer).then(resolve, reject)).on("error", reject);
+        get(
+          `${api.url}/audit_events?${query.toString()}`,
+          options,
+          (answer) => void buffer(answer).then(resolve, reject),
+        ).on("error", reject);
       });
       const tail = body.toString("latin1", body.length - 400);
       cursor = /"next_page":"([^"]+)"/.exec(tail)?.[1] ?? "";

@@ -1,9 +1,10 @@
 /* npm run bench -- [name…]: each prints a table; those of RESULTS.md. */
+import { backfill } from "./backfill.ts";
 import { cpu } from "./cpu.ts";
 import { memory } from "./memory.ts";
 import { machine } from "./stage.ts";
 
-const BENCHES: Readonly<Record<string, () => Promise<void>>> = { cpu, memory };
+const BENCHES: Readonly<Record<string, () => Promise<void>>> = { backfill, cpu, memory };
 
 const asked = process.argv.slice(2);
 const unknown = asked.find((name) => !Object.hasOwn(BENCHES, name));

@@ -1,4 +1,15 @@
-import { exportOnce, HOUR_MS, inFolder, instant, MIDNIGHT, startApi, table, whole, withS3, type S3Sink } from "./stage.ts";
+import {
+  exportOnce,
+  HOUR_MS,
+  inFolder,
+  instant,
+  MIDNIGHT,
+  startApi,
+  table,
+  whole,
+  withS3,
+  type S3Sink,
+} from "./stage.ts";
 
 /** The busiest hour of the simulator's day, and how many times busier than the mean it is. */
 const HOUR = { from: MIDNIGHT + 8 * HOUR_MS, to: MIDNIGHT + 9 * HOUR_MS };
@@ -9,7 +20,15 @@ export async function memory(): Promise<void> {
   const rows: Record<string, string | number>[] = [];
   await withS3(async (s3) => {
     for (const events of [10_000, 100_000, 1_000_000]) {
-      const api = await startApi(HOUR, "--events-per-day", Math.round((events * 24) / BUSIER), "--page-limit", 1000, "--rate-limit", 1_000_000);
+      const api = await startApi(
+        HOUR,
+        "--events-per-day",
+        Math.round((events * 24) / BUSIER),
+        "--page-limit",
+        1000,
+        "--rate-limit",
+        1_000_000,
+      );
       try {
         for (const parallel of [1, 16]) rows.push(await measure(api, events, parallel, s3));
       } finally {
@@ -27,6 +46,12 @@ function measure(api: { url: string; token: string }, events: number, parallel: 
     const usage = await exportOnce(folder, { source, windows: { start: instant(HOUR.from) }, parallel, sink });
     if (usage.windows !== 1) throw new Error(`${usage.windows} windows, not one`);
     console.error(`${usage.events} events at parallel ${parallel}: ${usage.peakMB.toFixed(0)} MB`);
-    return { parallel, events: whole(usage.events), "peak MB": whole(usage.peakMB), "CPU-s": usage.cpuS.toFixed(2), "wall s": usage.wallS.toFixed(1) };
+    return {
+      parallel,
+      events: whole(usage.events),
+      "peak MB": whole(usage.peakMB),
+      "CPU-s": usage.cpuS.toFixed(2),
+      "wall s": usage.wallS.toFixed(1),
+    };
   });
 }

@@ -30,20 +30,36 @@ export interface Usage {
 export interface Api {
   readonly url: string;
   readonly token: string;
+  /** With --verbose: when each request began, in milliseconds, and what it was answered. */
+  requests(): { readonly atMs: number; readonly status: number }[];
   stop(): Promise<void>;
 }
 
 /** The simulator, with history in `[from, to)` and its clock just behind that, at the vendor's limits unless told otherwise. */
-export async function startApi(span: { from: number; to: number }, ...flags: readonly (string | number)[]): Promise<Api> {
+export async function startApi(
+  span: { from: number; to: number },
+  ...flags: readonly (string | number)[]
+): Promise<Api> {
   const clockOffset = Math.round((span.to + LAG_MS - Date.now()) / 1000);
   const bounds = ["--since", instant(span.from), "--until", instant(span.to), "--clock-offset", clockOffset];
   const args = [MAIN, "simulate", "--json", "--port", 0, "--no-record-reads", ...bounds, ...flags].map(String);
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const log: Buffer[] = [];
+  child.stderr.on("data", (chunk: Buffer) => log.push(chunk));
   const end = () => child.kill("SIGKILL");
   process.once("exit", end);
   const [line] = (await once(child.stdout, "data")) as [Buffer];
   return {
     ...(JSON.parse(line.toString()) as { url: string; token: string }),
+    requests() {
+      const lines = Buffer.concat(log)
+        .toString()
+        .matchAll(/^(\S+) GET \S+ (\d+) \d+ B ([\d.]+) ms/gm);
+      return [...lines].map(([, at = "", status, took]) => ({
+        atMs: Date.parse(at) - Number(took),
+        status: Number(status),
+      }));
+    },
     async stop() {
       process.off("exit", end);
       end();
@@ -85,7 +101,10 @@ export async function exportOnce(folder: string, stream: object): Promise<Usage 
 /** Runs a command of the built program in `folder`, with a configuration of one stream. */
 export async function program(folder: string, args: readonly string[], stream: object): Promise<Usage> {
   const config = join(folder, "exporter.yaml");
-  writeFileSync(config, JSON.stringify({ streams: [{ name: "bench", ...stream }], server: false, stateDirectory: folder }));
+  writeFileSync(
+    config,
+    JSON.stringify({ streams: [{ name: "bench", ...stream }], server: false, stateDirectory: folder }),
+  );
   return measured([MAIN, ...args, "--config", config]);
 }
 
@@ -128,7 +147,11 @@ export function table(title: string, rows: readonly Readonly<Record<string, stri
   const names = Object.keys(rows[0] ?? {});
   const line = (cells: readonly (string | number)[]) => `| ${cells.join(" | ")} |`;
   console.log(`\n${title}\n`);
-  console.log([line(names), line(names.map(() => "---")), ...rows.map((row) => line(names.map((name) => row[name] ?? "")))].join("\n"));
+  console.log(
+    [line(names), line(names.map(() => "---")), ...rows.map((row) => line(names.map((name) => row[name] ?? "")))].join(
+      "\n",
+    ),
+  );
 }
 
 export const whole = (value: number): string => Math.round(value).toLocaleString("en");
