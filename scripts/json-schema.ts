@@ -21,6 +21,9 @@ function editable(schema: Schema): Schema {
   };
   const inner: Schema = { ...rest, ...(pattern === undefined ? {} : { pattern: withoutControls(pattern) }) };
   if (rest.properties !== undefined) inner.properties = mapped(rest.properties);
+  // Its pattern is of no help in an editor, and a key is never a variable.
+  delete inner.propertyNames;
+  if (typeof rest.additionalProperties === "object") inner.additionalProperties = editable(rest.additionalProperties);
   if (rest.items !== undefined) inner.items = editable(rest.items as Schema);
   if (rest.oneOf !== undefined) inner.oneOf = rest.oneOf.map((option) => editable(option));
   if (rest.anyOf !== undefined) inner.anyOf = rest.anyOf.map((option) => editable(option));

@@ -6,11 +6,14 @@ import { ConfigError } from "./errors.ts";
 import type { Pipeline } from "./export.ts";
 import type { Observe, ObserveStream } from "./fact.ts";
 import type { Format } from "./format.ts";
+import { cef } from "./formats/cef.ts";
+import { leef } from "./formats/leef.ts";
 import { raw } from "./formats/raw.ts";
 import type { Remover, Removers } from "./gc.ts";
-import { httpClient } from "./http.ts";
+import { httpClient, type HttpClientOptions } from "./http.ts";
 import { ledger } from "./ledger.ts";
 import { fingerprintOf } from "./manifest.ts";
+import { withSeverities } from "./meaning.ts";
 import { readAhead } from "./readahead.ts";
 import { idsFromObjects } from "./rebuild.ts";
 import { DEFAULT_RETRY } from "./retry.ts";
@@ -18,7 +21,9 @@ import { readSigner } from "./signature.ts";
 import type { Sink } from "./sink.ts";
 import { objects } from "./sinks/objects.ts";
 import { stdout } from "./sinks/stdout.ts";
+import { syslog } from "./sinks/syslog.ts";
 import type { Source } from "./source.ts";
+import { COMMUNICATIONS_MINING_TIMEOUTS, communicationsMining } from "./sources/communications-mining.ts";
 import { pachca } from "./sources/pachca.ts";
 import { retryingStore, storeUnder, type Store } from "./store.ts";
 import { fileRemover } from "./stores/file-remove.ts";
@@ -71,7 +76,7 @@ function assembleStream(
   }
   const observe = observeStream(surroundings.observe, name);
   const source = sourceOf(config, budgets.get(accountKey(config.source)), env, observe);
-  const format = formatOf(config.format, source);
+  const format = FORMATS[config.format](source);
   const patient = (store: Store): Store =>
     retryingStore(store, DEFAULT_RETRY, (error, attempt, delayMs) =>
       observe({ kind: "retrying", stage: "store", error, attempt, delayMs }),
@@ -86,7 +91,7 @@ function assembleStream(
     name,
     source,
     reader: readAhead(source, config.parallel),
-    sink: sinkOf(data, format),
+    sink: sinkOf(config, data, format, source, observe),
     quarantine: data ?? patient(home),
     ledger: ledger({
       stream: name,
@@ -114,7 +119,7 @@ export function sourceFor(
   { env, observe }: Omit<Surroundings, "now">,
 ): { readonly source: Source; readonly format: Format } {
   const source = sourceOf(config, undefined, env, observeStream(observe, config.name));
-  return { source, format: formatOf(config.format, source) };
+  return { source, format: FORMATS[config.format](source) };
 }
 
 function observeStream(observe: Observe, stream: string): ObserveStream {
@@ -136,23 +141,47 @@ function accountKey({ type, baseUrl, account }: SourceConfig): string {
 }
 
 function sourceOf(
-  { name, source, windows, parallel }: StreamConfig,
-  budget = requestBudget(source.requestsPerSecond),
+  config: StreamConfig,
+  budget = requestBudget(config.source.requestsPerSecond),
   env: Surroundings["env"],
   observe: ObserveStream,
 ): Source {
+  const { name, source, parallel, severities = {} } = config;
   const userAgent = `${EXPORTER.name}/${EXPORTER.version} (${name})`;
   const agents = createAgents({ caFile: source.caFile, env, maxSockets: parallel });
-  const client = httpClient({ agents, userAgent, budget, secret: source.token, observe });
-  return pachca({ ...source, userAgent, lagMs: windows.lagMs }, client);
+  const plain = speak(config, { agents, userAgent, budget, secret: source.token, observe });
+  return { ...plain, vocabulary: withSeverities(plain.vocabulary, severities) };
 }
 
-function formatOf(_name: "raw", source: Source): Format {
-  return raw(source);
+/** The source in its vendor's language. */
+function speak({ source, windows: { lagMs } }: StreamConfig, client: HttpClientOptions): Source {
+  switch (source.type) {
+    case "pachca":
+      return pachca({ ...source, userAgent: client.userAgent, lagMs }, httpClient(client));
+    case "communications-mining": {
+      const patient = httpClient({ ...client, timeouts: COMMUNICATIONS_MINING_TIMEOUTS });
+      return communicationsMining({ ...source, lagMs }, patient);
+    }
+  }
 }
 
-function sinkOf(data: Store | undefined, format: Format): Sink {
-  return data === undefined ? stdout(format) : objects(data, format);
+const FORMATS: Readonly<Record<StreamConfig["format"], (source: Source) => Format>> = {
+  raw,
+  cef: ({ vocabulary }) => cef(vocabulary),
+  leef: ({ vocabulary }) => leef(vocabulary),
+};
+
+/** Where lines go to. `data` is where objects lie, for a sink that keeps any. */
+function sinkOf(
+  { name, sink }: StreamConfig,
+  data: Store | undefined,
+  format: Format,
+  source: Source,
+  observe: ObserveStream,
+): Sink {
+  if (data !== undefined) return objects(data, format);
+  if (sink.type !== "syslog") return stdout(format);
+  return syslog({ ...sink, stream: name, hostname: sink.hostname ?? name }, format, source.vocabulary, observe);
 }
 
 /** Where files of one stream lie: a folder, or a prefix of a bucket. */
@@ -164,7 +193,7 @@ function placesOf(
   stateDirectory: string,
   env: Surroundings["env"],
 ): { readonly data: Place | undefined; readonly ledger: Place } {
-  const data = sink.type === "stdout" ? undefined : placeOf(sink, name, env);
+  const data = sink.type === "s3" || sink.type === "file" ? placeOf(sink, name, env) : undefined;
   const home = elsewhere === undefined || elsewhere.type === "beside" ? undefined : placeOf(elsewhere, name, env);
   return { data, ledger: home ?? data ?? { folder: join(stateDirectory, name) } };
 }

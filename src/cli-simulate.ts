@@ -23,7 +23,7 @@ interface SimulateFlags {
   readonly recordReads: boolean;
   readonly pretty?: boolean;
   readonly fault: Readonly<Record<string, number>>;
-  readonly printHistory?: boolean;
+  readonly printHistory?: boolean | string;
   readonly from?: string;
   readonly to?: string;
   readonly since?: string;
@@ -36,27 +36,30 @@ interface SimulateFlags {
 export function addSimulate(root: Command, choose: (run: Run) => void): void {
   root
     .command("simulate")
-    .description("an audit API on loopback that behaves like the vendor's, for trying out a pipeline")
+    .description("the audit APIs on loopback, behaving like the vendors', for trying out a pipeline")
     .option("--host <address>", "listen on", "127.0.0.1")
     .option("--port <number>", "listen on; 0 takes a free one", numberOf, 8080)
-    .option("--seed <number>", "the history is a pure function of it", numberOf, 1)
-    .option("--events-per-day <number>", "how much happens", numberOf, 20_000)
+    .option("--seed <number>", "the histories are pure functions of it", numberOf, 1)
+    .option("--events-per-day <number>", "how much happens in each", numberOf, 20_000)
     .option("--since <instant>", "nothing happened before (default: 90 days ago)")
     .option("--until <instant>", "nothing happens from then on")
     .option("--latency <ms>", "what each answer waits", numberOf, 0)
-    .option("--rate-limit <number>", "requests in any second, beyond them 429", numberOf, 50)
-    .option("--page-limit <number>", "the largest page", numberOf, 50)
+    .option("--rate-limit <number>", "requests to each API in any second, beyond them 429", numberOf, 50)
+    .option("--page-limit <number>", "the largest page (communications-mining: 1000 at least)", numberOf, 50)
     .option("--token <token>", "the token that is accepted (default: it says which when it starts)")
     .option("--scopes <scope...>", "what the token may do")
     .option("--late-share <share>", "share of events that become visible late, 0 to 1", numberOf)
     .option("--late-seconds <seconds>", "how late at most", numberOf, 600)
     .option("--tie-seconds <seconds>", "all events of so many seconds share one instant", numberOf)
-    .option("--out-of-order", "the events of a page come in no order")
+    .option("--out-of-order", "the events of a page of pachca's come in no order")
     .option("--clock-offset <seconds>", "how far its clock is ahead of this machine's", numberOf, 0)
-    .option("--no-record-reads", "reading the log is not an event of the log")
+    .option("--no-record-reads", "reading pachca's log is not an event of the log")
     .option("--pretty", "indented JSON")
     .option("--fault <name=share>", "make a share of the answers fail; may be given several times", faultOf, {})
-    .option("--print-history", "print the history of --from … --to as NDJSON, and exit")
+    .option(
+      "--print-history [api]",
+      "print what an export of --from … --to must hold, and exit: pachca (default), communications-mining",
+    )
     .option("--from <instant>", "with --print-history: inclusive")
     .option("--to <instant>", "with --print-history: exclusive")
     .option("--verbose", "an access log on stderr")
@@ -70,6 +73,7 @@ const FAULTS = [
   "serverError",
   "unpaid",
   "html",
+  "statusError",
   "cutBody",
   "truncatedJson",
   "reset",
@@ -82,16 +86,17 @@ const FAULTS = [
 ] as const;
 
 const HELP = `
-Faults: ${FAULTS.slice(0, 9).join(", ")},
-  ${FAULTS.slice(9).join(", ")} (…Every=N: one event in N)
+Faults: ${FAULTS.slice(0, 10).join(", ")},
+  ${FAULTS.slice(10).join(", ")} (…Every=N: one event of pachca's in N;
+  statusError: 200 that says "error", of communications-mining)
 
 Examples:
   siem-export simulate --events-per-day 20000 --latency 50 --fault serverError=0.01 --fault cutBody=0.01
-  siem-export simulate --print-history --from 2026-11-01T00:00:00Z --to 2026-11-01T01:00:00Z
+  siem-export simulate --print-history communications-mining --from 2026-11-01T00:00:00Z --to 2026-11-01T01:00:00Z
 `;
 
 async function simulate(flags: SimulateFlags, signal: AbortSignal): Promise<number> {
-  const { printHistory, simulateCommand } = await import("./commands/simulate.ts");
+  const { HISTORIES, printHistory, simulateCommand } = await import("./commands/simulate.ts");
   const tieMs = flags.tieSeconds === undefined ? undefined : flags.tieSeconds * 1000;
   const { seed, eventsPerDay, pageLimit, token, scopes, recordReads, pretty, verbose, json } = flags;
   const history = {
@@ -101,10 +106,13 @@ async function simulate(flags: SimulateFlags, signal: AbortSignal): Promise<numb
     since: instantOf("--since", flags.since),
     until: instantOf("--until", flags.until),
   };
-  if (flags.printHistory === true) {
+  if (flags.printHistory !== undefined) {
+    const of = HISTORIES.find((api) => api === (flags.printHistory === true ? "pachca" : flags.printHistory));
+    if (of === undefined)
+      throw new UsageError(`--print-history ${String(flags.printHistory)}: there are ${HISTORIES.join(", ")}`);
     const [from, to] = [instantOf("--from", flags.from), instantOf("--to", flags.to)];
     if (from === undefined || to === undefined) throw new UsageError("--print-history needs --from and --to");
-    await printHistory({ ...history, from, to }, process.stdout, signal);
+    await printHistory({ ...history, of, from, to }, process.stdout, signal);
     return 0;
   }
   const unknown = Object.keys(flags.fault).find((name) => !(FAULTS as readonly string[]).includes(name));

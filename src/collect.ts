@@ -2,6 +2,7 @@ import { atStage } from "./errors.ts";
 import type { Pipeline } from "./export.ts";
 import type { ObserveStream } from "./fact.ts";
 import { idSet, type IdSet } from "./ids.ts";
+import { keyTally, type KeyTally } from "./keys.ts";
 import { latenessOf, type Lateness } from "./lateness.ts";
 import type { Plan, QuarantineObject, StoredObject } from "./manifest.ts";
 import { writeQuarantine } from "./quarantine.ts";
@@ -19,6 +20,7 @@ export interface Collection {
   /** Events older than the window: they became visible after their own was exported. */
   readonly late: number;
   readonly lateness: Lateness;
+  readonly keys: KeyTally;
   /** The events that are new, of those given. */
   fresh(events: readonly AuditEvent[]): AuditEvent[];
   /** The items that are new, and of this window as far as can be told. */
@@ -38,11 +40,13 @@ export interface CollectionOptions {
 export function collection({ plan, known, now }: CollectionOptions): Collection {
   const ids = idSet();
   const lateness = latenessOf();
+  const keys = keyTally();
   let events = 0;
   let late = 0;
 
-  function count({ time }: AuditEvent): void {
+  function count({ time, key }: AuditEvent): void {
     events++;
+    keys.add(key);
     if (time >= plan.from) return;
     late++;
     lateness.add(now - time);
@@ -53,6 +57,7 @@ export function collection({ plan, known, now }: CollectionOptions): Collection 
   return {
     ids,
     lateness,
+    keys,
     get events() {
       return events;
     },

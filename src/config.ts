@@ -12,11 +12,39 @@ export interface Config {
   readonly streams: readonly StreamConfig[];
   /** Ledgers of streams whose sink cannot hold one. */
   readonly stateDirectory: string;
-  readonly server: false | { readonly host: string; readonly port: number };
+  readonly server: false | ServerConfig;
+  readonly notify: NotifyConfig;
+  /** How long a worker that is asked to stop may take to finish the windows at hand. */
+  readonly shutdownGraceMs: number;
   readonly log: { readonly level: LogLevel };
 }
 
 export type LogLevel = "silent" | "error" | "warn" | "info" | "debug" | "trace";
+
+export interface ServerConfig {
+  readonly host: string;
+  readonly port: number;
+  /** Asked for by all but health. */
+  readonly token?: Secret | undefined;
+}
+
+/** Who is told when a stream is not well. */
+export interface NotifyConfig {
+  readonly webhook?: { readonly url: Secret; readonly caFile?: string | undefined } | undefined;
+  readonly pachca?: PachcaNotifyConfig | undefined;
+  readonly heartbeat?:
+    { readonly url: Secret; readonly everyMs: number; readonly caFile?: string | undefined } | undefined;
+}
+
+export interface PachcaNotifyConfig {
+  /** Without a slash at its end. */
+  readonly baseUrl: string;
+  /** Of a bot. */
+  readonly token: Secret;
+  readonly entityType: "discussion" | "thread" | "user";
+  readonly entityId: number;
+  readonly caFile?: string | undefined;
+}
 
 /** One source account, one sink, one schedule, one ledger. */
 export interface StreamConfig {
@@ -28,8 +56,12 @@ export interface StreamConfig {
   /** Requests at once while catching up. */
   readonly parallel: number;
   readonly batch: { readonly maxEvents: number; readonly maxBytes: number; readonly maxEventBytes: number };
-  readonly format: "raw";
+  readonly format: "raw" | "cef" | "leef";
+  /** Severities of some event keys, 0 to 10, in place of the source's own. */
+  readonly severities?: Readonly<Record<string, number>> | undefined;
   readonly sink: SinkConfig;
+  /** Undefined: reckoned from windows and schedule. */
+  readonly lagLimitMs?: number | undefined;
   readonly reconcile?: { readonly schedule: string; readonly spanMs: number } | undefined;
   readonly ledger?: LedgerConfig | undefined;
 }
@@ -42,7 +74,7 @@ export interface WindowsConfig {
   readonly lookbackMs: number;
 }
 
-export type SourceConfig = PachcaConfig;
+export type SourceConfig = PachcaConfig | CommunicationsMiningConfig;
 
 export interface PachcaConfig {
   readonly type: "pachca";
@@ -63,7 +95,18 @@ export interface PachcaConfig {
   readonly caFile?: string | undefined;
 }
 
-export type SinkConfig = S3Config | FileConfig | { readonly type: "stdout" };
+export interface CommunicationsMiningConfig {
+  readonly type: "communications-mining";
+  /** Without a slash at its end. */
+  readonly baseUrl: string;
+  readonly account: string;
+  readonly token: Secret;
+  readonly requestsPerSecond: number;
+  readonly pageLimit: number;
+  readonly caFile?: string | undefined;
+}
+
+export type SinkConfig = S3Config | FileConfig | SyslogConfig | { readonly type: "stdout" };
 export type LedgerConfig = (S3Config | FileConfig | { readonly type: "beside" }) & {
   /** A PEM file with an Ed25519 private key. */
   readonly signingKeyFile?: string | undefined;
@@ -72,6 +115,32 @@ export type LedgerConfig = (S3Config | FileConfig | { readonly type: "beside" })
 export interface FileConfig {
   readonly type: "file";
   readonly directory: string;
+}
+
+export interface SyslogConfig {
+  readonly type: "syslog";
+  readonly transport: "tcp" | "tls" | "udp" | "relp" | "relp+tls";
+  readonly host: string;
+  readonly port: number;
+  readonly framing: "octet-counting" | "newline";
+  /** 0 to 23. */
+  readonly facility: number;
+  /** Undefined: the stream's name. */
+  readonly hostname?: string | undefined;
+  readonly appName: string;
+  readonly enterpriseId: number;
+  readonly maxMessageBytes: number;
+  readonly oversize: "truncate" | "quarantine";
+  /** Undefined where the transport has none. */
+  readonly tls:
+    | {
+        readonly caFile?: string | undefined;
+        readonly certFile?: string | undefined;
+        readonly keyFile?: string | undefined;
+        readonly serverName?: string | undefined;
+        readonly checkServerName: boolean;
+      }
+    | undefined;
 }
 
 export interface S3Config {

@@ -1,7 +1,7 @@
 import { batches, type BatchLimits } from "./batch.ts";
 import { collection, newEvents, takeOver, type Collection } from "./collect.ts";
 import { atStage } from "./errors.ts";
-import type { ObserveStream } from "./fact.ts";
+import { committedOf, type ObserveStream } from "./fact.ts";
 import type { Head } from "./head.ts";
 import { idSet, type IdSet } from "./ids.ts";
 import type { CommitOutcome, Draft, Ledger } from "./ledger.ts";
@@ -58,6 +58,9 @@ interface Totals {
   readonly bytes: number;
 }
 
+/** So many kinds of event say what a window was made of. */
+const KEYS_IN_MANIFEST = 50;
+
 const NOTHING: Totals = { windows: 0, events: 0, late: 0, quarantined: 0, gaps: 0, bytes: 0 };
 
 /**
@@ -67,12 +70,14 @@ const NOTHING: Totals = { windows: 0, events: 0, late: 0, quarantined: 0, gaps: 
  *
  * @param clock our clock's time; the tick goes by the earlier of it and the source's
  * @param elapsedMs how long ago `clock` was read, by a clock that only moves forward: while a tick runs, the source forgets
+ * @param stop when it aborts no further window is begun; between two windows is the best place to end
  */
 export async function tick(
   pipeline: Pipeline,
   clock: EpochMs,
   signal: AbortSignal,
   elapsedMs: () => number = () => 0,
+  stop: AbortSignal = signal,
 ): Promise<TickResult> {
   const { ledger, source, windows, reader } = pipeline;
   let head = await atStage("plan", ledger.head(signal));
@@ -84,7 +89,7 @@ export async function tick(
   warnOfRetention(pipeline, head, now);
   try {
     for (let isFirst = true; ;) {
-      signal.throwIfAborted();
+      stop.throwIfAborted();
       const proposal = propose(pipeline, head, now, kept(), isFirst);
       if (proposal === undefined) break;
       const { plan, found } = await atStage("plan", ledger.plan(proposal, signal));
@@ -152,6 +157,7 @@ export async function carryOut(
   const plan: Plan = { ...planned, folder };
   const window = spanOf(plan);
   if (found) observe({ kind: "plan.adopted", sequence: plan.seq, window });
+  observe({ kind: "window.started", type: plan.kind, sequence: plan.seq, window });
   const known = await atStage("plan", knownIds(ledger, plan, signal));
   const collected = collection({ plan, known, now });
   const written: Written = { objects: [], delivered: pipeline.sink.nothing, quarantine: [] };
@@ -163,6 +169,7 @@ export async function carryOut(
     ...{ stream: pipeline.name, seq: plan.seq, kind: plan.kind, window, events, late, ...written },
     since: plan.since < plan.from ? plan.since : undefined,
     lateness: late > 0 ? collected.lateness.counts() : undefined,
+    keys: events > 0 ? collected.keys.top(KEYS_IN_MANIFEST) : undefined,
     missing,
     ids: await atStage("write", ledger.writeIds(plan, collected.ids, signal)),
     source: { type: source.identity.type, fingerprint: pipeline.fingerprint },
@@ -170,7 +177,7 @@ export async function carryOut(
   };
   const { won, head } = await atStage("commit", ledger.commit(draft, signal));
   const bytes = written.objects.reduce((sum, object) => sum + object.bytes, 0);
-  if (won) observeCommit(observe, draft, head, bytes);
+  if (won) observeCommit(observe, draft, head);
   else observe({ kind: "window.lost", sequence: plan.seq, window });
   if (!won) return { won, head, ...NOTHING };
   const gaps = plan.kind === "gap" || missing !== undefined ? 1 : 0;
@@ -226,16 +233,10 @@ async function writeWindow(
   }
 }
 
-function observeCommit(observe: ObserveStream, draft: Draft, head: Head, bytes: number): void {
-  const { seq: sequence, kind: type, window, events, late, objects, missing } = draft;
-  const quarantinedItems = draft.quarantine.reduce((sum, { lines }) => sum + lines, 0);
-  observe({
-    ...{ kind: "window.committed", type, sequence, window, events, late, bytes },
-    objects: objects.length,
-    quarantined: quarantinedItems,
-    sha256: head.sha256 ?? "",
-  });
-  const gap = type === "gap" ? window : missing;
+function observeCommit(observe: ObserveStream, draft: Draft, head: Head): void {
+  const { seq: sequence, kind, window, missing } = draft;
+  observe({ kind: "window.committed", ...committedOf(draft), sha256: head.sha256 ?? "" });
+  const gap = kind === "gap" ? window : missing;
   if (gap !== undefined) observe({ kind: "gap.found", sequence, window: gap });
 }
 

@@ -1,5 +1,7 @@
 import type { ExporterError, TransientError } from "./errors.ts";
-import type { ManifestKind } from "./manifest.ts";
+import type { KeyCounts } from "./keys.ts";
+import type { LatenessCounts } from "./lateness.ts";
+import type { Manifest, ManifestKind } from "./manifest.ts";
 import type { EpochMs, Span } from "./time.ts";
 
 /**
@@ -16,12 +18,44 @@ export type Fact =
     }
   | { readonly kind: "worker.stopping"; readonly reason: string }
   | { readonly kind: "worker.stopped"; readonly exitCode: number }
+  | { readonly kind: "notification.sent"; readonly notifier: Notifier; readonly what: string }
+  | {
+      readonly kind: "notification.failed";
+      readonly notifier: Notifier;
+      readonly what: string;
+      readonly error: ExporterError;
+    }
+  | { readonly kind: "notification.dropped"; readonly notifier: Notifier; readonly what: string }
   | StreamFact;
+
+export type Notifier = "webhook" | "pachca" | "heartbeat";
+
+/** What a committed window came to. */
+export interface Committed {
+  readonly type: ManifestKind;
+  readonly sequence: number;
+  readonly window: Span;
+  readonly events: number;
+  readonly late: number;
+  readonly quarantined: number;
+  readonly objects: number;
+  readonly bytes: number;
+  /** The part of the window that the source did not keep any more. */
+  readonly missing?: Span | undefined;
+  readonly lateness?: LatenessCounts | undefined;
+  /** The most frequent kinds of event. */
+  readonly keys?: KeyCounts | undefined;
+}
 
 export type StreamFact = { readonly stream: string } & (
   | { readonly kind: "stream.started"; readonly schedule: string; readonly source: string; readonly sink: string }
   | { readonly kind: "stream.stopped"; readonly error: ExporterError }
-  | { readonly kind: "head.found"; readonly sequence: number; readonly exportedUntil: EpochMs | undefined }
+  | {
+      readonly kind: "head.found";
+      readonly sequence: number;
+      readonly sha256: string | null;
+      readonly exportedUntil: EpochMs | undefined;
+    }
   | { readonly kind: "checkpoint.rebuilt"; readonly reason: string; readonly sequence: number }
   | { readonly kind: "checkpoint.failed"; readonly error: unknown }
   | { readonly kind: "ids.rebuilt"; readonly sequence: number; readonly key: string; readonly reason: string }
@@ -33,7 +67,7 @@ export type StreamFact = { readonly stream: string } & (
   | { readonly kind: "request.done"; readonly status: number; readonly durationMs: number; readonly bytes: number }
   | {
       readonly kind: "retrying";
-      readonly stage: "fetch" | "store";
+      readonly stage: "fetch" | "store" | "write";
       readonly error: TransientError;
       readonly attempt: number;
       readonly delayMs: number;
@@ -46,17 +80,18 @@ export type StreamFact = { readonly stream: string } & (
       readonly lines: number;
     }
   | {
-      readonly kind: "window.committed";
+      readonly kind: "window.started";
       readonly type: ManifestKind;
       readonly sequence: number;
       readonly window: Span;
-      readonly events: number;
-      readonly late: number;
-      readonly quarantined: number;
-      readonly objects: number;
-      readonly bytes: number;
-      readonly sha256: string;
     }
+  | ({ readonly kind: "window.committed"; readonly sha256: string } & Committed)
+  | {
+      /** What was committed before this worker, or beside it, as the ledger tells it. */
+      readonly kind: "past.read";
+      readonly committed: readonly Committed[];
+    }
+  | { readonly kind: "past.failed"; readonly error: ExporterError }
   | {
       /** The source does not keep this span any more: it was stepped over, or is the older part of a window. */
       readonly kind: "gap.found";
@@ -109,3 +144,14 @@ export type Observe = (fact: Fact) => void;
 export type ObserveStream = (fact: DistributiveOmit<StreamFact, "stream">) => void;
 
 type DistributiveOmit<Type, Key extends PropertyKey> = Type extends unknown ? Omit<Type, Key> : never;
+
+/** What a manifest says that was committed. */
+export function committedOf(manifest: Omit<Manifest, "prev" | "keyId">): Committed {
+  const { kind: type, seq: sequence, window, events, late, missing, lateness, keys, objects, quarantine } = manifest;
+  return {
+    ...{ type, sequence, window, events, late, missing, lateness, keys },
+    quarantined: quarantine.reduce((sum, { lines }) => sum + lines, 0),
+    objects: objects.length,
+    bytes: objects.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
+}

@@ -3,6 +3,8 @@ import type { AuditEvent, Poison } from "./source.ts";
 /** How an event becomes a line, and how a line is told to be an event again. */
 export interface Format {
   readonly name: string;
+  /** What the names of its objects end with, before `.gz`. */
+  readonly suffix: Suffix;
   /** The line of an event, without its newline. */
   line(event: AuditEvent): Buffer;
   /**
@@ -12,6 +14,24 @@ export interface Format {
   shorten(event: AuditEvent, maxBytes: number): Buffer | undefined;
   /** Which event a line is: what taking over a broken attempt goes by. */
   read(line: Buffer): AuditEvent | Poison;
+}
+
+/** What the name of an object of lines says of them, each with its content type. */
+export const CONTENT_TYPES = {
+  ndjson: "application/x-ndjson",
+  cef: "text/plain; charset=utf-8",
+  leef: "text/plain; charset=utf-8",
+} as const;
+export type Suffix = keyof typeof CONTENT_TYPES;
+
+/** How an object of lines ends, in whichever format: a pattern without groups. A stream may have changed its format. */
+export const OBJECT_END = `\\.(?:${Object.keys(CONTENT_TYPES).join("|")})\\.gz$`;
+
+const NAMED_BY_CONTENT = new RegExp(`[_-]([0-9a-f]{8})${OBJECT_END}`);
+
+/** The first 8 hex digits of its lines' SHA-256, by the name of an object of lines. */
+export function contentNameOf(key: string): string | undefined {
+  return NAMED_BY_CONTENT.exec(key)?.[1];
 }
 
 /** The byte that ends a line. */

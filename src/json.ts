@@ -98,7 +98,7 @@ export function compact(record: Buffer): Buffer {
   return length === record.length ? record : out.subarray(0, length);
 }
 
-interface Scanner {
+export interface Scanner {
   /** Skips white space; the byte that follows, undefined at the end. */
   space(): number | undefined;
   /** Steps over one byte; where we are then. */
@@ -113,7 +113,7 @@ interface Scanner {
   wrong(how: string): ProtocolError;
 }
 
-function scan(body: Buffer, what: string): Scanner {
+export function scan(body: Buffer, what: string): Scanner {
   const end = body.length;
   let at = 0;
 
@@ -257,7 +257,7 @@ function isStructure(byte: number | undefined): boolean {
 }
 
 /** The envelope as text, once it is known to be JSON: the scanner has checked no more than its brackets. */
-function checked(envelope: Buffer, body: Buffer, what: string): string {
+export function checked(envelope: Buffer, body: Buffer, what: string): string {
   if (!isUtf8(envelope)) throw new ProtocolError(`${what}: the answer is not UTF-8`);
   const text = envelope.toString("utf8");
   try {
@@ -268,7 +268,7 @@ function checked(envelope: Buffer, body: Buffer, what: string): string {
   return text;
 }
 
-function notJson(body: Buffer, what: string, cause?: unknown): ProtocolError {
+export function notJson(body: Buffer, what: string, cause?: unknown): ProtocolError {
   if (body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf) {
     return new ProtocolError(`${what}: the answer begins with a byte order mark, which JSON must not`, { cause });
   }

@@ -113,7 +113,7 @@ export function ledger(options: LedgerOptions): Ledger {
       observe({ kind: "checkpoint.rebuilt", reason: staleBecause, sequence: found.seq });
       await writeCheckpoint(found, signal);
     }
-    observe({ kind: "head.found", sequence: found.seq, exportedUntil: found.exportedUntil });
+    observe({ kind: "head.found", sequence: found.seq, sha256: found.sha256, exportedUntil: found.exportedUntil });
     startedAt = found.seq;
     current = found;
     return found;

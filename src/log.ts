@@ -1,7 +1,7 @@
 import { pino, type DestinationStream, type Logger } from "pino";
 import { ExporterError, LedgerError, TransientError } from "./errors.ts";
 import type { Fact, Observe } from "./fact.ts";
-import { formatInstant, formatSpan } from "./time.ts";
+import { formatInstant, formatSpan, type Span } from "./time.ts";
 
 /** A failure that may pass is a warning so many ticks in a row; then it is an error, for someone must look. */
 const WARNINGS_BEFORE_ERROR = 3;
@@ -25,6 +25,9 @@ export function logger(
   );
 }
 
+/** A failure that stays the same is an error once, then again after this; what stands between is for `debug`. */
+const ERROR_AGAIN_AFTER_MS = 60 * 60_000;
+
 /** A tick that catches up may take hours: a window is shown as often as this. */
 const CATCH_UP_LINE_EVERY_MS = 60_000;
 
@@ -32,11 +35,15 @@ const CATCH_UP_LINE_EVERY_MS = 60_000;
 export function factLog(log: Logger, now: () => number = () => performance.now()): Observe {
   const failedInARow = new Map<string, number>();
   const shownAt = new Map<string, number>();
+  const isRepeated = repetitions(now);
   return (fact) => {
+    const failuresBefore = "stream" in fact ? (failedInARow.get(fact.stream) ?? 0) : 0;
     if (fact.kind === "tick.done") failedInARow.delete(fact.stream);
-    const failures = fact.kind === "tick.failed" ? (failedInARow.get(fact.stream) ?? 0) + 1 : 0;
+    const failures = fact.kind === "tick.failed" ? failuresBefore + 1 : 0;
     if (fact.kind === "tick.failed") failedInARow.set(fact.stream, failures);
     let level = levelOf(fact, failures);
+    if (isRepeated(fact, level)) level = "debug";
+    if (fact.kind === "tick.done" && failuresBefore > 0) level = "info";
     if (fact.kind === "window.committed" && now() - (shownAt.get(fact.stream) ?? now()) >= CATCH_UP_LINE_EVERY_MS) {
       level = "info";
     }
@@ -46,12 +53,32 @@ export function factLog(log: Logger, now: () => number = () => performance.now()
   };
 }
 
+/** Whether a failure, at this level, was logged not long ago and nothing went well since. */
+function repetitions(now: () => number): (fact: Fact, level: Level) => boolean {
+  const logged = new Map<string, { readonly what: string; readonly at: number }>();
+  return (fact, level) => {
+    if (fact.kind === "tick.done") logged.delete(fact.stream);
+    if (fact.kind === "notification.sent") logged.delete(fact.notifier);
+    const isTick = fact.kind === "tick.failed" && level === "error";
+    if (!isTick && fact.kind !== "notification.failed") return false;
+    const who = "stream" in fact ? fact.stream : fact.notifier;
+    const what = `${fact.error.code} ${fact.error.stage ?? ""}`;
+    const last = logged.get(who);
+    if (last?.what === what && now() - last.at < ERROR_AGAIN_AFTER_MS) return true;
+    logged.set(who, { what, at: now() });
+    return false;
+  };
+}
+
 type Level = "trace" | "debug" | "info" | "warn" | "error";
 
 const LEVELS: Readonly<Record<Fact["kind"], Level>> = {
   "worker.started": "info",
   "worker.stopping": "info",
   "worker.stopped": "info",
+  "notification.sent": "debug",
+  "notification.failed": "warn",
+  "notification.dropped": "warn",
   "stream.started": "info",
   "stream.stopped": "error",
   "head.found": "debug",
@@ -66,7 +93,10 @@ const LEVELS: Readonly<Record<Fact["kind"], Level>> = {
   "request.done": "trace",
   retrying: "warn",
   "object.written": "debug",
+  "window.started": "debug",
   "window.committed": "debug",
+  "past.read": "debug",
+  "past.failed": "warn",
   "gap.found": "error",
   "retention.near": "warn",
   "items.quarantined": "warn",
@@ -81,6 +111,9 @@ const MESSAGES: Readonly<Record<Fact["kind"], string>> = {
   "worker.started": "worker started",
   "worker.stopping": "worker is stopping",
   "worker.stopped": "worker stopped",
+  "notification.sent": "notification sent",
+  "notification.failed": "a notification could not be sent; the export goes on",
+  "notification.dropped": "a notification was dropped: too many are waiting",
   "stream.started": "stream started",
   "stream.stopped": "stream stopped for good: its ledger is damaged; the others go on",
   "head.found": "the ledger's head was found",
@@ -95,7 +128,10 @@ const MESSAGES: Readonly<Record<Fact["kind"], string>> = {
   "request.done": "request done",
   retrying: "will try again",
   "object.written": "object written",
+  "window.started": "window begun",
   "window.committed": "window committed",
+  "past.read": "the windows that were committed before were read from the ledger, for the status",
+  "past.failed": "the windows that were committed before could not be read; the status lacks them, the export does not",
   "gap.found": "the source does not keep this span any more: its events are lost, and the ledger says so",
   "retention.near": "more than half of the time that the source keeps its events has gone by since this stream's place",
   "items.quarantined": "items that are no events were put aside",
@@ -119,16 +155,20 @@ function levelOf(fact: Fact, failures: number): Level {
 /** The fact's members as a log line shows them: instants readable, errors by allow-list. */
 function membersOf(fact: Fact): Record<string, unknown> {
   const members: Record<string, unknown> = { fact: fact.kind };
-  for (const [name, value] of Object.entries(fact)) {
+  for (const [name, value] of Object.entries(fact) as [string, unknown][]) {
     if (name === "kind") continue;
     if (name === "error") members[name] = errorMembers(value);
-    else if (name === "window" && "window" in fact) members[name] = formatSpan(fact.window);
-    else if (name === "span" && "span" in fact) members[name] = formatSpan(fact.span);
+    else if (name === "committed" && "committed" in fact) members["windows"] = fact.committed.length;
+    else if (isSpan(value)) members[name] = formatSpan(value);
     else if (name === "exportedUntil" && "exportedUntil" in fact) {
       members[name] = fact.exportedUntil === undefined ? null : formatInstant(fact.exportedUntil);
     } else members[name] = value;
   }
   return members;
+}
+
+function isSpan(value: unknown): value is Span {
+  return typeof value === "object" && value !== null && "from" in value && "to" in value;
 }
 
 /**

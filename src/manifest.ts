@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { LedgerError } from "./errors.ts";
+import type { KeyCounts } from "./keys.ts";
 import type { LatenessCounts } from "./lateness.ts";
 import type { SourceIdentity } from "./source.ts";
 import { formatInstant, parseInstant, type EpochMs, type Span } from "./time.ts";
@@ -77,6 +78,8 @@ export interface Manifest {
   readonly late: number;
   /** How late the late ones were when they were seen first. */
   readonly lateness?: LatenessCounts | undefined;
+  /** Its events by kind: the most frequent, at most 50. For the status alone; nothing is proved by it. */
+  readonly keys?: KeyCounts | undefined;
   readonly objects: readonly StoredObject[];
   readonly delivered?: Delivered | undefined;
   /** The part of the window that the source did not keep any more when it was read. */
@@ -128,6 +131,7 @@ const ManifestShape = z.object({
   events: count,
   late: count,
   lateness: z.record(z.string(), count).optional(),
+  keys: z.record(z.string(), count).optional(),
   objects: z.array(
     z.object({
       key: z.string(),
@@ -220,6 +224,7 @@ export function encodeManifest(
     events: manifest.events,
     late: manifest.late,
     ...(manifest.lateness && { lateness: manifest.lateness }),
+    ...(manifest.keys && { keys: manifest.keys }),
     objects: manifest.objects.map(({ key, bytes, sha256, contentSha256, contentBytes, lines, first, last }) => ({
       ...{ key, bytes, sha256, contentSha256, contentBytes, lines },
       first: formatInstant(first),

@@ -45,6 +45,17 @@ export interface Vocabulary {
   describe(record: Buffer): Meaning;
 }
 
+/** A name for a key that no list has: `get_datasets` is "Get datasets". */
+export function nameOfKey(key: string): string {
+  const words = key.replaceAll(/[\s_.:/-]+/g, " ").trim();
+  return words === "" ? "Unknown event" : words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** A party that has anything at all. */
+export function partyOf(party: Party): Party | undefined {
+  return (party.id ?? party.name ?? party.type) === undefined ? undefined : party;
+}
+
 /** The same words, with other severities for some keys. */
 export function withSeverities(vocabulary: Vocabulary, severities: Readonly<Record<string, number>>): Vocabulary {
   return {

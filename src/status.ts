@@ -1,93 +1,256 @@
+import type {
+  Failure,
+  PastFailure,
+  RunningWindow,
+  StatusDocument,
+  StreamState,
+  StreamStatus,
+  Totals,
+} from "./document.ts";
 import { ExporterError } from "./errors.ts";
-import type { Fact } from "./fact.ts";
-import { formatInstant, type EpochMs } from "./time.ts";
+import type { Fact, StreamFact } from "./fact.ts";
+import { NO_TOTALS, NOTHING_RECENT, plus, shownRecent, shownSpan, withCommitted, type Recent } from "./recent.ts";
+import type { SourceIdentity } from "./source.ts";
+import { epochMs, formatDuration, formatInstant, MINUTE_MS, SECOND_MS, type EpochMs } from "./time.ts";
 
-/** How one stream of a running worker stands: what `/status.json` shows. Instants are RFC 3339. */
-export interface StreamStatus {
+/** A stream as it is configured. */
+export interface StreamDescription {
   readonly stream: string;
-  readonly state: "starting" | "ok" | "failing" | "stopped";
-  readonly exportedUntil: string | null;
-  /** The ledger's head: `sequence sha256`. */
-  readonly head: string | null;
-  readonly lastTick: string | null;
-  readonly lastSuccess: string | null;
-  /** What ended the last tick, if anything did. */
+  readonly source: SourceIdentity;
+  readonly sink: string;
+  readonly schedule: string;
+  readonly start: EpochMs;
+  readonly retentionMs: number | undefined;
+  /** Beyond this lag it is not ready. */
+  readonly lagLimitMs: number;
+}
+
+/** What the facts so far come to. What depends on the clock is left to `statusAt`. */
+export interface Status {
+  readonly version: string;
+  readonly startedAt: EpochMs | undefined;
+  readonly stopping: boolean;
+  readonly streams: ReadonlyMap<string, StreamSoFar>;
+}
+
+interface StreamSoFar {
+  readonly described: StreamDescription;
+  /** The ledger was read: where there is no `exportedUntil`, nothing was exported. */
+  readonly isHeadFound: boolean;
+  readonly exportedUntil: EpochMs | undefined;
+  readonly head: StreamStatus["head"];
+  readonly lastTick: EpochMs | undefined;
+  readonly lastSuccess: EpochMs | undefined;
+  readonly lastCommit: EpochMs | undefined;
+  readonly failedTicks: number;
+  readonly running: RunningWindow | null;
   readonly failure: Failure | null;
-  /** Of the last comparison with the source: the share of its items that the ledger has; null before the first, and after one that
-   * failed. */
+  readonly isStopped: boolean;
+  readonly errors: readonly PastFailure[];
   readonly completeness: number | null;
-  /** When that comparison was made. */
-  readonly reconciledAt: string | null;
-  /** Counted since the worker started. */
-  readonly windows: number;
-  readonly events: number;
+  readonly reconciledAt: EpochMs | undefined;
+  readonly totals: Totals;
+  readonly recent: Recent;
 }
 
-export interface Failure {
-  readonly code: string;
-  readonly stage: string | null;
-  readonly message: string;
-  readonly hint: string | null;
-}
-
-export type Status = ReadonlyMap<string, StreamStatus>;
-
-const STARTING: Omit<StreamStatus, "stream"> = {
-  state: "starting",
-  exportedUntil: null,
+const NOTHING_YET: Omit<StreamSoFar, "described"> = {
+  isHeadFound: false,
+  exportedUntil: undefined,
   head: null,
-  lastTick: null,
-  lastSuccess: null,
+  lastTick: undefined,
+  lastSuccess: undefined,
+  lastCommit: undefined,
+  failedTicks: 0,
+  running: null,
   failure: null,
+  isStopped: false,
+  errors: [],
   completeness: null,
-  reconciledAt: null,
-  windows: 0,
-  events: 0,
+  reconciledAt: undefined,
+  totals: NO_TOTALS,
+  recent: NOTHING_RECENT,
 };
 
+const ERRORS_KEPT = 10;
+/** Shared by all streams, so that the document stays small: three of them are shown in full. */
+const WINDOWS_IN_ALL = 900;
+const HOURS_IN_ALL = 504;
+const WINDOWS_EACH = 300;
+const HOURS_EACH = 168;
+
 /** How streams stand before anything happened. */
-export function starting(streams: readonly string[]): Status {
-  return new Map(streams.map((stream) => [stream, { stream, ...STARTING }]));
+export function starting(version: string, streams: readonly StreamDescription[]): Status {
+  const soFar = streams.map((described) => [described.stream, { described, ...NOTHING_YET }] as const);
+  return { version, startedAt: undefined, stopping: false, streams: new Map(soFar) };
 }
 
 /** The status after one more fact, which happened at `at`. */
 export function after(status: Status, fact: Fact, at: EpochMs): Status {
-  if (!("stream" in fact)) return status;
-  const before = status.get(fact.stream) ?? { stream: fact.stream, ...STARTING };
-  const changed = changes(before, fact, formatInstant(at));
-  return changed === undefined ? status : new Map(status).set(fact.stream, { ...before, ...changed });
+  if (fact.kind === "worker.started") return { ...status, startedAt: at };
+  if (fact.kind === "worker.stopping") return { ...status, stopping: true };
+  const before = "stream" in fact ? status.streams.get(fact.stream) : undefined;
+  if (before === undefined || !("stream" in fact)) return status;
+  const changed = changes(before, fact, at);
+  if (changed === undefined) return status;
+  return { ...status, streams: new Map(status.streams).set(fact.stream, { ...before, ...changed }) };
 }
 
-function changes(before: StreamStatus, fact: Fact, at: string): Partial<StreamStatus> | undefined {
+function changes(before: StreamSoFar, fact: StreamFact, at: EpochMs): Partial<StreamSoFar> | undefined {
   switch (fact.kind) {
-    case "stream.started":
-      return {};
     case "head.found":
-      return { exportedUntil: fact.exportedUntil === undefined ? null : formatInstant(fact.exportedUntil) };
+      return {
+        isHeadFound: true,
+        exportedUntil: fact.exportedUntil,
+        head: fact.sha256 === null ? null : { sequence: fact.sequence, sha256: fact.sha256 },
+      };
+    case "window.started":
+      return {
+        running: { sequence: fact.sequence, kind: fact.type, ...shownSpan(fact.window), since: formatInstant(at) },
+      };
+    case "window.lost":
+      return { running: null };
     case "window.committed":
       return {
-        exportedUntil: formatInstant(fact.window.to),
-        head: `${fact.sequence} ${fact.sha256}`,
-        windows: before.windows + 1,
-        events: before.events + fact.events,
+        // A repair looks back: it does not move the place up to which all is exported.
+        exportedUntil: fact.type === "repair" ? before.exportedUntil : fact.window.to,
+        head: { sequence: fact.sequence, sha256: fact.sha256 },
+        lastCommit: at,
+        running: null,
+        totals: plus(before.totals, fact),
+        recent: withCommitted(before.recent, [fact]),
       };
-    case "tick.done":
-      return { state: "ok", lastTick: at, lastSuccess: at, failure: null, head: fact.head };
+    case "past.read":
+      return { recent: withCommitted(before.recent, fact.committed) };
+    case "tick.done": {
+      const { exportedUntil = before.exportedUntil } = fact;
+      const well = { lastTick: at, lastSuccess: at, failedTicks: 0, failure: null, running: null };
+      return { ...well, isHeadFound: true, exportedUntil, head: headOf(fact.head) };
+    }
+    case "tick.failed": {
+      const failure = failureOf(fact.error);
+      const failedTicks = before.failedTicks + 1;
+      return { lastTick: at, failedTicks, failure, running: null, errors: withError(before.errors, failure, at) };
+    }
+    case "stream.stopped":
+      return { isStopped: true, failure: failureOf(fact.error), running: null };
     case "reconciled":
       return { completeness: fact.source === 0 ? 1 : fact.same / fact.source, reconciledAt: at };
-    case "reconcile.failed":
-      return { completeness: null, reconciledAt: null };
-    case "tick.failed":
-      return { state: "failing", lastTick: at, failure: failureOf(fact.error) };
-    case "stream.stopped":
-      return { state: "stopped", failure: failureOf(fact.error) };
+    case "reconcile.failed": {
+      const failure = { ...failureOf(fact.error), stage: "reconcile" };
+      return { completeness: null, reconciledAt: undefined, errors: withError(before.errors, failure, at) };
+    }
     default:
       return undefined;
   }
 }
 
-function failureOf(error: unknown): Failure {
-  if (!(error instanceof ExporterError)) return { code: "bug", stage: null, message: "a bug", hint: null };
+function headOf(text: string): StreamStatus["head"] {
+  const [sequence = "0", sha256 = "-"] = text.split(" ");
+  return sha256 === "-" ? null : { sequence: Number(sequence), sha256 };
+}
+
+function failureOf(error: ExporterError): Failure {
   const { code, stage, message, hint } = error;
   return { code, stage: stage ?? null, message, hint: hint ?? null };
+}
+
+/** The same failure again is counted, so that one outage does not push out all others. */
+function withError(errors: readonly PastFailure[], failure: Failure, at: EpochMs): readonly PastFailure[] {
+  const time = formatInstant(at);
+  const last = errors.at(-1);
+  const isSame = last?.code === failure.code && last.stage === failure.stage && last.message === failure.message;
+  if (isSame) return [...errors.slice(0, -1), { ...last, time, count: last.count + 1 }];
+  return [...errors, { ...failure, firstTime: time, time, count: 1 }].slice(-ERRORS_KEPT);
+}
+
+/** When a schedule rings next after an instant; undefined where that is never. */
+export type NextTick = (schedule: string, after: EpochMs) => EpochMs | undefined;
+
+/** The document at `now`. */
+export function statusAt(status: Status, now: EpochMs, nextTick?: NextTick): StatusDocument {
+  const share = (all: number, each: number) => Math.min(each, Math.floor(all / Math.max(1, status.streams.size)));
+  const most = { windows: share(WINDOWS_IN_ALL, WINDOWS_EACH), hours: share(HOURS_IN_ALL, HOURS_EACH) };
+  return {
+    version: status.version,
+    startedAt: shown(status.startedAt),
+    now: formatInstant(now),
+    stopping: status.stopping,
+    streams: [...status.streams.values()].map((soFar) => streamAt(soFar, status, now, most, nextTick)),
+  };
+}
+
+function streamAt(
+  soFar: StreamSoFar,
+  { startedAt }: Status,
+  now: EpochMs,
+  most: { readonly windows: number; readonly hours: number },
+  nextTick: NextTick | undefined,
+): StreamStatus {
+  const { described, exportedUntil, isStopped, recent } = soFar;
+  const { stream, source, sink, schedule, lagLimitMs, retentionMs, start } = described;
+  const lagMs = soFar.isHeadFound ? now - (exportedUntil ?? start) : undefined;
+  const forgottenAt = retentionMs === undefined ? undefined : epochMs((exportedUntil ?? start) + retentionMs);
+  const isTicking = startedAt !== undefined && !isStopped;
+  return {
+    stream,
+    ...stateOf(soFar, lagMs, now, startedAt !== undefined),
+    source: { type: source.type, baseUrl: source.baseUrl, account: source.account },
+    ...{ sink, schedule },
+    exportedUntil: shown(exportedUntil),
+    lagSeconds: lagMs === undefined ? null : Math.floor(lagMs / SECOND_MS),
+    lagLimitSeconds: lagLimitMs / SECOND_MS,
+    nextTick: isTicking ? shown(nextTick?.(schedule, now)) : null,
+    lastTick: shown(soFar.lastTick),
+    lastSuccess: shown(soFar.lastSuccess),
+    failedTicks: soFar.failedTicks,
+    running: soFar.running,
+    failure: soFar.failure,
+    errors: soFar.errors,
+    head: soFar.head,
+    completeness: soFar.completeness,
+    reconciledAt: shown(soFar.reconciledAt),
+    retention:
+      forgottenAt === undefined || !soFar.isHeadFound
+        ? null
+        : { until: formatInstant(forgottenAt), leftSeconds: Math.floor((forgottenAt - now) / SECOND_MS) },
+    ...shownRecent(recent, most),
+    totals: soFar.totals,
+  };
+}
+
+function shown(instant: EpochMs | undefined): string | null {
+  return instant === undefined ? null : formatInstant(instant);
+}
+
+interface StateShown {
+  readonly state: StreamState;
+  readonly why: string | null;
+  readonly hint: string | null;
+}
+
+function stateOf(soFar: StreamSoFar, lagMs: number | undefined, now: EpochMs, isWorking: boolean): StateShown {
+  const { described, exportedUntil, failure, isStopped, lastCommit, lastTick } = soFar;
+  if (failure !== null) {
+    const hint = failure.hint ?? "it may pass: the next tick tries again, and goes on from where the export is";
+    return { state: isStopped ? "stopped" : "failing", why: failure.message, hint };
+  }
+  if (lagMs !== undefined && lagMs > described.lagLimitMs) {
+    const place =
+      exportedUntil === undefined ? "nothing is exported yet" : `exported until ${formatInstant(exportedUntil)}`;
+    const why = `${place}: ${roughly(lagMs)} behind, the limit is ${roughly(described.lagLimitMs)}`;
+    const isComingForward = lastCommit !== undefined && now - lastCommit <= described.lagLimitMs;
+    if (isComingForward)
+      return { state: "behind", why, hint: "it is catching up: nothing to do while the lag shrinks" };
+    return { state: "behind", why, hint: isWorking ? "look at the log for what it waits for" : "start the worker" };
+  }
+  if (isWorking && lastTick === undefined) {
+    return { state: "starting", why: "the first tick has not ended yet", hint: null };
+  }
+  return { state: "ok", why: null, hint: null };
+}
+
+/** A duration in whole minutes, or in seconds below a minute. */
+function roughly(durationMs: number): string {
+  const unit = durationMs < MINUTE_MS ? SECOND_MS : MINUTE_MS;
+  return formatDuration(Math.floor(durationMs / unit) * unit);
 }

@@ -19,15 +19,19 @@ export interface ScheduledStream {
  * The worker: each stream ticks at start and by its schedule until `signal` aborts. Ticks of one stream cannot overlap, for
  * one loop runs them; streams do not wait for each other. A stream whose ledger is damaged stops, the others go on. Resolves
  * with the exit code: 0, or that of the streams that stopped. A bug ends all, and is thrown.
+ *
+ * @param signal asks to stop: no window is begun any more
+ * @param abandon gives up the windows at hand, too
  */
 export async function work(
   streams: readonly ScheduledStream[],
   observe: Observe,
   signal: AbortSignal,
+  abandon: AbortSignal = signal,
 ): Promise<number> {
   const ending = new AbortController();
-  const either = AbortSignal.any([signal, ending.signal]);
-  const loops = streams.map((stream) => workStream(stream, observe, either));
+  const either = (asked: AbortSignal): AbortSignal => AbortSignal.any([asked, ending.signal]);
+  const loops = streams.map((stream) => workStream(stream, observe, either(signal), either(abandon)));
   try {
     return worstExitCode(await Promise.all(loops));
   } finally {
@@ -40,6 +44,7 @@ async function workStream(
   { pipeline, schedule, reconcile: comparing }: ScheduledStream,
   observe: Observe,
   signal: AbortSignal,
+  abandon: AbortSignal,
 ): Promise<number> {
   const { name, source, sink } = pipeline;
   observe({ kind: "stream.started", stream: name, schedule, source: source.identity.baseUrl, sink: sink.place });
@@ -48,7 +53,7 @@ async function workStream(
   const alarm = cronAlarm(schedules);
   try {
     for (let due: ReadonlySet<string> = new Set(["tick"]); ; due = await alarm.next(signal)) {
-      const error = due.has("tick") ? await runTick(pipeline, signal) : undefined;
+      const error = due.has("tick") ? await runTick(pipeline, signal, abandon) : undefined;
       if (error instanceof LedgerError) {
         observe({ kind: "stream.stopped", stream: name, error });
         return exitCodeOf(error);
@@ -65,13 +70,20 @@ async function workStream(
   }
 }
 
-/** One tick, observed. Resolves with the error that ended it, if one of ours did; a bug and an abort are thrown. */
-export async function runTick(pipeline: Pipeline, signal: AbortSignal): Promise<ExporterError | undefined> {
+/**
+ * One tick, observed. Resolves with the error that ended it, if one of ours did; a bug and an abort are thrown. No window is
+ * begun once `signal` has aborted, and the one at hand is given up when `abandon` does.
+ */
+export async function runTick(
+  pipeline: Pipeline,
+  signal: AbortSignal,
+  abandon: AbortSignal = signal,
+): Promise<ExporterError | undefined> {
   const { observe } = pipeline;
   const startedAt = performance.now();
   const durationMs = () => Math.round(performance.now() - startedAt);
   try {
-    const { head, ...totals } = await tick(pipeline, epochMs(Date.now()), signal, durationMs);
+    const { head, ...totals } = await tick(pipeline, epochMs(Date.now()), abandon, durationMs, signal);
     const { exportedUntil, seq, sha256 } = head;
     observe({ kind: "tick.done", ...totals, durationMs: durationMs(), exportedUntil, head: `${seq} ${sha256 ?? "-"}` });
     return undefined;

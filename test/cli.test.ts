@@ -162,17 +162,33 @@ function inDay(record: string, from: number): boolean {
   return Date.parse(at) >= from && Date.parse(at) < from + DAY_MS;
 }
 
-test("the demo ends by itself and leaves objects that can be read", async () => {
+test("the demo ends by itself when its time is over", async () => {
+  const { code, stdout, stderr } = await run(["demo", "--for", "1s"], { cwd: folder() });
+  expect(code, stderr).toBe(0);
+  expect(stdout).toContain("What is there now");
+});
+
+test("the demo shows both sources until it is told to stop, and leaves objects that can be read", async () => {
   const cwd = folder();
-  const { code, stdout, stderr } = await run(["demo", "--for", "5s"], { cwd });
+  const demo = start(["demo"], { cwd });
+  await demo.saw(/pachca-demo +#1 /, "stdout");
+  await demo.saw(/uipath-demo +#1 /, "stdout");
+  demo.kill("SIGTERM");
+  const { code, stdout, stderr } = await demo.ended;
   expect(code, stderr).toBe(0);
   expect(stdout).toContain("What is there now");
   const [, place = ""] = /archive\s+(\S+)/.exec(stdout) ?? [];
-  const files = readFolder(join(cwd, place));
-  // Its time may be over in the middle of a window: what that leaves, the next attempt would take over.
-  const begun = /no manifest names it$|^checkpoint\.json is not at the head$/;
-  expect(flawsIn(files).filter((flaw) => !begun.test(flaw))).toEqual([]);
-  expect(manifestsIn(files).length).toBeGreaterThan(1);
-  expect(linesIn(files).length).toBeGreaterThan(50);
-  for (const line of linesIn(files)) expect(JSON.parse(line)).toHaveProperty("created_at");
+  for (const [stream, members] of [
+    ["pachca-demo", ["id", "created_at"]],
+    ["uipath-demo", ["event_id", "timestamp"]],
+  ] as const) {
+    expect(stdout).toMatch(new RegExp(`^ {2}${stream} +http://127\\.0\\.0\\.1:\\d+/`, "m"));
+    const files = readFolder(join(cwd, place, stream));
+    // It may be told in the middle of a window: what that leaves, the next attempt would take over.
+    const begun = /no manifest names it$|^checkpoint\.json is not at the head$/;
+    expect(flawsIn(files).filter((flaw) => !begun.test(flaw))).toEqual([]);
+    expect(manifestsIn(files).length).toBeGreaterThan(0);
+    expect(linesIn(files).length).toBeGreaterThan(50);
+    for (const line of linesIn(files)) for (const name of members) expect(JSON.parse(line)).toHaveProperty(name);
+  }
 });

@@ -9,7 +9,14 @@ import { errorOf, loadText } from "./support/config.ts";
 const read = (name: string) => readFileSync(new URL(`../${name}`, import.meta.url), "utf8");
 const example = read("config/exporter.example.yaml");
 const definition = z.toJSONSchema(configSchema, { io: "input", target: "draft-7" });
-const env = { PACHCA_TOKEN: "t", S3_ACCESS_KEY_ID: "k", S3_SECRET_ACCESS_KEY: "s", S3_SESSION_TOKEN: "x" };
+const env = {
+  PACHCA_TOKEN: "t",
+  UIPATH_TOKEN: "u",
+  S3_ACCESS_KEY_ID: "k",
+  S3_SECRET_ACCESS_KEY: "s",
+  S3_SESSION_TOKEN: "x",
+  STATUS_TOKEN: "s",
+};
 
 interface Described {
   readonly description?: string;
@@ -36,6 +43,7 @@ test("the example loads", async () => {
   expect(streams.map(({ name, sink }) => [name, sink.type])).toEqual([
     ["pachca-acme", "s3"],
     ["demo", "file"],
+    ["uipath-acme", "syslog"],
     ["piped", "stdout"],
   ]);
 });
@@ -79,15 +87,29 @@ test.each(optional)("the example's line with %s (%i) is right once its # is take
   );
   const outcome = loadText(text.join("\n"), env);
   // Alone, a path of this example leads nowhere, and half of a key is not enough: nothing else may be wrong.
-  if (!/File$|Key|session|kms|ledger/.test(key)) {
-    expect((await outcome).streams).toHaveLength(3);
+  if (!/File$|Key|session|kms|ledger|framing/.test(key)) {
+    expect((await outcome).streams).toHaveLength(4);
     return;
   }
   const error = await errorOf(outcome);
   const mistakes = error.message.split("\n").slice(1);
-  expect(mistakes.filter((mistake) => !/no such file|missing beside|needs serverSideEncryption/.test(mistake))).toEqual(
-    [],
-  );
+  expect(
+    mistakes.filter((mistake) => !/no such file|missing beside|needs serverSideEncryption|only for tcp/.test(mistake)),
+  ).toEqual([]);
+});
+
+test("the example of who is told loads once its # are taken away", async () => {
+  const start = lines.indexOf("# notify:");
+  const block = lines.slice(start, lines.indexOf("", start)).map((line) => line.replace("# ", ""));
+  const text = [...lines.filter((line) => !line.startsWith("notify: {}")), ...block].join("\n");
+  const urls = {
+    WEBHOOK_URL: "https://hooks.example/x",
+    PACHCA_BOT_TOKEN: "b",
+    HEARTBEAT_URL: "https://beats.example/x",
+  };
+  const { notify } = await loadText(text, { ...env, ...urls });
+  expect(Object.keys(notify)).toEqual(["webhook", "pachca", "heartbeat"]);
+  expect(notify).toMatchObject({ pachca: { entityType: "discussion" }, heartbeat: { everyMs: 60_000 } });
 });
 
 test("every key has a description of a sentence", () => {

@@ -10,7 +10,7 @@ const GRID = "a duration that divides an hour, such as 1m, 5m, 15m or 1h";
 const INSTANT = "an instant in whole seconds, such as 2026-11-01T00:00:00Z; Pachca keeps events for 90 days";
 const CRON = 'five cron fields, in UTC: minute, hour, day of month, month, day of week, such as "*/5 * * * *"';
 const URL_ = "an http or https URL without user, query and fragment, such as";
-const SOURCE_KEYS = "type, baseUrl, account, token, tokenFile, requestsPerSecond, filter, ownReads, pageLimit, caFile";
+const SOURCE_KEYS = "type, baseUrl, account, token, tokenFile, requestsPerSecond, caFile, filter, ownReads, pageLimit";
 const SECRET = "the secret itself, in general as ${NAME} from the environment";
 const SECRET_FILE = "the path of a file that holds the secret and nothing else";
 const ID = 'text, such as "133321", in quotes: YAML reads digits as a number';
@@ -37,7 +37,7 @@ const CASES: readonly Case[] = [
   {
     what: "a key that is like no other is not guessed at",
     text: oneStream({}, "colour: red\n"),
-    mistakes: ["6:1  colour: unknown key  (accepted: streams, stateDirectory, server, log)"],
+    mistakes: ["6:1  colour: unknown key  (accepted: streams, stateDirectory, server, notify, shutdownGrace, log)"],
   },
   {
     what: "a missing key is shown at the mapping that misses it",
@@ -150,12 +150,12 @@ const CASES: readonly Case[] = [
   {
     what: "a type that is not known is refused alone",
     text: oneStream({ sink: "sink: { type: S3, bukket: acme }" }),
-    mistakes: ['5:19  streams[0].sink.type: found "S3"; did you mean "s3"?  (accepted: s3, file, stdout)'],
+    mistakes: ['5:19  streams[0].sink.type: found "S3"; did you mean "s3"?  (accepted: s3, file, syslog, stdout)'],
   },
   {
     what: "a missing type is shown",
     text: oneStream({ source: "source: { token: t0ken }" }),
-    mistakes: ["3:5  streams[0].source.type: missing  (accepted: pachca)"],
+    mistakes: ["3:5  streams[0].source.type: missing  (accepted: pachca, communications-mining)"],
   },
   {
     what: "a list where a mapping belongs is refused",
@@ -177,7 +177,7 @@ const CASES: readonly Case[] = [
   {
     what: "true is no choice between false and a mapping",
     text: oneStream({}, "server: true\n"),
-    mistakes: ["6:9  server: found true  (accepted: false, or a mapping of host, port)"],
+    mistakes: ["6:9  server: found true  (accepted: false, or a mapping of host, port, token, tokenFile)"],
   },
   {
     what: "a source has a token",
@@ -273,12 +273,16 @@ const CASES: readonly Case[] = [
   {
     what: "a list at the top is refused",
     text: "- name: acme\n",
-    mistakes: ["1:1  found a list of 1  (accepted: a mapping of streams, stateDirectory, server, log)"],
+    mistakes: [
+      "1:1  found a list of 1  (accepted: a mapping of streams, stateDirectory, server, notify, shutdownGrace, log)",
+    ],
   },
   {
     what: "text at the top is refused",
     text: "acme\n",
-    mistakes: ['1:1  found "acme"  (accepted: a mapping of streams, stateDirectory, server, log)'],
+    mistakes: [
+      '1:1  found "acme"  (accepted: a mapping of streams, stateDirectory, server, notify, shutdownGrace, log)',
+    ],
   },
   {
     what: "a merge key is a key like any other",
@@ -289,8 +293,8 @@ const CASES: readonly Case[] = [
     what: "a key of JavaScript's objects is a key like any other",
     text: oneStream({}, "constructor: 1\n__proto__: { level: info }\n"),
     mistakes: [
-      "6:1  constructor: unknown key  (accepted: streams, stateDirectory, server, log)",
-      "7:1  __proto__: unknown key  (accepted: streams, stateDirectory, server, log)",
+      "6:1  constructor: unknown key  (accepted: streams, stateDirectory, server, notify, shutdownGrace, log)",
+      "7:1  __proto__: unknown key  (accepted: streams, stateDirectory, server, notify, shutdownGrace, log)",
     ],
   },
 ];

@@ -4,6 +4,7 @@ import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { RefusedError, type Stage } from "../src/errors.ts";
 import type { Fact } from "../src/fact.ts";
+import type { Format } from "../src/format.ts";
 import { findHead } from "../src/head.ts";
 import { idSet } from "../src/ids.ts";
 import { factLog, logger } from "../src/log.ts";
@@ -46,7 +47,13 @@ test("the line, written with the plan, becomes the object that the manifest name
   const event = sourceAt("http://127.0.0.1:1").read(Buffer.from(line));
   if (isPoison(event)) throw new Error(event.reason);
   const folder = temporaryFolder();
-  const format = { name: "raw", line: () => event.record, shorten: () => undefined, read: () => event };
+  const format: Format = {
+    name: "raw",
+    suffix: "ndjson",
+    line: () => event.record,
+    shorten: () => undefined,
+    read: () => event,
+  };
   const sink = objects(fileStore(folder), format);
   const receipt = await sink.write({ plan, part: 0, chunks: chunk(event) }, never);
   const { bytes: _bytes, sha256: _sha256, ...content } = "object" in receipt ? receipt.object : expect.fail();

@@ -63,11 +63,63 @@ test("a tick that had nothing to do says nothing at level info", () => {
 });
 
 test("what may pass is a warning three times in a row, then an error; a success begins the count again", () => {
-  const { observe, lines } = logOf();
+  const { observe, lines } = logOf("info");
   for (let count = 0; count < 5; count++) observe(failed());
   observe(done(1));
   observe(failed());
-  expect(lines.map(({ level }) => level)).toEqual(["warn", "warn", "warn", "error", "error", "info", "warn"]);
+  expect(lines.map(({ level }) => level)).toEqual(["warn", "warn", "warn", "error", "info", "warn"]);
+});
+
+test("the same error is said once, and again after an hour; another one at once", () => {
+  const { observe, lines, clock } = logOf("info");
+  const refused = (): Fact => ({
+    ...{ kind: "tick.failed", stream: "acme", error: new RefusedError("forbidden", "no"), durationMs: 1 },
+  });
+  for (let minute = 0; minute <= 60; minute++) {
+    observe(refused());
+    clock.nowMs += MINUTE_MS;
+  }
+  expect(lines).toHaveLength(2);
+  observe({ kind: "tick.failed", stream: "acme", error: new RefusedError("unauthorized", "no"), durationMs: 1 });
+  observe(done(0));
+  observe(refused());
+  expect(lines.map(({ level }) => level)).toEqual(["error", "error", "error", "info", "error"]);
+});
+
+test("a success after a failure is said, though it had nothing to do", () => {
+  const { observe, lines } = logOf("info");
+  observe(done(0));
+  observe(failed());
+  observe(done(0));
+  observe(done(0));
+  expect(lines.map(({ level, fact }) => [level, fact])).toEqual([
+    ["warn", "tick.failed"],
+    ["info", "tick.done"],
+  ]);
+});
+
+test("a notifier that fails is a warning once, until something is sent again", () => {
+  const { observe, lines } = logOf("info");
+  const failing: Fact = {
+    ...{ kind: "notification.failed", notifier: "webhook", what: "gap acme" },
+    error: new TransientError("network", "POST to notify.webhook: reset"),
+  };
+  observe(failing);
+  observe(failing);
+  observe({ kind: "notification.sent", notifier: "webhook", what: "gap acme" });
+  observe(failing);
+  expect(lines.map(({ level, fact }) => [level, fact])).toEqual([
+    ["warn", "notification.failed"],
+    ["warn", "notification.failed"],
+  ]);
+});
+
+test("what was read of the past is told by its number", () => {
+  const { observe, lines } = logOf();
+  const { kind: _, stream: __, sha256: ___, ...window } = committed(0) as Extract<Fact, { kind: "window.committed" }>;
+  observe({ kind: "past.read", stream: "acme", committed: [window, window] });
+  expect(lines).toMatchObject([{ fact: "past.read", windows: 2 }]);
+  expect(lines[0]).not.toHaveProperty("committed");
 });
 
 test("what is refused is an error at once", () => {

@@ -2,98 +2,160 @@ import { connect } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { ConfigError, RefusedError } from "../src/errors.ts";
 import type { Fact } from "../src/fact.ts";
-import { serveHealth } from "../src/server.ts";
-import { after, type Status } from "../src/status.ts";
+import { serveHealth, type HealthOptions, type Telling } from "../src/server.ts";
 import { epochMs, HOUR_MS } from "../src/time.ts";
-import { START } from "./support/world.ts";
+import { committed, fold, LATER, tellingOf, ticked } from "./support/telling.ts";
 
-const started: Fact = { kind: "stream.started", stream: "acme", schedule: "* * * * *", source: "x", sink: "y" };
-const committed: Fact = {
-  ...{
-    kind: "window.committed",
-    type: "window",
-    quarantined: 0,
-    stream: "acme",
-    sequence: 3,
-    events: 5,
-    late: 1,
-    objects: 1,
-    bytes: 100,
-  },
-  ...{ window: { from: START, to: epochMs(START + HOUR_MS) }, sha256: "ab" },
-};
-const done: Fact = {
-  ...{
-    kind: "tick.done",
-    stream: "acme",
-    windows: 1,
-    events: 5,
-    ...{ late: 0, quarantined: 0, gaps: 0 },
-    bytes: 100,
-    durationMs: 9,
-    head: "3 ab",
-  },
-  exportedUntil: epochMs(START + HOUR_MS),
-};
+const HERE = { host: "127.0.0.1", port: 0 };
+/** Exported until an hour and a half after the start: `LATER`. */
+const well = fold([
+  [LATER, committed(18)],
+  [LATER, ticked(18)],
+]);
 const error = new RefusedError("forbidden", "GET /x: HTTP 403", { hint: "the token needs a scope" });
 const failed: Fact = { kind: "tick.failed", stream: "acme", error, durationMs: 9 };
 
-const fold = (facts: readonly Fact[]): Status =>
-  facts.reduce<Status>((status, fact) => after(status, fact, epochMs(START + 2 * HOUR_MS)), new Map());
-
-async function served(status: () => Status) {
-  const server = await serveHealth({ host: "127.0.0.1", port: 0 }, status);
+async function served(telling: Telling, options: Partial<HealthOptions> = {}) {
+  const server = await serveHealth({ ...HERE, ...options }, telling);
   onTestFinished(() => server.close());
-  return async (path: string, method = "GET") => {
-    const response = await fetch(`http://127.0.0.1:${server.port}${path}`, { method });
+  return async (path: string, init: RequestInit = {}) => {
+    const response = await fetch(`http://127.0.0.1:${server.port}${path}`, init);
     const text = await response.text();
-    return { code: response.status, body: text === "" ? undefined : (JSON.parse(text) as unknown), response };
+    const isJson = response.headers.get("content-type") === "application/json" && text !== "";
+    return { code: response.status, text, body: isJson ? (JSON.parse(text) as unknown) : undefined, response };
   };
 }
 
-test("the status follows the facts: what was committed is counted, a failure stays until a success", () => {
-  expect(fold([started]).get("acme")).toMatchObject({ state: "starting", exportedUntil: null, events: 0 });
-  const well = fold([started, committed, done]).get("acme");
-  expect(well).toMatchObject({
-    state: "ok",
-    exportedUntil: "2026-11-01T01:00:00Z",
-    head: "3 ab",
-    windows: 1,
-    events: 5,
-  });
-  const sick = fold([started, committed, done, failed]).get("acme");
-  expect(sick).toMatchObject({ state: "failing", events: 5, lastSuccess: well?.lastSuccess });
-  expect(sick?.failure).toMatchObject({ code: "forbidden", hint: "the token needs a scope" });
-  expect(fold([started, failed, done]).get("acme")).toMatchObject({ state: "ok", failure: null });
-});
-
-test("a status that was handed out does not change under its reader", () => {
-  const before = fold([started]);
-  after(before, done, START);
-  expect(before.get("acme")?.state).toBe("starting");
-});
-
-test("ready is who has succeeded at last: else 503, and why", async () => {
-  let status = fold([started]);
-  const ask = await served(() => status);
+test("ready is who has succeeded at last and is near enough: else 503, with which, why and what to do", async () => {
+  let status = fold([]);
+  let now = LATER;
+  const ask = await served(
+    tellingOf(
+      () => status,
+      () => now,
+    ),
+  );
   expect(await ask("/readyz")).toMatchObject({ code: 503, body: { ready: false, unready: [{ state: "starting" }] } });
-  status = fold([started, committed, done]);
-  expect(await ask("/readyz")).toMatchObject({ code: 200, body: { ready: true, unready: [] } });
-  status = fold([started, committed, done, failed]);
-  expect(await ask("/readyz")).toMatchObject({ code: 503, body: { unready: [{ failure: { code: "forbidden" } }] } });
+  status = well;
+  expect(await ask("/readyz")).toMatchObject({ code: 200, body: { ready: true, stopping: false, unready: [] } });
+  now = epochMs(LATER + HOUR_MS);
+  expect(await ask("/readyz")).toMatchObject({ code: 503, body: { unready: [{ stream: "acme", state: "behind" }] } });
+  status = fold([
+    [LATER, ticked(18)],
+    [LATER, failed],
+  ]);
+  const { code, body } = await ask("/readyz");
+  expect(code).toBe(503);
+  expect(body).toMatchObject({
+    unready: [{ stream: "acme", state: "failing", code: "forbidden", hint: "the token needs a scope" }],
+  });
   expect((await ask("/healthz")).code).toBe(200);
 });
 
-test("it answers to GET and HEAD alone, keeps no answer, and knows what it does not have", async () => {
-  const ask = await served(() => fold([started]));
-  expect((await ask("/status.json", "DELETE")).code).toBe(405);
-  expect(await ask("/healthz", "HEAD")).toMatchObject({ code: 200, body: undefined });
-  const { code, response } = await ask("/nonesuch?x=1");
-  expect([code, response.headers.get("cache-control")]).toEqual([404, "no-store"]);
+test("a worker that was asked to stop is not ready, and still turns over", async () => {
+  const stopping = fold([
+    [LATER, ticked(18)],
+    [LATER, { kind: "worker.stopping", reason: "SIGTERM received" }],
+  ]);
+  const ask = await served(tellingOf(() => stopping));
+  expect(await ask("/readyz")).toMatchObject({ code: 503, body: { ready: false, stopping: true, unready: [] } });
+  expect((await ask("/healthz")).code).toBe(200);
+});
+
+test("status, metrics, page and what the page loads are told as what they are", async () => {
+  const ask = await served(tellingOf(() => well));
+  expect((await ask("/status.json")).body).toMatchObject({ version: "1.2.3", streams: [{ stream: "acme" }] });
+  const metrics = await ask("/metrics");
+  expect(metrics.response.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+  expect(metrics.text).toContain('siem_export_head_sequence{stream="acme"} 18');
+  const page = await ask("/");
+  expect([page.text, page.response.headers.get("content-type")]).toEqual([
+    "<!doctype html><title>1</title>",
+    "text/html; charset=utf-8",
+  ]);
+  expect((await ask("/?stream=acme")).text).toContain("<title>acme</title>");
+  expect((await ask("/page.css?v=1")).text).toBe("p {}");
+});
+
+test("it answers to GET and HEAD alone, and knows what it does not have", async () => {
+  const ask = await served(tellingOf(() => well));
+  for (const method of ["DELETE", "POST", "PUT", "OPTIONS"]) {
+    const { code, response } = await ask("/status.json", { method });
+    expect([code, response.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
+  }
+  expect(await ask("/status.json", { method: "HEAD" })).toMatchObject({ code: 200, text: "" });
+  expect((await ask("/nonesuch?x=1")).code).toBe(404);
+});
+
+test("no answer is kept, framed, or lets anything in from elsewhere", async () => {
+  const ask = await served(
+    tellingOf(() => well),
+    { token: () => "t" },
+  );
+  for (const path of ["/", "/page.css", "/healthz", "/readyz", "/metrics", "/status.json", "/nonesuch"]) {
+    for (const headers of [{}, { authorization: "Bearer t" }]) {
+      const { headers: got } = (await ask(path, { headers })).response;
+      expect([got.get("cache-control"), got.get("x-content-type-options")], path).toEqual(["no-store", "nosniff"]);
+      const policy = got.get("content-security-policy") ?? "";
+      expect(policy).toMatch(/^default-src 'none';.* frame-ancestors 'none'$/);
+      expect(policy).not.toMatch(/unsafe|https?:|\*/);
+    }
+  }
+});
+
+test("with a token everything but health asks for it: as a bearer's, or in a browser as a password", async () => {
+  let token = "s3cret-canary";
+  const ask = await served(
+    tellingOf(() => well),
+    { token: () => token },
+  );
+  expect((await ask("/healthz")).code).toBe(200);
+  expect((await ask("/readyz")).code).toBe(200);
+  const basic = (text: string) => `Basic ${Buffer.from(text).toString("base64")}`;
+  const wrong = ["", "Bearer x", "Bearer s3cret-canar", "Bearer", "Digest s3cret-canary", basic("me:x"), basic("me:")];
+  for (const path of ["/", "/page.css", "/metrics", "/status.json", "/nonesuch"]) {
+    for (const authorization of wrong) {
+      const { code, response, text } = await ask(path, { headers: { authorization } });
+      expect(code, `${path} ${authorization}`).toBe(401);
+      expect(response.headers.get("www-authenticate")).toMatch(/^Basic realm="siem-export"/);
+      expect(text).not.toContain("canary");
+    }
+    for (const authorization of [`Bearer ${token}`, `bearer ${token}`, basic(`me:${token}`), basic(`:${token}`)]) {
+      expect((await ask(path, { headers: { authorization } })).code, path).toBe(path === "/nonesuch" ? 404 : 200);
+    }
+  }
+  token = "another";
+  expect((await ask("/metrics", { headers: { authorization: "Bearer s3cret-canary" } })).code).toBe(401);
+});
+
+test("a token whose file is gone lets nobody in, and the worker lives", async () => {
+  const token = () => {
+    throw new RefusedError("unauthorized", "read secret file /x: no such file");
+  };
+  const ask = await served(
+    tellingOf(() => well),
+    { token },
+  );
+  expect((await ask("/metrics", { headers: { authorization: "Bearer " } })).code).toBe(503);
+  expect((await ask("/healthz")).code).toBe(200);
+});
+
+test("a bug in what is shown is seen, not what it was about, and the worker lives", async () => {
+  const telling = tellingOf(() => well);
+  const render = () => {
+    throw new TypeError("canary is not a function");
+  };
+  const ask = await served({ ...telling, page: { ...telling.page, render } });
+  const { code, text } = await ask("/");
+  expect([code, text]).toEqual([500, '{"error":"a bug; please report it (TypeError)"}\n']);
+  expect((await ask("/status.json")).code).toBe(200);
 });
 
 test("a request that names nothing a URL can hold is answered, and the worker lives", async () => {
-  const server = await serveHealth({ host: "127.0.0.1", port: 0 }, () => new Map());
+  const server = await serveHealth(
+    HERE,
+    tellingOf(() => well),
+  );
   onTestFinished(() => server.close());
   for (const target of ["//", "http://[", "/%zz?x=%", "*"]) {
     const socket = connect(server.port, "127.0.0.1");
@@ -105,8 +167,14 @@ test("a request that names nothing a URL can hold is answered, and the worker li
   expect((await fetch(`http://127.0.0.1:${server.port}/healthz`)).status).toBe(200);
 });
 
+test("a head that is too long is refused", async () => {
+  const ask = await served(tellingOf(() => well));
+  expect((await ask("/healthz", { headers: { "x-long": "x".repeat(20_000) } })).code).toBe(431);
+});
+
 test("a port that is taken is a mistake of the configuration", async () => {
-  const server = await serveHealth({ host: "127.0.0.1", port: 0 }, () => new Map());
+  const telling = tellingOf(() => well);
+  const server = await serveHealth(HERE, telling);
   onTestFinished(() => server.close());
-  await expect(serveHealth({ host: "127.0.0.1", port: server.port }, () => new Map())).rejects.toThrow(ConfigError);
+  await expect(serveHealth({ host: "127.0.0.1", port: server.port }, telling)).rejects.toThrow(ConfigError);
 });

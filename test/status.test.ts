@@ -1,6 +1,7 @@
 import { expect, onTestFinished, test } from "vitest";
+import type { StatusDocument } from "../src/document.ts";
 import { freePort } from "./support/process.ts";
-import { openStage, type Stage } from "./support/stage.ts";
+import { openStage, type Stage, type StageOptions } from "./support/stage.ts";
 
 interface Answer {
   readonly status: number;
@@ -12,9 +13,10 @@ async function ask(port: number, path: string): Promise<Answer> {
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
 
-async function staged(): Promise<{ stage: Stage; port: number }> {
+async function staged(options: StageOptions = {}): Promise<{ stage: Stage; port: number }> {
   const port = await freePort();
-  const stage = await openStage({ config: { server: { host: "127.0.0.1", port } } }, onTestFinished);
+  const config = { server: { host: "127.0.0.1", port }, ...options.config };
+  const stage = await openStage({ ...options, stream: { lagLimit: "7d" }, config }, onTestFinished);
   return { stage, port };
 }
 
@@ -23,7 +25,8 @@ test("a worker says that it turns over, that it is ready, and where each stream 
   const worker = stage.start(["run"]);
   await worker.saw(/"fact":"tick\.done"/);
   expect(await ask(port, "/healthz")).toEqual({ status: 200, body: { status: "ok" } });
-  expect(await ask(port, "/readyz")).toEqual({ status: 200, body: { ready: true, unready: [] } });
+  // The windows end an hour before the API's clock, which is two days behind ours: the limit is a week.
+  expect(await ask(port, "/readyz")).toEqual({ status: 200, body: { ready: true, stopping: false, unready: [] } });
   const { body } = await ask(port, "/status.json");
   const checkpoint = JSON.parse(String(stage.files().get("ledger/checkpoint.json"))) as Record<string, unknown>;
   expect(body["streams"]).toMatchObject([
@@ -32,7 +35,7 @@ test("a worker says that it turns over, that it is ready, and where each stream 
       state: "ok",
       failure: null,
       exportedUntil: checkpoint["exportedUntil"],
-      head: `${String(checkpoint["sequence"])} ${String(checkpoint["manifestSha256"])}`,
+      head: { sequence: checkpoint["sequence"], sha256: checkpoint["manifestSha256"] },
     },
   ]);
   expect((await ask(port, "/nonesuch")).status).toBe(404);
@@ -42,9 +45,11 @@ test("a worker says that it turns over, that it is ready, and where each stream 
   expect([health.code, health.stderr]).toEqual([0, ""]);
   const status = await stage.run(["status", "--json"]);
   expect(status.code).toBe(0);
-  expect(JSON.parse(status.stdout)).toMatchObject({
-    streams: [{ stream: "demo", state: "ok", exportedUntil: checkpoint["exportedUntil"], error: null }],
-  });
+  const { now: _, streams } = JSON.parse(status.stdout) as StatusDocument;
+  const { now: __, ...told } = (await ask(port, "/status.json")).body as unknown as StatusDocument;
+  const still = (all: StatusDocument["streams"]) =>
+    all.map(({ lagSeconds: ___, nextTick: ____, retention: _____, ...rest }) => rest);
+  expect(still(streams)).toEqual(still(told.streams));
   const table = await stage.run(["status"]);
   expect(table.stdout).toMatch(/^STREAM +STATE .*\ndemo +ok +\S+Z /);
 });
@@ -57,7 +62,10 @@ test("not ready while the API is away, and why is said; ready when it is back", 
   expect((await ask(port, "/healthz")).status).toBe(200);
   const { status, body } = await ask(port, "/readyz");
   expect(status).toBe(503);
-  expect(body).toMatchObject({ ready: false, unready: [{ stream: "demo", failure: { code: "unauthorized" } }] });
+  expect(body).toMatchObject({
+    ready: false,
+    unready: [{ stream: "demo", code: "unauthorized", hint: expect.stringContaining("make a new one") as string }],
+  });
   const shown = await stage.run(["status"]);
   expect(shown.stdout).toMatch(/^demo +failing +nothing yet/m);
   expect(shown.stdout).toContain("HTTP 401");
@@ -78,13 +86,22 @@ test("without a worker, status goes by the ledger, and health fails and says why
   const { stage } = await staged();
   const before = await stage.run(["status", "--json"]);
   expect(before.code, before.stderr).toBe(0);
-  expect(JSON.parse(before.stdout)).toMatchObject({ streams: [{ state: "no worker here", exportedUntil: null }] });
+  expect(JSON.parse(before.stdout)).toMatchObject({ startedAt: null, streams: [{ exportedUntil: null, head: null }] });
   await stage.run(["once"]);
   const after = await stage.run(["status", "--json"]);
-  const { streams } = JSON.parse(after.stdout) as { streams: { exportedUntil: string; behindSeconds: number }[] };
+  const { streams } = JSON.parse(after.stdout) as StatusDocument;
   const checkpoint = JSON.parse(String(stage.files().get("ledger/checkpoint.json"))) as Record<string, unknown>;
-  expect(streams[0]?.exportedUntil).toBe(checkpoint["exportedUntil"]);
-  expect(streams[0]?.behindSeconds).toBeGreaterThan(24 * 3600);
+  expect(streams).toMatchObject([
+    {
+      ...{ state: "ok", exportedUntil: checkpoint["exportedUntil"], nextTick: null },
+      head: { sequence: checkpoint["sequence"], sha256: checkpoint["manifestSha256"] },
+    },
+  ]);
+  expect(streams[0]?.lagSeconds).toBeGreaterThan(24 * 3600);
+  expect(streams[0]?.windows.length).toBe(checkpoint["sequence"]);
+  expect(streams[0]?.day.keys.length).toBe(10);
+  const table = await stage.run(["status"]);
+  expect(table.stdout).toContain("No worker answers here");
   const health = await stage.run(["health"]);
   expect([health.code, health.stderr]).toEqual([75, expect.stringContaining("no worker listens there")]);
 });
@@ -97,7 +114,7 @@ test("a worker that hangs is not healthy, and is not waited for", async () => {
   const health = await stage.run(["health"]);
   expect(health.code, health.stderr).toBe(75);
   const status = await stage.run(["status", "--json"]);
-  expect(JSON.parse(status.stdout)).toMatchObject({ streams: [{ state: "no worker here" }] });
+  expect(JSON.parse(status.stdout)).toMatchObject({ startedAt: null });
 });
 
 test("a configuration without a server has no health to ask for", async () => {
@@ -112,4 +129,58 @@ test("a port that is taken is a mistake of the configuration", async () => {
   await first.saw(/"fact":"tick\.done"/);
   const second = await stage.run(["run"]);
   expect([second.code, second.stderr]).toEqual([78, expect.stringContaining("EADDRINUSE")]);
+});
+
+test("the last day survives a restart: it is read from the ledger", async () => {
+  const { stage, port } = await staged();
+  await stage.run(["once"]);
+  const { streams } = JSON.parse((await stage.run(["status", "--json"])).stdout) as StatusDocument;
+  const worker = stage.start(["run"], { env: { LOG_LEVEL: "debug" } });
+  await worker.saw(/"fact":"past\.read"/);
+  const again = (await ask(port, "/status.json")).body as unknown as StatusDocument;
+  expect(again.streams[0]?.windows).toEqual(streams[0]?.windows);
+  expect(again.streams[0]?.day).toEqual(streams[0]?.day);
+  expect(again.streams[0]?.day.events).toBeGreaterThan(100);
+});
+
+test("a worker that was asked to stop finishes the window at hand, and is not ready meanwhile", async () => {
+  const { stage, port } = await staged({ simulator: { latencyMs: 1000 }, config: { shutdownGrace: "1m" } });
+  const worker = stage.start(["run"], { env: { LOG_LEVEL: "debug" } });
+  await worker.saw(/"fact":"window\.started"/);
+  worker.kill("SIGTERM");
+  await worker.saw(/"fact":"worker\.stopping"/);
+  expect(await ask(port, "/readyz")).toMatchObject({ status: 503, body: { ready: false, stopping: true } });
+  expect((await ask(port, "/healthz")).status).toBe(200);
+  const { code, stderr } = await worker.ended;
+  expect(code).toBe(0);
+  expect(stderr.match(/"fact":"window\.committed"/g)).toHaveLength(1);
+  expect(stderr.match(/"fact":"window\.started"/g)).toHaveLength(1);
+});
+
+test("a window at hand that takes longer than the grace is left, and a second signal does not even wait for that", async () => {
+  const { stage } = await staged({ simulator: { latencyMs: 60_000 }, config: { shutdownGrace: "1s" } });
+  const worker = stage.start(["run"], { env: { LOG_LEVEL: "debug" } });
+  await worker.saw(/"fact":"stream\.started"/);
+  worker.kill("SIGTERM");
+  const left = await worker.ended;
+  expect(left.code).toBe(0);
+  expect(left.stderr).not.toContain('"fact":"window.committed"');
+  stage.write({ ...stage.settings, shutdownGrace: "1h" });
+  const next = stage.start(["run"]);
+  await next.saw(/"fact":"stream\.started"/);
+  next.kill("SIGTERM");
+  await next.saw(/"fact":"worker\.stopping"/);
+  next.kill("SIGTERM");
+  expect((await next.ended).code).toBe(143);
+});
+
+test("status asks a worker that wants a token for it", async () => {
+  const { stage, port } = await staged({ config: {} });
+  stage.write({ ...stage.settings, server: { host: "127.0.0.1", port, token: "${STATUS_TOKEN}" } });
+  const env = { STATUS_TOKEN: "s3cret" };
+  const worker = stage.start(["run"], { env });
+  await worker.saw(/"fact":"tick\.done"/);
+  expect((await fetch(`http://127.0.0.1:${port}/status.json`)).status).toBe(401);
+  const { startedAt } = JSON.parse((await stage.run(["status", "--json"], { env })).stdout) as StatusDocument;
+  expect(startedAt).not.toBeNull();
 });

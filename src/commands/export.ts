@@ -4,6 +4,7 @@ import { link, rm } from "node:fs/promises";
 import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { sourceFor } from "../assemble.ts";
+import type { StreamConfig } from "../config.ts";
 import { ProtocolError, RefusedError, TransientError, UsageError } from "../errors.ts";
 import { idSet } from "../ids.ts";
 import { factLog, logger } from "../log.ts";
@@ -26,19 +27,14 @@ export interface ExportOptions extends ConfigOptions {
   readonly eventKey?: readonly string[];
 }
 
-/** One period of a stream's log as NDJSON, in order of time, each event once. The ledger is neither read nor written. */
+/** One period of a stream's log as lines, in order of time, each event once. The ledger is neither read nor written. */
 export async function exportCommand(options: ExportOptions, signal: AbortSignal): Promise<number> {
   const span = spanOf(options);
   const config = await loadStreams(options, [options.stream]);
   const [stream] = config.streams;
   if (stream === undefined) throw new UsageError(`no stream ${options.stream}`);
   const log = factLog(logger(logLevelOf("warn")));
-  const { source, format } = sourceFor(
-    options.eventKey === undefined
-      ? stream
-      : { ...stream, source: { ...stream.source, filter: { ...stream.source.filter, eventKeys: options.eventKey } } },
-    { env: process.env, observe: log },
-  );
+  const { source, format } = sourceFor(narrowed(stream, options.eventKey), { env: process.env, observe: log });
 
   const now = await earlierClock(source, epochMs(Date.now()), signal);
   refuseShort(span, now, stream.windows.lagMs, source.retentionMs);
@@ -71,6 +67,16 @@ export async function exportCommand(options: ExportOptions, signal: AbortSignal)
   if (left === 0) return 0;
   // Never 0 when something was not done.
   throw new ProtocolError(`export: ${left} items are no events, and were left out`);
+}
+
+/** The stream, asked for some keys of events alone. */
+function narrowed(stream: StreamConfig, eventKeys: readonly string[] | undefined): StreamConfig {
+  if (eventKeys === undefined) return stream;
+  const { source } = stream;
+  if (source.type !== "pachca") {
+    throw new UsageError(`--event-key: the source ${source.type} cannot be asked for some kinds of event alone`);
+  }
+  return { ...stream, source: { ...source, filter: { ...source.filter, eventKeys } } };
 }
 
 /** A short answer must not look like a whole one: the period must be over, and kept by the source. */

@@ -1,11 +1,14 @@
 import type { Stream } from "../assemble.ts";
 import type { Config } from "../config.ts";
-import { ExporterError, exitCodeOf, worstExitCode } from "../errors.ts";
-import { findHead, readLink } from "../head.ts";
-import { boundFor, latenessOf, type LatenessCounts } from "../lateness.ts";
-import type { Store } from "../store.ts";
-import type { StreamStatus } from "../status.ts";
-import { formatDuration, formatInstant, SECOND_MS } from "../time.ts";
+import type { StatusDocument, StreamStatus } from "../document.ts";
+import { ExporterError, exitCodeOf, LedgerError, worstExitCode } from "../errors.ts";
+import type { Fact } from "../fact.ts";
+import { findHead } from "../head.ts";
+import { readPast } from "../past.ts";
+import { after, starting, statusAt } from "../status.ts";
+import { epochMs, formatDuration, SECOND_MS } from "../time.ts";
+import { EXPORTER } from "../version.ts";
+import { describe } from "./describe.ts";
 import { assembleNow, loadStreams, type ConfigOptions } from "./streams.ts";
 import { within } from "./within.ts";
 
@@ -18,128 +21,87 @@ export interface StatusOptions extends ConfigOptions {
 const WORKER_TIMEOUT_MS = 2000;
 
 /** A day of windows of five minutes: enough to judge lateness by, and quickly read. */
-const LATENESS_WINDOWS = 288;
-const READS_AT_ONCE = 16;
-const SHARE_TO_CATCH = 0.999;
+const WINDOWS_READ = 300;
 
-interface Row {
-  readonly stream: string;
-  readonly state: string;
-  readonly exportedUntil: string | null;
-  readonly behindSeconds: number | null;
-  readonly head: string | null;
-  /** Of the newest windows: how late events became visible. Null before the first. */
-  readonly lateness: Lateness | null;
-  readonly error: { readonly code: string; readonly message: string; readonly hint?: string | null | undefined } | null;
-}
-
-/** How each stream stands, by its ledger and, where a worker runs here, by what that says. Resolves with the exit code. */
+/**
+ * How each stream stands: as the worker here says, or by the ledgers where none runs. Resolves with the exit code: of reading
+ * the ledgers, for a stream that is not well is told, not an error of this command.
+ */
 export async function statusCommand(
-  { stream: names, json = false, ...options }: StatusOptions,
+  { stream: names = [], json = false, ...options }: StatusOptions,
   signal: AbortSignal,
 ): Promise<number> {
   const config = await loadStreams(options, names);
-  const streams = assembleNow(config, () => undefined);
   const running = await runningWorker(config, signal);
-  const errors: unknown[] = [];
-  const rows = await Promise.all(
-    streams.map((stream) =>
-      rowOf(stream, running, signal).catch((error: unknown): Row => {
-        if (!(error instanceof ExporterError)) throw error;
-        errors.push(error);
-        const { code, message, hint } = error;
-        const failure = { code, message, hint };
-        return {
-          stream: stream.config.name,
-          state: "unknown",
-          exportedUntil: null,
-          behindSeconds: null,
-          head: null,
-          lateness: null,
-          error: failure,
-        };
-      }),
-    ),
-  );
-  process.stdout.write(json ? `${JSON.stringify({ streams: rows })}\n` : tableOf(rows));
+  const { document, errors } =
+    running === undefined ? await readLedgers(config, signal) : { document: running, errors: [] };
+  const streams = document.streams.filter(({ stream }) => config.streams.some(({ name }) => name === stream));
+  const shown = { ...document, streams };
+  process.stdout.write(json ? `${JSON.stringify(shown)}\n` : tableOf(shown));
   return worstExitCode(errors.map(exitCodeOf));
 }
 
-async function rowOf(
-  { config, ledgerStore, dataStore }: Stream,
-  running: Map<string, StreamStatus>,
-  signal: AbortSignal,
-): Promise<Row> {
-  const { head } = await findHead(ledgerStore, dataStore, config.name, signal);
-  const worker = running.get(config.name);
-  const until = head.exportedUntil;
-  const behindMs = Date.now() - (until ?? config.windows.start);
-  return {
-    stream: config.name,
-    state: worker?.state ?? "no worker here",
-    exportedUntil: until === undefined ? null : formatInstant(until),
-    behindSeconds: Math.floor(behindMs / SECOND_MS),
-    head: head.sha256 === null ? null : `${head.seq} ${head.sha256}`,
-    lateness: await latenessIn(ledgerStore, config.name, head.seq, signal),
-    error: worker?.failure ?? null,
-  };
-}
-
-interface Lateness {
-  readonly windows: number;
-  readonly events: number;
-  readonly late: number;
-  readonly counts: LatenessCounts;
-  /** The lag, or the look-back, that would have caught 99.9 % of the events; null: longer than a week. */
-  readonly wouldCatch: string | null;
-}
-
-async function latenessIn(ledger: Store, stream: string, head: number, signal: AbortSignal): Promise<Lateness | null> {
-  const seqs = Array.from({ length: Math.min(head, LATENESS_WINDOWS) }, (_, index) => head - index);
-  const histogram = latenessOf();
-  let events = 0;
-  let late = 0;
-  for (let start = 0; start < seqs.length; start += READS_AT_ONCE) {
-    const links = await Promise.all(
-      seqs.slice(start, start + READS_AT_ONCE).map((seq) => readLink(ledger, stream, seq, signal)),
-    );
-    for (const { manifest } of links) {
-      events += manifest.events;
-      late += manifest.late;
-      histogram.addCounts(manifest.lateness ?? {});
-    }
-  }
-  if (seqs.length === 0) return null;
-  const counts = histogram.counts();
-  return { windows: seqs.length, events, late, counts, wouldCatch: boundFor(SHARE_TO_CATCH, counts, events) ?? null };
-}
-
-/** What the worker at the configured address says of its streams; empty when none answers. */
-async function runningWorker({ server }: Config, signal: AbortSignal): Promise<Map<string, StreamStatus>> {
-  if (server === false) return new Map();
-  const host = server.host.includes(":") ? `[${server.host}]` : server.host;
+/** What the worker at the configured address says; undefined when none answers, or it is another's. */
+async function runningWorker({ server, streams }: Config, signal: AbortSignal): Promise<StatusDocument | undefined> {
+  if (server === false) return undefined;
+  // A worker that listens on every address is asked on this machine's own.
+  const host = server.host === "0.0.0.0" || server.host === "::" ? "127.0.0.1" : server.host;
+  const url = `http://${host.includes(":") ? `[${host}]` : host}:${server.port}/status.json`;
+  const headers: Record<string, string> =
+    server.token === undefined ? {} : { authorization: `Bearer ${server.token()}` };
   try {
-    const url = `http://${host}:${server.port}/status.json`;
     const answer = await within(WORKER_TIMEOUT_MS, signal, async (limit) =>
-      (await fetch(url, { signal: limit })).json(),
+      (await fetch(url, { headers, signal: limit })).json(),
     );
-    const { streams } = answer as { streams: StreamStatus[] };
-    return new Map(streams.map((status) => [status.stream, status]));
+    const document = answer as Partial<StatusDocument>;
+    const known = new Set(document.streams?.map(({ stream }) => stream));
+    return streams.every(({ name }) => known.has(name)) ? (document as StatusDocument) : undefined;
   } catch {
     signal.throwIfAborted();
-    return new Map();
+    return undefined;
   }
 }
 
-function tableOf(rows: readonly Row[]): string {
+/** The same document, as far as the ledgers can tell. */
+async function readLedgers(
+  config: Config,
+  signal: AbortSignal,
+): Promise<{ document: StatusDocument; errors: readonly ExporterError[] }> {
+  const streams = assembleNow(config, () => undefined);
+  const read = await Promise.all(streams.map((stream) => readLedger(stream, signal)));
+  const now = epochMs(Date.now());
+  const status = read
+    .flat()
+    .reduce((before, fact) => after(before, fact, now), starting(EXPORTER.version, streams.map(describe)));
+  const errors = read.flat().flatMap((fact) => (fact.kind === "tick.failed" ? [fact.error] : []));
+  return { document: statusAt(status, now), errors };
+}
+
+/** What a worker would say of the ledger. */
+async function readLedger({ config, ledgerStore, dataStore }: Stream, signal: AbortSignal): Promise<Fact[]> {
+  const { name: stream } = config;
+  try {
+    const { head } = await findHead(ledgerStore, dataStore, stream, signal);
+    const { seq: sequence, sha256, exportedUntil } = head;
+    const found: Fact = { kind: "head.found", stream, sequence, sha256, exportedUntil };
+    const span = { first: Math.max(1, sequence - WINDOWS_READ + 1), last: sequence };
+    return [found, { kind: "past.read", stream, committed: await readPast(ledgerStore, stream, span, signal) }];
+  } catch (error) {
+    if (!(error instanceof ExporterError)) throw error;
+    const failed: Fact = { kind: "tick.failed", stream, error, durationMs: 0 };
+    return error instanceof LedgerError ? [failed, { kind: "stream.stopped", stream, error }] : [failed];
+  }
+}
+
+function tableOf({ startedAt, streams }: StatusDocument): string {
   const cells = [
     ["STREAM", "STATE", "EXPORTED UNTIL", "BEHIND", "SEQUENCE"],
-    ...rows.map(({ stream, state, exportedUntil, behindSeconds, head }) => [
+    ...streams.map(({ stream, state, exportedUntil, lagSeconds, head }) => [
       stream,
       state,
       exportedUntil ?? "nothing yet",
-      behindSeconds === null ? "—" : formatDuration(Math.max(behindSeconds, 0) * SECOND_MS),
-      head?.split(" ")[0] ?? "—",
+      lagSeconds === null ? "—" : formatDuration(Math.max(lagSeconds, 0) * SECOND_MS),
+      head === null ? "—" : String(head.sequence),
     ]),
   ];
   const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
@@ -149,21 +111,23 @@ function tableOf(rows: readonly Row[]): string {
       .join("  ")
       .trimEnd(),
   );
-  const late = rows.flatMap(({ stream, lateness }) =>
-    lateness === null || lateness.late === 0 ? [] : [lateLine(stream, lateness)],
-  );
-  const errors = rows.flatMap(({ stream, error }) =>
-    error === null ? [] : [`\n${stream}: ${error.message}${error.hint ? `\n  → ${error.hint}` : ""}`],
-  );
-  return `${lines.join("\n")}\n${[...late, ...errors].map((line) => `${line}\n`).join("")}`;
+  const notes = streams.flatMap((stream) => [...reasonOf(stream), ...lateLines(stream)]);
+  const source = startedAt === null ? "\nNo worker answers here: this is what the ledgers say.\n" : "";
+  return `${lines.join("\n")}\n${notes.map((note) => `\n${note}\n`).join("")}${source}`;
 }
 
-function lateLine(stream: string, { windows, events, late, counts, wouldCatch }: Lateness): string {
-  const histogram = Object.entries(counts)
+function reasonOf({ stream, why, hint }: StreamStatus): string[] {
+  return why === null ? [] : [`${stream}: ${why}${hint === null ? "" : `\n  → ${hint}`}`];
+}
+
+function lateLines({ stream, day }: StreamStatus): string[] {
+  const { late, events, lateness, wouldCatch, from } = day;
+  if (late === 0) return [];
+  const histogram = Object.entries(lateness)
     .map(([bound, count]) => `${bound}: ${count}`)
     .join(", ");
-  return (
-    `\n${stream}: ${late} of ${events} events in the last ${windows} windows became visible late (${histogram})\n` +
-    `  → a lag, or a look-back, of ${wouldCatch ?? "more than a week"} would have caught 99.9 %`
-  );
+  return [
+    `${stream}: ${late} of ${events} events since ${from ?? ""} became visible late (${histogram})\n` +
+      `  → a lag, or a look-back, of ${wouldCatch ?? "more than a week"} would have caught 99.9 %`,
+  ];
 }

@@ -172,6 +172,14 @@ export function secretText() {
   });
 }
 
+/** An http or https URL that is itself a secret, as webhooks have them. */
+export function secretUrl() {
+  return parsed<Secret>("an http or https URL, in general as ${NAME} from the environment", (found) => {
+    const isUrl = URL.canParse(found) && /^https?:$/.test(new URL(found).protocol) && flawOfSecret(found) === undefined;
+    return isUrl ? { value: () => found } : { flaw: "" };
+  });
+}
+
 /** The path of a file that holds a secret and nothing else. */
 export function secretFile() {
   return parsed<Secret>("the path of a file that holds the secret and nothing else", (found) => {

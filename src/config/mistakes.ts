@@ -12,7 +12,7 @@ export interface Mistake extends Position {
 type Issue = z.core.$ZodIssue;
 
 /** Their values are never shown. */
-const SECRETS = new Set(["token", "accessKeyId", "secretAccessKey", "sessionToken"]);
+const SECRETS = new Set(["token", "url", "accessKeyId", "secretAccessKey", "sessionToken"]);
 const SHOWN_MAX = 60;
 
 /** All mistakes of a file as one error, in the order of the file. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { address, choice, group, list, positive, readableFile, secretFile, secretText, text, whole } from "./kinds.ts";
-import { rules } from "./rules.ts";
+import { accountKeys, tokenRules, withToken } from "./account.ts";
+import { address, choice, group, list, text, whole } from "./kinds.ts";
 
 const id = () => text('text, such as "133321"', /\S/);
 
@@ -22,18 +22,10 @@ export const pachca = group({
   baseUrl: address("https://api.pachca.com/api/shared/v1")
     .prefault("https://api.pachca.com/api/shared/v1")
     .describe("Where the API is. Change it for Pachca on your own servers, or for the simulator."),
-  account: text("text of at most 200 characters", /^[^\p{Cc}]{0,200}$/u)
-    .default("")
-    .describe("Your name for this account: it tells accounts apart in the ledger, so do not change it later."),
-  token: secretText()
-    .optional()
-    .describe("The token of the workspace's owner, with the scope audit_events:read. Either this or tokenFile."),
-  tokenFile: secretFile()
-    .optional()
-    .describe("A file that holds the token, as Docker and Kubernetes mount secrets. Read again whenever it is used."),
-  requestsPerSecond: positive(1000)
-    .default(50)
-    .describe("How many requests a second this worker may make to the account, all its streams together."),
+  ...accountKeys({
+    token: "The token of the workspace's owner, with the scope audit_events:read.",
+    requestsPerSecond: 50,
+  }),
   filter: filter
     .prefault({})
     .describe(
@@ -47,12 +39,6 @@ export const pachca = group({
   pageLimit: whole(1, 1000)
     .default(50)
     .describe("Events asked for in one page. More than 50 only for the simulator: Pachca gives no more."),
-  caFile: readableFile().optional().describe("A PEM file of certificate authorities to trust besides the public ones."),
 })
-  .check(
-    rules(({ token, tokenFile }) => [
-      ["token", "missing  (accepted: token or tokenFile)", token === undefined && tokenFile === undefined],
-      ["tokenFile", "set beside token; keep one of them", token !== undefined && tokenFile !== undefined],
-    ]),
-  )
-  .transform(({ tokenFile, token = tokenFile, ...rest }) => ({ ...rest, token: token ?? z.NEVER }));
+  .check(tokenRules)
+  .transform(withToken);

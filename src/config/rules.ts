@@ -67,14 +67,17 @@ function placesOf(stream: Loose, stateDirectory: unknown): readonly (readonly [k
   const sink = place(stream["sink"]);
   const ledger =
     place(stream["ledger"]) ??
-    (sink === STDOUT ? placeOf({ type: "file", directory: stateDirectory }, name) : undefined);
+    (keepsNothing(stream["sink"]) ? placeOf({ type: "file", directory: stateDirectory }, name) : undefined);
   return [
     ...(sink === undefined ? [] : [["sink", sink] as const]),
     ...(ledger === undefined ? [] : [["ledger", ledger] as const]),
   ];
 }
 
-const STDOUT = "stdout:/";
+/** Sinks without objects, which hold no ledger either. */
+function keepsNothing(sink: unknown): boolean {
+  return isLoose(sink) && (sink["type"] === "stdout" || sink["type"] === "syslog");
+}
 
 function placeOf(to: Loose, name: string): string | undefined {
   switch (to["type"]) {
@@ -85,7 +88,7 @@ function placeOf(to: Loose, name: string): string | undefined {
     case "file":
       return `file:${resolve(String(to["directory"]), name)}/`;
     case "stdout":
-      return STDOUT;
+      return "stdout:/";
     default:
       return undefined;
   }

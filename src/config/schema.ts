@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { DAY_MS, MINUTE_MS } from "../time.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS } from "../time.ts";
 import {
   byteSize,
   choice,
@@ -14,9 +14,13 @@ import {
   text,
   whole,
 } from "./kinds.ts";
+import { communicationsMining } from "./communications-mining.ts";
+import { notify } from "./notify.ts";
 import { pachca } from "./pachca.ts";
 import { beside, file, fileLedger, s3, s3Ledger, stdout } from "./places.ts";
 import { rules, streamsApart } from "./rules.ts";
+import { servedOrNot } from "./server.ts";
+import { syslog } from "./syslog.ts";
 
 /*
  * What a configuration may hold. Its messages, its JSON Schema and its manual are made from this: every key has a
@@ -74,6 +78,12 @@ const reconcile = group({
   span: duration(MINUTE_MS, 90 * DAY_MS).describe("How much of what was exported last is compared each time."),
 }).transform(({ schedule, span }) => ({ schedule, spanMs: span }));
 
+const severities = z
+  .record(text("a key of events, such as user_2fa_fail", /^\S{1,100}$/), whole(0, 10), {
+    error: "a mapping of keys of events to numbers from 0 to 10",
+  })
+  .meta({ accepted: "a mapping of keys of events to numbers from 0 to 10" });
+
 const stream = group({
   name: text("1 to 63 of a-z, 0-9 and dash", /^[a-z0-9-]{1,63}$/).describe(
     "The stream's name: its folder or prefix, and its name in the log. A new name starts a new ledger.",
@@ -81,12 +91,24 @@ const stream = group({
   schedule: cron()
     .prefault("*/5 * * * *")
     .describe("When to export, in UTC. It also runs once at start; a run that was missed is made up for by the next."),
-  source: oneOf("the source", [pachca]).describe("Where events come from."),
+  source: oneOf("the source", [pachca, communicationsMining]).describe("Where events come from."),
   windows: windows.describe("How time is cut into windows."),
   parallel: whole(1, 128).default(16).describe("How many requests run at once while catching up."),
   batch: batch.prefault({}).describe("How large one object may become."),
-  format: choice(["raw"]).default("raw").describe("What a line looks like. raw: the event's JSON as the API sent it."),
-  sink: oneOf("the sink", [s3, file, stdout]).describe("Where events go to."),
+  format: choice(["raw", "cef", "leef"])
+    .default("raw")
+    .describe(
+      "What a line or message looks like. raw: the event's JSON as the API sent it. cef: for ArcSight and Microsoft Sentinel. leef: for QRadar.",
+    ),
+  severities: severities
+    .prefault({})
+    .describe("How severe some keys of events are, from 0 to 10: in cef, in leef, and in syslog's priority."),
+  sink: oneOf("the sink", [s3, file, syslog, stdout]).describe("Where events go to."),
+  lagLimit: duration(SECOND_MS, 365 * DAY_MS)
+    .optional()
+    .describe(
+      "How far behind the clock the stream may be before it counts as not ready. Without it: windows.lag, windows.size and three times the longest wait between two runs of the schedule, such as 22m for the defaults.",
+    ),
   reconcile: reconcile
     .optional()
     .describe(
@@ -95,16 +117,9 @@ const stream = group({
   ledger: oneOf("the ledger's place", [beside, fileLedger, s3Ledger])
     .optional()
     .describe(
-      "Where the ledger lies, and the key that signs it. Without it: beside the data, or in stateDirectory for stdout; unsigned.",
+      "Where the ledger lies, and the key that signs it. Without it: beside the data, or in stateDirectory for syslog and stdout; unsigned.",
     ),
-});
-
-const server = group({
-  host: text("a host name or an IP address", /^\S+$/)
-    .default("127.0.0.1")
-    .describe("The address to listen on. 0.0.0.0 in a container: whoever reaches the port can read the status."),
-  port: whole(0, 65_535).default(9464).describe("The port to listen on; 0 takes any free one."),
-});
+}).transform(({ lagLimit, ...rest }) => ({ ...rest, lagLimitMs: lagLimit }));
 
 const log = group({
   level: choice(["silent", "error", "warn", "info", "debug", "trace"])
@@ -116,12 +131,18 @@ export const configSchema = group({
   streams: list(stream, 1, 100).describe("What to export: each stream takes one source account to one sink."),
   stateDirectory: directory()
     .prefault("./state")
-    .describe("The folder for ledgers of streams whose sink can hold none (stdout)."),
-  server: z
-    .union([z.literal(false), server], { error: "false, or a mapping of host, port" })
+    .describe("The folder for ledgers of streams whose sink can hold none (syslog, stdout)."),
+  server: servedOrNot
     .prefault({})
-    .describe("Where health and status are served (/healthz, /readyz, /status.json); false switches them off."),
+    .describe("Where health, metrics and the status page are served; false switches them off."),
+  notify: notify.prefault({}).describe("Who is told when a stream is not well. Without it: nobody."),
+  shutdownGrace: duration(0, HOUR_MS)
+    .prefault("5s")
+    .describe(
+      "How long a worker that is asked to stop may take to finish the windows at hand; what is not finished then is taken up again at the next start.",
+    ),
   log: log.prefault({}).describe("What is logged."),
 })
   .check(streamsApart())
+  .transform(({ shutdownGrace, ...rest }) => ({ ...rest, shutdownGraceMs: shutdownGrace }))
   .describe("The configuration of siem-export.");

@@ -1,14 +1,10 @@
-import { DAY_MS, SECOND_MS, epochMs, type EpochMs, type Span } from "../time.ts";
+import { DAY_MS, epochMs, type EpochMs, type Span } from "../time.ts";
 import { AFTER_ALL, BEFORE_ALL, type Cursor } from "./cursor.ts";
-import { comparePositions, recordOf, type History, type HistoryEvent, type Position } from "./history.ts";
+import { recordOf, type History, type HistoryEvent } from "./history.ts";
+import { isVisible, type Lateness } from "./lateness.ts";
 import { OWNER_ID } from "./organisation.ts";
 import type { Random } from "./random.ts";
-
-/** Events that become visible after their time: this share of them, up to so many seconds late. */
-export interface Lateness {
-  readonly share: number;
-  readonly maxSeconds: number;
-}
+import { comparePositions, type Position } from "./timeline.ts";
 
 export interface AuditLogOptions {
   readonly lateness: Lateness | undefined;
@@ -82,20 +78,12 @@ export function auditLog(
     return start === reads.length ? [] : reads.slice(start, firstNotBefore(reads, to));
   }
 
-  function visible(event: HistoryEvent, now: EpochMs): boolean {
-    if (lateness === undefined || event.time < now - lateness.maxSeconds * SECOND_MS) return true;
-    // Of the id's own bits, so that an event is as late for everyone.
-    const isLate = Number.parseInt(event.id.slice(0, 6), 16) / 2 ** 24 < lateness.share;
-    const delay = (Number.parseInt(event.id.slice(28, 34), 16) / 2 ** 24) * lateness.maxSeconds * SECOND_MS;
-    return !isLate || event.time + delay <= now;
-  }
-
   /** The matching events on one side of `anchor`, nearest first: at most `limit`, whether there are more, how far we saw. */
   function scan(candidates: Iterable<HistoryEvent>, query: Query, now: EpochMs, isPast: (event: Position) => boolean) {
     const found: HistoryEvent[] = [];
     let seen = 0;
     for (const event of candidates) {
-      if (!isPast(event) || !visible(event, now) || !matches(event, query.filter)) {
+      if (!isPast(event) || !isVisible(event, lateness, now) || !matches(event, query.filter)) {
         if (++seen >= scanMax) return { found, more: true, reached: event };
         continue;
       }

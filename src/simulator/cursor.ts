@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { epochMs, type EpochMs } from "../time.ts";
-import type { Position } from "./history.ts";
+import type { Position } from "./timeline.ts";
 
 /** Where a page ends, and which way the next one goes: to older events, or to newer ones. */
 export interface Cursor extends Position {

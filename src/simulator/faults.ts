@@ -1,13 +1,13 @@
 import type { HistoryEvent } from "./history.ts";
 import type { Random } from "./random.ts";
-import { apiError, html, type Reply } from "./replies.ts";
+import { html, type Reply } from "./replies.ts";
 
 /** How often a fault occurs: a share of requests from 0 to 1, or the next so many and then no more (counted down in place). */
 export type Chance = number | { next: number };
 
 /** What goes wrong. May be changed while the simulator runs: what is left out does not occur. */
 export interface FaultOptions {
-  /** The endpoint that the faults of requests befall. Default `/audit_events`. `unpaid` befalls all. */
+  /** The endpoint that the faults of requests befall. Default: both vendors' logs. `unpaid` befalls all. */
   path?: string | undefined;
 
   /** 429 with `retryAfter`, whatever the rate. */
@@ -16,7 +16,7 @@ export interface FaultOptions {
   retryAfter?: number | string | null | undefined;
   /** Says `retryAfter` seconds as an HTTP date. */
   retryAfterAsDate?: boolean | undefined;
-  /** `serverErrorStatus` with a body that is HTML. */
+  /** `serverErrorStatus`; Pachca's body is HTML then. */
   serverError?: Chance | undefined;
   /** Default: 500, 502 or 503, by chance. */
   serverErrorStatus?: number | undefined;
@@ -24,6 +24,8 @@ export interface FaultOptions {
   unpaid?: Chance | undefined;
   /** 200 with a page for people, as a captive portal answers. */
   html?: Chance | undefined;
+  /** 200 whose body says `"status":"error"`. Communications Mining only. */
+  statusError?: Chance | undefined;
 
   /** The connection ends before the body does: `Content-Length` says more than is sent. */
   cutBody?: Chance | undefined;
@@ -36,13 +38,14 @@ export interface FaultOptions {
   /** The head of an answer, and then nothing. */
   stalledBody?: Chance | undefined;
 
-  /** `next_page` leads to the top again, and `has_next` says that there is more. */
+  /** `next_page` leads to the top again, and `has_next` says that there is more; so does a continuation. */
   cursorLoop?: Chance | undefined;
-  /** The events of a page come in no order; the pages still do. */
+  /** The events of a page of Pachca's come in no order; the pages still do. */
   outOfOrder?: boolean | undefined;
   /** A cursor is refused when it is older than this. */
   cursorSeconds?: number | undefined;
 
+  // Of Pachca's events:
   /** One event in so many is an item that cannot be exported: null, without an id, or without a time. */
   poisonEvery?: number | undefined;
   /** One event in so many holds a byte that is not UTF-8. */
@@ -73,31 +76,40 @@ export function diceOf(random: Random): Dice {
   };
 }
 
+/** The endpoints of the logs, below their bases. */
+const LOGS: readonly (string | undefined)[] = ["/audit_events", "/audit_events/query"];
+
+const isBefallen = ({ path: named }: FaultOptions, path: string): boolean =>
+  named === undefined ? LOGS.includes(path) : path === named;
+
 /** The fault of delivery that strikes a request to `path`, if any. */
 export function deliveryFault(faults: FaultOptions, path: string, dice: Dice): DeliveryFault | undefined {
-  if (path !== (faults.path ?? "/audit_events")) return undefined;
-  return DELIVERIES.find((name) => dice.strikes(faults[name]));
+  return isBefallen(faults, path) ? DELIVERIES.find((name) => dice.strikes(faults[name])) : undefined;
 }
+
+/** What an API says to a request that it does not look into. */
+export type Refuse = (status: number) => Reply;
 
 /** What is answered instead of the truth to a request to `path`, if anything. */
 export function replyFault(
   faults: FaultOptions,
   path: string,
+  refuse: Refuse,
   dice: Dice,
   random: Random,
   nowMs: number,
 ): Reply | undefined {
-  if (dice.strikes(faults.unpaid)) return apiError(402, "base", null, "payment_required", "Payment required");
-  if (path !== (faults.path ?? "/audit_events")) return undefined;
-  if (dice.strikes(faults.rateLimited)) return tooManyRequests(faults, nowMs, 1);
-  if (dice.strikes(faults.serverError)) return html(faults.serverErrorStatus ?? random.pick([500, 502, 503]));
+  if (dice.strikes(faults.unpaid)) return refuse(402);
+  if (!isBefallen(faults, path)) return undefined;
+  if (dice.strikes(faults.rateLimited)) return tooManyRequests(faults, refuse, nowMs, 1);
+  if (dice.strikes(faults.serverError)) return refuse(faults.serverErrorStatus ?? random.pick([500, 502, 503]));
   if (dice.strikes(faults.html)) return html(200, "Sign in");
   return undefined;
 }
 
 /** 429; `waitSeconds` is what the limiter would say. */
-export function tooManyRequests(faults: FaultOptions, nowMs: number, waitSeconds: number): Reply {
-  const reply = apiError(429, "base", null, "rate_limit", "Rate limit reached");
+export function tooManyRequests(faults: FaultOptions, refuse: Refuse, nowMs: number, waitSeconds: number): Reply {
+  const reply = refuse(429);
   const asked = faults.retryAfter === undefined ? waitSeconds : faults.retryAfter;
   if (asked === null) return reply;
   const text =

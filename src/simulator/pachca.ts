@@ -1,30 +1,15 @@
 import { epochMs, type EpochMs, type Span } from "../time.ts";
-import { auditLog, type Lateness, type Query } from "./audit-log.ts";
+import { bearerOf, type Access, type Api, type Ask } from "./api.ts";
+import { auditLog, type Query } from "./audit-log.ts";
 import { AFTER_ALL, formatCursor, type Cursor } from "./cursor.ts";
 import { itemOf, type Dice, type FaultOptions, type Item } from "./faults.ts";
-import type { History, Position } from "./history.ts";
+import type { History } from "./history.ts";
+import type { Lateness } from "./lateness.ts";
 import { OWNER_ID } from "./organisation.ts";
 import { parseQuery } from "./query.ts";
 import type { Random } from "./random.ts";
-import { apiError, json, jsonBytes, oauthError, type Reply } from "./replies.ts";
-
-/** A request, as far as the API looks at it. */
-export interface Ask {
-  readonly method: string;
-  /** Below the base, `/audit_events`. */
-  readonly path: string;
-  readonly search: URLSearchParams;
-  readonly authorization: string | undefined;
-  readonly userAgent: string | undefined;
-  readonly address: string;
-  readonly body: Buffer;
-}
-
-/** Who may ask; may change between requests. */
-export interface Access {
-  token: string;
-  scopes: readonly string[];
-}
+import { apiError, html, json, jsonBytes, oauthError, type Reply } from "./replies.ts";
+import type { Position } from "./timeline.ts";
 
 export interface PachcaOptions {
   readonly seed: number;
@@ -40,9 +25,8 @@ export interface PachcaOptions {
 /** A filter that finds nothing must not keep the server silent: after about half a second a short page is answered. */
 const SCAN_MAX = 50_000;
 
-/** The vendor's API over one history, without its wires: answers as its contract says but for the faults of content. */
-export interface Pachca {
-  answer(ask: Ask, now: EpochMs): Reply;
+/** Pachca's API over one history. */
+export interface Pachca extends Api {
   /** What the log holds of `span` as it is sent, oldest first. */
   items(span: Span, now: EpochMs): Iterable<Item>;
   /** The bodies of `POST /messages` so far. */
@@ -133,8 +117,9 @@ export function pachca(
 
   return {
     messages,
+    refuse,
     answer(ask, now) {
-      const stranger = unauthorized(ask.authorization, access.token);
+      const stranger = unauthorized(ask, access.token);
       if (stranger !== undefined) return stranger;
       const reply = route(ask, now);
       lastUsed = now;
@@ -149,8 +134,21 @@ export function pachca(
 const START = Buffer.from('{"data":[');
 const COMMA = Buffer.from(",");
 
-function unauthorized(authorization: string | undefined, token: string): Reply | undefined {
-  const given = /^Bearer +(.+)$/i.exec(authorization ?? "")?.[1];
+function refuse(status: number): Reply {
+  switch (status) {
+    case 402:
+      return apiError(402, "base", null, "payment_required", "Payment required");
+    case 413:
+      return apiError(413, "base", null, "too_long", "The body is too long");
+    case 429:
+      return apiError(429, "base", null, "rate_limit", "Rate limit reached");
+    default:
+      return html(status);
+  }
+}
+
+function unauthorized(ask: Ask, token: string): Reply | undefined {
+  const given = bearerOf(ask);
   if (given === undefined) return oauthError(401, "invalid_token", "Access token is missing");
   return given === token ? undefined : oauthError(401, "invalid_token", "Access token is invalid or has been revoked");
 }

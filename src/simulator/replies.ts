@@ -35,6 +35,11 @@ export function oauthError(status: 401 | 403, error: string, description: string
   return json(status, { error, error_description: description });
 }
 
+/** `ErrorResponse` of Communications Mining; without a message the status speaks for itself. */
+export function miningError(status: number, message = `${status} ${STATUS_CODES[status] ?? "Error"}`): Reply {
+  return json(status, { status: "error", message });
+}
+
 /** What a gateway before the API answers: not JSON. */
 export function html(status: number, title = STATUS_CODES[status] ?? "Answer"): Reply {
   return {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createGzip, gunzipSync } from "node:zlib";
 import { LedgerError } from "../errors.ts";
-import { splitLines, type Format } from "../format.ts";
+import { contentNameOf, OBJECT_END, splitLines, type Format } from "../format.ts";
 import { RESTORE_HINT, seq12, sha256Of, type Plan, type StoredObject } from "../manifest.ts";
 import type { Batch, Leftover, Sink } from "../sink.ts";
 import { isPoison, type AuditEvent } from "../source.ts";
@@ -12,6 +12,9 @@ import { compactInstant, epochMs, type EpochMs } from "../time.ts";
 /** Audit lines shrink to a tenth at this level; higher ones cost twice the time for a few percent. */
 const GZIP_LEVEL = 6;
 
+/** The number of the part, in an object's name of any format: a broken attempt may have been made with another one. */
+const PART = new RegExp(`-(\\d{4,})_[^/]*${OBJECT_END}`);
+
 /** A sink that keeps each batch as one gzip object, named by its window and its content: a folder or a bucket. */
 export function objects(store: Store, format: Format): Sink {
   return {
@@ -20,7 +23,7 @@ export function objects(store: Store, format: Format): Sink {
     async write(batch, signal) {
       const sealed = await seal(batch, format, signal);
       const { plan, part } = batch;
-      const key = `${folderOf(plan)}/${objectName(plan, part, sealed.contentSha256)}`;
+      const key = `${folderOf(plan)}/${objectName(plan, part, sealed.contentSha256, format)}`;
       const { stored, ...content } = sealed;
       return {
         object: { key, ...(await createByContent(store, key, stored, sealed.contentSha256, signal)), ...content },
@@ -30,7 +33,7 @@ export function objects(store: Store, format: Format): Sink {
     async *leftovers(plan, signal) {
       const found: { key: string; part: number }[] = [];
       for await (const { key } of store.list(`${folderOf(plan)}/${seq12(plan.seq)}-`, undefined, signal)) {
-        const part = /-(\d{4,})_[^/]*\.ndjson\.gz$/.exec(key)?.[1];
+        const part = PART.exec(key)?.[1];
         if (part !== undefined) found.push({ key, part: Number(part) });
       }
       found.sort((one, other) => one.part - other.part || (one.key < other.key ? -1 : 1));
@@ -75,9 +78,10 @@ export function folderOf({ from, folder = from }: Pick<Plan, "from" | "folder">)
 }
 
 /** `000000000042-0000_20261120T100000Z_20261120T100500Z_1a2b3c4d.ndjson.gz` */
-function objectName({ seq, from, to }: Plan, part: number, contentSha256: string): string {
+function objectName({ seq, from, to }: Plan, part: number, contentSha256: string, { suffix }: Format): string {
   const number = String(part).padStart(4, "0");
-  return `${seq12(seq)}-${number}_${compactInstant(from)}_${compactInstant(to)}_${contentSha256.slice(0, 8)}.ndjson.gz`;
+  const span = `${compactInstant(from)}_${compactInstant(to)}`;
+  return `${seq12(seq)}-${number}_${span}_${contentSha256.slice(0, 8)}.${suffix}.gz`;
 }
 
 type Content = Pick<StoredObject, "contentSha256" | "contentBytes" | "lines" | "first" | "last">;
@@ -135,7 +139,7 @@ function wholeObject(key: string, stored: Buffer, format: Format): Leftover["who
   const text = gunzipWhole(stored);
   if (text === undefined || text.length === 0 || text.at(-1) !== 0x0a) return undefined;
   const contentSha256 = sha256Of(text);
-  if (!key.endsWith(`_${contentSha256.slice(0, 8)}.ndjson.gz`)) return undefined;
+  if (contentNameOf(key) !== contentSha256.slice(0, 8)) return undefined;
   const events: AuditEvent[] = [];
   for (const line of splitLines(text)) {
     const event = format.read(line);

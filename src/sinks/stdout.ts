@@ -1,28 +1,26 @@
-import { createHash, type Hash } from "node:crypto";
 import type { Writable } from "node:stream";
 import { TransientError } from "../errors.ts";
 import type { Format } from "../format.ts";
 import type { Sink } from "../sink.ts";
+import { deliveredTally } from "./delivered.ts";
 import { linesOf } from "./objects.ts";
 
 /** Lines to a stream of this process. It cannot say whether anyone read them, so nothing is acknowledged. */
 export function stdout(format: Format, out: Writable = process.stdout): Sink {
-  let window: { seq: number; hash: Hash; lines: number } | undefined;
+  const tally = deliveredTally(false);
   return {
     place: "stdout",
-    nothing: { lines: 0, contentSha256: createHash("sha256").digest("hex"), acknowledged: false },
+    nothing: tally.nothing,
 
-    async write({ plan, part, chunks }, signal) {
-      if (window?.seq !== plan.seq || part === 0) window = { seq: plan.seq, hash: createHash("sha256"), lines: 0 };
+    async write({ part, chunks }, signal) {
+      tally.begin(part);
       for await (const events of chunks) {
         signal.throwIfAborted();
         const text = linesOf(events, format);
-        window.hash.update(text);
-        window.lines += events.length;
+        tally.add(events.length, text);
         await writeOut(out, text, signal);
       }
-      const contentSha256 = window.hash.copy().digest("hex");
-      return { delivered: { lines: window.lines, contentSha256, acknowledged: false } };
+      return { delivered: tally.sum() };
     },
 
     async *leftovers() {

@@ -1,9 +1,11 @@
-import { codeOf, ProtocolError, RefusedError } from "../errors.ts";
+import { ProtocolError, RefusedError } from "../errors.ts";
 import type { HttpClient } from "../http.ts";
 import { scanArray } from "../json.ts";
 import type { Finding } from "../source.ts";
-import { formatDuration, MINUTE_MS, SECOND_MS, type EpochMs } from "../time.ts";
-import { AUDIT_SCOPE, isObject, pachcaError } from "./pachca-errors.ts";
+import { MINUTE_MS, type EpochMs } from "../time.ts";
+import { clockFinding, failedFinding } from "./check.ts";
+import { AUDIT_SCOPE, pachcaError } from "./pachca-errors.ts";
+import { isObject, parsedJson } from "./record.ts";
 
 export interface PachcaCheckOptions {
   readonly baseUrl: string;
@@ -34,7 +36,7 @@ export async function* pachcaCheck(
     else yield { state: "warning", what: `token: not known: ${error.message}`, hint: error.hint };
     now = receivedAt;
   } catch (error) {
-    yield failed("token", error, signal);
+    yield failedFinding("token", error, signal);
     return;
   }
   yield clockFinding(client.clockOffsetMs(), lagMs);
@@ -48,13 +50,14 @@ export async function* pachcaCheck(
     scanArray(body, "data", what);
     yield { state: "ok", what: "audit log: can be read" };
   } catch (error) {
-    yield failed("audit log", error, signal);
+    yield failedFinding("audit log", error, signal);
   }
 }
 
 /** By `GET /oauth/token/info`: `{"data":{"id":…,"name":…,"user_id":…,"scopes":[…]}}`. */
 function* tokenFindings(body: Buffer): Generator<Finding> {
-  const token = tokenIn(body);
+  const answer = parsedJson(body);
+  const token = isObject(answer) && isObject(answer["data"]) ? answer["data"] : undefined;
   if (token === undefined) {
     const error = new ProtocolError("GET /oauth/token/info: the answer does not describe a token");
     yield { state: "failed", what: error.message, hint: "check baseUrl, and any proxy between", error };
@@ -70,35 +73,4 @@ function* tokenFindings(body: Buffer): Generator<Finding> {
   const what = `token: lacks the scope ${AUDIT_SCOPE}`;
   const hint = "give the token this scope in Pachca; only the workspace owner can";
   yield { state: "failed", what, hint, error: new RefusedError("forbidden", what, { hint }) };
-}
-
-function tokenIn(body: Buffer): Record<string, unknown> | undefined {
-  try {
-    const answer: unknown = JSON.parse(body.toString("utf8"));
-    return isObject(answer) && isObject(answer["data"]) ? answer["data"] : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Windows are closed by the earlier of two clocks, so a wrong one delays them, and in the end empties them. */
-function clockFinding(offsetMs: number | undefined, lagMs: number): Finding {
-  if (offsetMs === undefined) {
-    return { state: "warning", what: "clocks: the API does not say its time", hint: "keep this machine's clock right" };
-  }
-  // Known to the second.
-  const seconds = Math.round(Math.abs(offsetMs) / SECOND_MS);
-  const apart = formatDuration(seconds * SECOND_MS);
-  const what = `clocks: ours and the API's are ${apart} apart`;
-  if (Math.abs(offsetMs) <= lagMs / 3) return { state: "ok", what };
-  const hint = `set this machine's clock: it is ${apart} ${offsetMs > 0 ? "behind" : "ahead"}`;
-  return { state: Math.abs(offsetMs) > lagMs ? "failed" : "warning", what, hint };
-}
-
-/** A refusal or an outage is a finding. An abort is not, and neither is a bug. */
-function failed(what: string, error: unknown, signal: AbortSignal): Finding {
-  signal.throwIfAborted();
-  if (!(error instanceof Error) || codeOf(error) === "bug") throw error;
-  const hint = "hint" in error && typeof error.hint === "string" ? error.hint : undefined;
-  return { state: "failed", what: `${what}: ${error.message}`, hint, error };
 }

@@ -1,5 +1,6 @@
 import type { ExporterError } from "../errors.ts";
 import { statusError, type HttpAnswer } from "../http-errors.ts";
+import { isObject, parsedJson } from "./record.ts";
 
 /** The right that reading the log needs. */
 export const AUDIT_SCOPE = "audit_events:read";
@@ -30,7 +31,7 @@ function scopeHint(reason: string | undefined): string {
  * Undefined for anything else: a gateway in between may answer with a page of its own.
  */
 function reasonIn(body: Buffer): string | undefined {
-  const answer = parsed(body);
+  const answer = parsedJson(body);
   if (!isObject(answer)) return undefined;
   const { error, error_description: description, errors } = answer;
   if (Array.isArray(errors)) return errors.map(reasonOf).filter(Boolean).join("; ");
@@ -44,17 +45,4 @@ function reasonOf(error: unknown): string {
     typeof text === "string" ? text : "",
   );
   return [key, message, code && `(${code})`].filter(Boolean).join(" ");
-}
-
-function parsed(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString("utf8"));
-  } catch {
-    return undefined;
-  }
-}
-
-/** A JSON object: neither null nor an array. */
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,7 @@
 import { addAbortSignal, type Readable } from "node:stream";
 import type { PutObjectCommandInput, ListObjectsV2CommandOutput } from "@aws-sdk/client-s3";
 import { ProtocolError, RefusedError, TransientError } from "../errors.ts";
+import { CONTENT_TYPES } from "../format.ts";
 import type { Finding } from "../source.ts";
 import type { Entry, Store } from "../store.ts";
 import { epochMs } from "../time.ts";
@@ -135,7 +136,7 @@ async function put(
 }
 
 function contentTypeOf(key: string): string {
-  if (key.endsWith(".ndjson.gz")) return "application/x-ndjson";
+  for (const [suffix, type] of Object.entries(CONTENT_TYPES)) if (key.endsWith(`.${suffix}.gz`)) return type;
   return key.endsWith(".json") ? "application/json" : "application/octet-stream";
 }
 

@@ -1,4 +1,4 @@
-import { NEWLINE, splitLines } from "../format.ts";
+import { contentNameOf, NEWLINE, OBJECT_END, splitLines } from "../format.ts";
 import { idSet, packId } from "../ids.ts";
 import { sha256Of, seq12, type IdsFile, type Manifest, type QuarantineObject, type StoredObject } from "../manifest.ts";
 import { quarantinedItem } from "../quarantine.ts";
@@ -50,7 +50,7 @@ export async function judgeObject(
   if (content.length !== object.contentBytes || contentSha256 !== object.contentSha256) {
     return only(wrong("OBJECT_ALTERED", key, seq, "its lines are not those that its manifest names"));
   }
-  if (!key.endsWith(`_${contentSha256.slice(0, 8)}.ndjson.gz`)) {
+  if (contentNameOf(key) !== contentSha256.slice(0, 8)) {
     return only(
       wrong("OBJECT_ALTERED", key, seq, `its name is of other lines: these are ${contentSha256.slice(0, 8)}`),
     );
@@ -106,8 +106,7 @@ export async function judgeQuarantine(
   const unpacked = await unpack(stored, QUARANTINE_MAX_BYTES);
   if (unpacked === undefined) return altered("it is no gzip stream");
   if (unpacked.trailingBytes > 0) return altered(trailing(key, seq, unpacked.trailingBytes).message);
-  if (!key.endsWith(`-${sha256Of(unpacked.content).slice(0, 8)}.ndjson.gz`))
-    return altered("its name is of other lines");
+  if (contentNameOf(key) !== sha256Of(unpacked.content).slice(0, 8)) return altered("its name is of other lines");
   const packed: Buffer[] = [];
   for (const line of splitLines(unpacked.content)) {
     const item = quarantinedItem(line);
@@ -137,7 +136,7 @@ export function judgeNames(manifest: Manifest, folder: EpochMs | undefined): Arc
   const { seq, window, objects, quarantine, ids } = manifest;
   const place = folder === undefined ? /^data\/dt=[\d-]{10}\/hour=\d\d\// : `${folderOf({ from: folder })}/`;
   const rest = new RegExp(
-    `^${seq12(seq)}-\\d{4,}_${compactInstant(window.from)}_${compactInstant(window.to)}_[0-9a-f]{8}\\.ndjson\\.gz$`,
+    `^${seq12(seq)}-\\d{4,}_${compactInstant(window.from)}_${compactInstant(window.to)}_[0-9a-f]{8}${OBJECT_END}`,
   );
   const isObject = (key: string) => {
     const start = typeof place === "string" ? (key.startsWith(place) ? place : undefined) : place.exec(key)?.[0];

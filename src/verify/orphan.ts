@@ -1,4 +1,5 @@
 import { LedgerError } from "../errors.ts";
+import { contentNameOf, OBJECT_END, splitLines } from "../format.ts";
 import { readLink } from "../head.ts";
 import { ID_BYTES, idSet, packId, type IdSet } from "../ids.ts";
 import { seq12, sha256Of, type Manifest } from "../manifest.ts";
@@ -7,7 +8,6 @@ import type { Store } from "../store.ts";
 import { compactInstant } from "../time.ts";
 import { reachOf, type Chain } from "./chain.ts";
 import { unpack } from "./gzip.ts";
-import { splitLines } from "../format.ts";
 import { quarantinedItem } from "../quarantine.ts";
 import { judgeNames } from "./object.ts";
 import type { Places, StrayKind } from "./strays.ts";
@@ -30,7 +30,7 @@ export async function doubtOf(
 ): Promise<string | undefined> {
   const own = await manifestOf(places, seq, signal);
   if (own === undefined) return `manifest ${seq} cannot be read`;
-  const contentName = /([0-9a-f]{8})\.(?:ndjson\.gz|bin)$/.exec(key)?.[1] ?? "";
+  const contentName = contentNameOf(key) ?? /-([0-9a-f]{8})\.bin$/.exec(key)?.[1] ?? "";
   if (!isNamedAs(key, kind, own, contentName)) return "its name is not of its window";
   const stored = await store.read(key, signal);
   if (stored === undefined) return "it cannot be found";
@@ -81,8 +81,8 @@ function isNamedAs(key: string, kind: StrayKind, manifest: Manifest, contentName
         folderOf(window),
         ...manifest.objects.map((object) => object.key.slice(0, object.key.lastIndexOf("/"))),
       ];
-      const end = `_${compactInstant(window.from)}_${compactInstant(window.to)}_${contentName}.ndjson.gz`;
-      return folders.includes(key.slice(0, key.lastIndexOf("/"))) && /^\d{12}-\d{4,}_/.test(name) && name.endsWith(end);
+      const rest = `_${compactInstant(window.from)}_${compactInstant(window.to)}_${contentName}${OBJECT_END}`;
+      return folders.includes(key.slice(0, key.lastIndexOf("/"))) && new RegExp(`^\\d{12}-\\d{4,}${rest}`).test(name);
     }
   }
 }

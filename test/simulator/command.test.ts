@@ -1,9 +1,11 @@
 import { once } from "node:events";
 import { PassThrough, Writable } from "node:stream";
 import { expect, test } from "vitest";
+import { parse } from "yaml";
 import { printHistory, simulateCommand } from "../../src/commands/simulate.ts";
 import { historyOf } from "../../src/simulator/history.ts";
-import { epochMs } from "../../src/time.ts";
+import { simulator } from "../../src/simulator/simulator.ts";
+import { HOUR_MS, epochMs } from "../../src/time.ts";
 
 const never = new AbortController().signal;
 const from = epochMs(Date.UTC(2026, 4, 12, 9));
@@ -14,7 +16,12 @@ test("it says in one line where it is, serves until aborted, and logs requests o
     const [out, err, stop] = [new PassThrough(), new PassThrough(), new AbortController()];
     const done = simulateCommand({ json: true, verbose, out, err, token: "a-token-to-be-hidden" }, stop.signal);
     const [line] = (await once(out, "data")) as [Buffer];
-    const { url, token } = JSON.parse(line.toString()) as { url: string; token: string };
+    const { url, token, mining } = JSON.parse(line.toString()) as {
+      url: string;
+      token: string;
+      mining: { url: string };
+    };
+    expect(new URL(mining.url).host).toBe(new URL(url).host);
     const response = await fetch(`${url}/audit_events?limit=1`, { headers: { authorization: `Bearer ${token}` } });
     expect(response.status).toBe(200);
     await response.text();
@@ -26,6 +33,32 @@ test("it says in one line where it is, serves until aborted, and logs requests o
     expect(log).not.toContain(token);
     await expect(fetch(url)).rejects.toThrow();
   }
+});
+
+test("it says in words how to configure a source of each kind", async () => {
+  const [out, stop] = [new PassThrough(), new AbortController()];
+  const done = simulateCommand({ out, token: 'to"ken' }, stop.signal);
+  const [text] = (await once(out, "data")) as [Buffer];
+  stop.abort();
+  await done;
+  const sources = (
+    parse(
+      `streams:\n${text
+        .toString()
+        .replaceAll(/^ {2}source:/gm, "  - source:")
+        .replace(/^\S.*\n/, "")}`,
+    ) as {
+      streams: { source: Record<string, string> }[];
+    }
+  ).streams.map(({ source }) => source);
+  expect(sources).toEqual([
+    { type: "pachca", baseUrl: expect.stringMatching(/^http.*:\d+\/api\/shared\/v1$/) as string, token: 'to"ken' },
+    {
+      type: "communications-mining",
+      baseUrl: expect.stringMatching(/^http.*:\d+\/[^/]+\/[^/]+\/reinfer_$/) as string,
+      token: 'to"ken',
+    },
+  ]);
 });
 
 test("aborted before it starts, it ends at once", async () => {
@@ -40,6 +73,20 @@ test("it prints its history as lines, the same that is served, and leaves the ou
   expect(lines.pop()).toBe("");
   const events = historyOf({ seed: 3, eventsPerDay: 50_000 }).events({ from, to });
   expect(lines).toEqual(Array.from(events, ({ record }) => record.toString()));
+});
+
+test("it prints the other history, with the rows that each event refers to", async () => {
+  const [out, api] = [
+    new PassThrough({ highWaterMark: 2 ** 30 }),
+    await simulator({ seed: 3, since: epochMs(from - HOUR_MS) }),
+  ];
+  await printHistory({ of: "communications-mining", seed: 3, from, to }, out, never);
+  const expected = Array.from(api.mining.history({ from, to }), (line) => `${line.toString()}\n`);
+  await api.close();
+  const printed = String(out.read());
+  expect(expected.length).toBeGreaterThan(1000);
+  expect(printed).toBe(expected.join(""));
+  expect(printed).toContain('"_resources":{"users":[');
 });
 
 test("an output that is slow holds the history back", async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { KINDS } from "../../src/simulator/catalogue.ts";
-import { comparePositions, historyOf, type HistoryEvent } from "../../src/simulator/history.ts";
+import { historyOf, type HistoryEvent } from "../../src/simulator/history.ts";
+import { comparePositions } from "../../src/simulator/timeline.ts";
 import { DAY_MS, HOUR_MS, epochMs, type Span } from "../../src/time.ts";
 
 const MIDNIGHT = Date.UTC(2026, 4, 12);

@@ -75,3 +75,61 @@ export function pastSpan(minutes: number): Span {
 }
 
 export const linesOf = (records: Iterable<Buffer>): string[] => Array.from(records, (record) => record.toString());
+
+export interface MiningEvent {
+  readonly event_id: string;
+  readonly event_type: string;
+  readonly timestamp: string;
+  readonly actor_user_id: string;
+  readonly actor_tenant_id?: string;
+  readonly tenant_ids: readonly string[];
+  readonly [more: string]: unknown;
+}
+
+export interface MiningPage {
+  readonly text: string;
+  readonly status: string;
+  readonly audit_events: readonly MiningEvent[];
+  readonly continuation?: string;
+  readonly [more: string]: unknown;
+}
+
+/** One query of Communications Mining's log, as the holder of the token; `path` follows the base. */
+export function queryMining(
+  { mining, access }: Simulator,
+  body: unknown = {},
+  { path = "/api/v1/audit_events/query", ...options }: RequestInit & { path?: string } = {},
+): Promise<Response> {
+  const headers = {
+    authorization: `Bearer ${access.token}`,
+    ...(options.headers as Record<string, string> | undefined),
+  };
+  const text = typeof body === "string" ? body : JSON.stringify(body);
+  return fetch(`${mining.url}${path}`, { method: "POST", body: text, ...options, headers });
+}
+
+/** Page by page to the end; each is answered with 200 and `ok`. */
+export async function walkMining(simulator: Simulator, query: object): Promise<MiningPage[]> {
+  const pages: MiningPage[] = [];
+  for (let continuation: string | undefined; ;) {
+    const response = await queryMining(simulator, { ...query, continuation });
+    const text = await response.text();
+    const page = { ...(JSON.parse(text) as MiningPage), text };
+    if (response.status !== 200 || page.status !== "ok") throw new Error(`${response.status}: ${text}`);
+    pages.push(page);
+    if (page.continuation === undefined) return pages;
+    continuation = page.continuation;
+  }
+}
+
+export const idsOf = (pages: readonly MiningPage[]): string[] =>
+  pages.flatMap(({ audit_events }) => audit_events.map(({ event_id }) => event_id));
+
+/** The filter that asks for the true times of `span`, and so much more on both sides. */
+export function trueTimes({ from, to }: Span, slackMs = 0): object {
+  const timestamp = {
+    minimum: new Date(from - slackMs).toISOString(),
+    maximum: new Date(to + slackMs).toISOString(),
+  };
+  return { filter: { timestamp } };
+}

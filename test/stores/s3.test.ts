@@ -51,6 +51,17 @@ describe("what is sent", () => {
     ).toEqual([]);
   });
 
+  test.each([
+    ["data/a.ndjson.gz", "application/x-ndjson"],
+    ["data/a.cef.gz", "text/plain; charset=utf-8"],
+    ["data/a.leef.gz", "text/plain; charset=utf-8"],
+    ["ids/a.bin", "application/octet-stream"],
+  ])("%s is sent as %s", async (key, contentType) => {
+    const { url, seen } = await serve(stored);
+    await storeAt(url).create(key, bytes, never);
+    expect(seen[0]!.headers["content-type"]).toBe(contentType);
+  });
+
   test("a lock and its checksum go with what is created; neither a checkpoint nor a probe is locked", async () => {
     const { url, seen } = await serve([stored, stored, stored, refuse(412, "PreconditionFailed")]);
     const objectLock = { mode: "COMPLIANCE", retainMs: 3_600_000 } as const;

@@ -1,6 +1,8 @@
 import type { TestProject } from "vitest/node";
 import { rgwInstalled, startRgw, type S3Server } from "./rgw.ts";
+import { rsyslogInstalled } from "./rsyslog.ts";
 import { startSwift, swiftInstalled } from "./swift.ts";
+import { syslogNgInstalled } from "./syslog-ng.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -19,6 +21,9 @@ export default async function servers(project: TestProject): Promise<() => Promi
   const missing = [
     ...(rgwInstalled() ? [] : ["Ceph's S3 gateway"]),
     ...(swiftInstalled() ? [] : ["Swift without conditional writes"]),
+    // These two are quick to start, and each file of tests starts its own.
+    ...(rsyslogInstalled() ? [] : ["rsyslog"]),
+    ...(syslogNgInstalled() ? [] : ["syslog-ng"]),
   ];
   const line = `left out: ${missing.join(" and ")}, not installed here; .ci/servers installs what the tests need`;
   if (missing.length > 0 && process.env["REQUIRE_SERVERS"] === "1") throw new Error(line);

@@ -1,0 +1,122 @@
+import { styleText } from "node:util";
+import type { StreamConfig } from "../config.ts";
+import type { Observe, StreamFact } from "../fact.ts";
+import { formatInstant, MINUTE_MS, SECOND_MS, type EpochMs } from "../time.ts";
+
+/** What the demo tells: `observe` as it happens, `end` what is there then. */
+export interface Story {
+  readonly observe: Observe;
+  end(): void;
+}
+
+export interface Stage {
+  readonly directory: string;
+  readonly streams: readonly StreamConfig[];
+  /** Of the status page. */
+  readonly port: number;
+  readonly now: EpochMs;
+}
+
+type Committed = Extract<StreamFact, { kind: "window.committed" }>;
+
+/** What happened so far to one stream. */
+interface Progress {
+  newest: Committed | undefined;
+  windows: number;
+  events: number;
+  bytes: number;
+  /** Names of objects that are not told yet. */
+  names: string[];
+}
+
+/** A stream that is not further behind what was now at the start has caught up. */
+const LIVE_MS = 20 * SECOND_MS;
+
+/** Tells on stdout what a worker with these streams does: how it catches up, and then lives. */
+export function demoStory({ directory, streams, port, now }: Stage): Story {
+  const progress = new Map<string, Progress>(
+    streams.map(({ name }) => [name, { newest: undefined, windows: 0, events: 0, bytes: 0, names: [] }]),
+  );
+  const width = Math.max(...streams.map(({ name }) => name.length));
+  const isLive = ({ newest }: Progress): boolean => newest !== undefined && newest.window.to > now - LIVE_MS;
+  let chapter: "before" | "catching up" | "live" = "before";
+  let small = 0;
+
+  say(`${styleText("bold", "siem-export demo")}${dim("  everything on this machine, no account needed")}\n`);
+  for (const { name, source } of streams) say(`  ${name.padEnd(width)}  ${source.baseUrl}`);
+  say(`  ${"archive".padEnd(width)}  ${directory}`);
+  say(`  ${"status page".padEnd(width)}  http://127.0.0.1:${port}/`);
+
+  function onWindow(fact: Committed, stream: Progress): void {
+    stream.newest = fact;
+    stream.windows++;
+    stream.events += fact.events;
+    stream.bytes += fact.bytes;
+    if (chapter === "before") begin("catching up", "Catching up on the last hours");
+    // Between the half hours and now there are many small ones: they are told in one line.
+    if (chapter === "catching up" && [...progress.values()].every(isLive)) {
+      if (small > 0) say(dim(`  … ${small} small windows up to now`));
+      begin("live", "Live: a new window every 10 seconds (Ctrl-C ends)");
+    }
+    const isSmall = fact.window.to - fact.window.from < MINUTE_MS;
+    if (chapter === "catching up" && isSmall) small++;
+    else {
+      say(windowLine(fact, width));
+      if (chapter === "live") for (const name of stream.names) say(dim(`         ${name}`));
+    }
+    stream.names = [];
+  }
+
+  function begin(next: typeof chapter, title: string): void {
+    chapter = next;
+    say(`\n${styleText("bold", title)}`);
+  }
+
+  return {
+    observe(fact) {
+      const stream = "stream" in fact ? progress.get(fact.stream) : undefined;
+      if (stream === undefined) return;
+      if (fact.kind === "window.committed") onWindow(fact, stream);
+      else if (fact.kind === "object.written")
+        stream.names.push(`${fact.key.slice(fact.key.lastIndexOf("/") + 1)}  ${sizeOf(fact.bytes)}`);
+      else if (fact.kind === "tick.failed") say(styleText("red", `  ✗ ${fact.stream}: ${fact.error.message}`));
+    },
+    end() {
+      say(`\n${styleText("bold", "What is there now")}`);
+      for (const [name, { newest, windows, events, bytes }] of progress) {
+        const until = newest === undefined ? "" : `, exported until ${formatInstant(newest.window.to)}`;
+        const count = events.toLocaleString("en");
+        say(`  ${name.padEnd(width)}  ${windows} windows, ${count} events, ${sizeOf(bytes)} compressed${until}`);
+      }
+      say(`\n${styleText("bold", "Have a look")}`);
+      for (const name of progress.keys()) {
+        say(`  find ${directory}/${name}/data -name '*.ndjson.gz' | sort | xargs zcat | head -3`);
+      }
+      const [first] = progress;
+      if (first?.[1].newest !== undefined) {
+        say(`  cat ${directory}/${first[0]}/ledger/checkpoint.json`);
+        const manifest = String(first[1].newest.sequence).padStart(12, "0");
+        say(`  head -1 ${directory}/${first[0]}/ledger/manifests/${manifest}.json`);
+      }
+      say(
+        `\nThe worker for your own account: cp config/exporter.example.yaml config/exporter.yaml, then siem-export check`,
+      );
+    },
+  };
+}
+
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+const dim = (text: string): string => styleText("dim", text);
+
+function windowLine({ stream, sequence, window, events, objects, bytes, late }: Committed, width: number): string {
+  const [from = "", to = ""] = [window.from, window.to].map((instant) => new Date(instant).toISOString().slice(11, 19));
+  const count = `${events.toLocaleString("en").padStart(6)} events`;
+  const size = objects === 0 ? "nothing happened" : `${objects} object${objects === 1 ? "" : "s"}  ${sizeOf(bytes)}`;
+  const place = `${stream.padEnd(width)}  #${String(sequence).padEnd(4)} ${from} – ${to}`;
+  return `  ${styleText("green", "✓")} ${place}  ${count}  ${size}${late > 0 ? `  ${late} late` : ""}`;
+}
+
+function sizeOf(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  return bytes < 1024 * 1024 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+}

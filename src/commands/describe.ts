@@ -1,0 +1,21 @@
+import type { Stream } from "../assemble.ts";
+import { longestWaitMs } from "../schedule.ts";
+import type { StreamDescription } from "../status.ts";
+
+/** So many ticks may fail or be late before a stream counts as behind. */
+const TICKS_ALLOWED = 3;
+
+/** A stream as its status shows it. */
+export function describe({ config, pipeline }: Pick<Stream, "config" | "pipeline">): StreamDescription {
+  const { name, schedule, windows, lagLimitMs } = config;
+  const { source, sink } = pipeline;
+  return {
+    stream: name,
+    source: source.identity,
+    sink: sink.place,
+    schedule,
+    start: windows.start,
+    retentionMs: source.retentionMs,
+    lagLimitMs: lagLimitMs ?? windows.lagMs + windows.sizeMs + TICKS_ALLOWED * longestWaitMs(schedule),
+  };
+}

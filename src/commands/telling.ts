@@ -1,0 +1,32 @@
+import type { Stream } from "../assemble.ts";
+import type { StatusDocument } from "../document.ts";
+import type { Observe } from "../fact.ts";
+import { metrics } from "../metrics.ts";
+import { assets, renderPage } from "../page/page.ts";
+import { nextRing } from "../schedule.ts";
+import type { Telling } from "../server.ts";
+import { after, starting, statusAt } from "../status.ts";
+import { epochMs } from "../time.ts";
+import { EXPORTER } from "../version.ts";
+import { describe } from "./describe.ts";
+
+/** Status, metrics and page of a worker: all three go by the facts that `observe` is told. */
+export function tellingOf(streams: readonly Pick<Stream, "config" | "pipeline">[]): Telling & { observe: Observe } {
+  let status = starting(EXPORTER.version, streams.map(describe));
+  const ring = nextRing();
+  const document = (): StatusDocument => statusAt(status, epochMs(Date.now()), ring);
+  const counted = metrics(
+    streams.map(({ config: { name } }) => name),
+    EXPORTER.version,
+    document,
+  );
+  return {
+    observe(fact) {
+      counted.observe(fact);
+      status = after(status, fact, epochMs(Date.now()));
+    },
+    document,
+    metrics: counted,
+    page: { render: renderPage, assets },
+  };
+}

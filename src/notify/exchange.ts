@@ -1,0 +1,78 @@
+import http from "node:http";
+import https from "node:https";
+import type { Agents } from "../agents.ts";
+import { ExporterError, TransientError } from "../errors.ts";
+import { networkError, statusError, type HttpAnswer } from "../http-errors.ts";
+import { withRetry, type RetryPolicy } from "../retry.ts";
+import { epochMs, SECOND_MS } from "../time.ts";
+
+export interface Message {
+  readonly method: "GET" | "POST";
+  /** Asked for each time: it may lie in a file. It may be a secret, and stands in no message. */
+  readonly url: () => string;
+  /** What messages call it. */
+  readonly what: string;
+  readonly agents: Agents;
+  readonly headers?: (() => Readonly<Record<string, string>>) | undefined;
+  readonly body?: string | undefined;
+  /**
+   * Whether it may be sent again when nobody knows whether it was taken: after a timeout, a cut connection, a 5xx. A 429 says
+   * that it was not.
+   */
+  readonly repeatable: boolean;
+}
+
+const ANSWER_WITHIN_MS = 10 * SECOND_MS;
+const POLICY: RetryPolicy = { attempts: 4, baseMs: SECOND_MS, capMs: 10 * SECOND_MS };
+
+/**
+ * Sends a message; resolves when it was taken. What the other side answers is thrown away but for its status.
+ * @throws TransientError, RefusedError, ProtocolError when it was not taken; the signal's reason when aborted
+ */
+export async function exchange(message: Message, signal: AbortSignal): Promise<void> {
+  const attempt = async (): Promise<ExporterError | undefined> => {
+    const error = await failureOf(message, signal);
+    const again = message.repeatable || error?.code === "rate_limited";
+    if (error instanceof TransientError && again) throw error;
+    return error;
+  };
+  const error = await withRetry(attempt, POLICY, signal, () => undefined);
+  if (error !== undefined) throw error;
+}
+
+async function failureOf(message: Message, signal: AbortSignal): Promise<ExporterError | undefined> {
+  try {
+    return statusError(await answerTo(message, signal));
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof ExporterError) return error;
+    const secret = message.url();
+    return networkError(message.what, error, (text) => text.replaceAll(secret, "***"));
+  }
+}
+
+function answerTo({ method, url: address, what, agents, headers, body }: Message, signal: AbortSignal) {
+  const url = new URL(address());
+  const isSecure = url.protocol === "https:";
+  const options = {
+    ...{ method, signal },
+    agent: isSecure ? agents.https : agents.http,
+    headers: { ...headers?.(), ...(body !== undefined && { "content-type": "application/json; charset=utf-8" }) },
+  };
+  return new Promise<HttpAnswer>((resolve, reject) => {
+    const sent = (isSecure ? https : http).request(url, options, (response) => {
+      const { statusCode: status = 0, headers: head } = response;
+      response.resume();
+      response.once("error", reject);
+      response.once("end", () =>
+        resolve({ what, status, headers: head, body: Buffer.alloc(0), receivedAt: epochMs(Date.now()) }),
+      );
+    });
+    const timer = setTimeout(() => {
+      sent.destroy(Object.assign(new Error("no answer in time"), { name: "TimeoutError", event: "request" }));
+    }, ANSWER_WITHIN_MS);
+    sent.once("close", () => clearTimeout(timer));
+    sent.once("error", reject);
+    sent.end(body);
+  });
+}

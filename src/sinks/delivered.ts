@@ -1,0 +1,32 @@
+import { createHash } from "node:crypto";
+import type { Delivered } from "../manifest.ts";
+
+/** What a sink without objects was given of a window so far, over all its parts. */
+export interface DeliveredTally {
+  /** What a window without events leaves. */
+  readonly nothing: Delivered;
+  /** A batch begins. A window begins with part 0: such a sink has no leftovers, so a window tried again begins there again. */
+  begin(part: number): void;
+  /** Some lines as sent, each with its newline, in one piece or several. */
+  add(lines: number, ...text: Buffer[]): void;
+  sum(): Delivered;
+}
+
+/** @param acknowledged whether a batch counts as written only when its receiver has said so of each line */
+export function deliveredTally(acknowledged: boolean): DeliveredTally {
+  let hash = createHash("sha256");
+  let lines = 0;
+  return {
+    nothing: { lines: 0, contentSha256: createHash("sha256").digest("hex"), acknowledged },
+    begin(part) {
+      if (part > 0) return;
+      hash = createHash("sha256");
+      lines = 0;
+    },
+    add(count, ...text) {
+      for (const piece of text) hash.update(piece);
+      lines += count;
+    },
+    sum: () => ({ lines, contentSha256: hash.copy().digest("hex"), acknowledged }),
+  };
+}

@@ -1,0 +1,230 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import type { StatusDocument } from "../../src/document.ts";
+import { assets, renderPage } from "../../src/page/page.ts";
+import { serveHealth } from "../../src/server.ts";
+import { barriers, browserInstalled, isTooWide, screens, type Screens } from "../support/browser.ts";
+import { start } from "../support/program.ts";
+import { before, busyStream, documentOf, hoursOf, streamOf } from "../support/status-document.ts";
+
+const SCREENS = {
+  light: { colorScheme: "light" },
+  dark: { colorScheme: "dark" },
+  phone: { colorScheme: "light", viewport: { width: 360, height: 740 } },
+} as const;
+
+/** A stream that shows everything there is to show when things go wrong. */
+function illStream() {
+  const windows = busyStream()
+    .windows.slice(0, 262)
+    .map((window, index) => {
+      if (index >= 100 && index < 115) return { ...window, kind: "gap" as const, events: 0, late: 0, bytes: 0 };
+      return index === 200 ? { ...window, quarantined: 2 } : window;
+    });
+  const until = windows.at(-1)!.to;
+  const refused = { code: "forbidden", stage: "fetch", hint: "the token needs the scope audit_events:read" };
+  const message = "GET /audit_events: HTTP 403";
+  return busyStream({
+    ...{ stream: "ill", state: "failing", why: message, hint: refused.hint, failedTicks: 24 },
+    ...{ windows, hours: hoursOf(windows), exportedUntil: until, lagSeconds: 7925, completeness: 0.999_91 },
+    day: { ...busyStream().day, quarantined: 2, gaps: 15 },
+    running: { sequence: 10_001, kind: "window", from: until, to: before(7_625_000), since: until },
+    errors: [{ ...refused, message, firstTime: before(7_200_000), time: before(125_000), count: 24 }],
+  });
+}
+
+interface Served {
+  readonly url: string;
+  readonly port: number;
+  readonly tell: (next: StatusDocument) => void;
+  readonly close: () => Promise<void>;
+}
+
+/** A worker's server with a document that the test changes. */
+async function serve(
+  document: StatusDocument,
+  { port = 0, token }: { port?: number; token?: () => string } = {},
+): Promise<Served> {
+  let told = document;
+  const metrics = { text: async () => "", contentType: "text/plain" };
+  const page = { render: renderPage, assets };
+  const options = { host: "127.0.0.1", port, ...(token && { token }) };
+  const server = await serveHealth(options, { document: () => told, metrics, page });
+  return {
+    url: `http://127.0.0.1:${server.port}/`,
+    port: server.port,
+    tell: (next) => void (told = next),
+    close: () => server.close(),
+  };
+}
+
+/** The script asks again when the network is back: a test need not wait for its turn. */
+const ASK_NOW = "dispatchEvent(new Event('online'))";
+
+describe.skipIf(!browserInstalled())("in a browser", () => {
+  let browser: Screens;
+  beforeAll(async () => {
+    browser = await screens();
+  });
+  afterAll(async () => {
+    console.log(`screenshots of the status page: ${browser.folder}`);
+    await browser.close();
+  });
+
+  describe("the demo", () => {
+    let url = "";
+    let demo: ReturnType<typeof start>;
+    let directory = "";
+    beforeAll(async () => {
+      directory = await mkdtemp(join(tmpdir(), "page-"));
+      demo = start(["demo", "--directory", directory]);
+      url = (await demo.saw(/status page\s+(\S+)/, "stdout"))[1]!;
+      await demo.saw(/Live:/, "stdout");
+    });
+    afterAll(async () => {
+      demo.kill("SIGTERM");
+      await demo.ended;
+      await rm(directory, { recursive: true });
+    });
+
+    test.each(Object.keys(SCREENS) as (keyof typeof SCREENS)[])(
+      "shows its streams, %s, without a complaint or a barrier",
+      async (name) => {
+        const { page, complaints, screenshot } = await browser.open(url, SCREENS[name]);
+        const { streams } = (await (await fetch(new URL("status.json", url))).json()) as StatusDocument;
+        expect(streams.length).toBeGreaterThan(0);
+        for (const { stream } of streams) {
+          await page.locator(`#row-${stream}`).getByText(stream).waitFor();
+          await page.locator(`#stream-${stream}`).getByRole("heading", { name: stream }).waitFor();
+          await page.locator(`#stream-${stream} .plot path[d^=M]`).first().waitFor();
+        }
+        await screenshot(`demo-${name}`);
+        expect(await barriers(page)).toEqual([]);
+        expect(await isTooWide(page)).toBe(false);
+        expect(complaints).toEqual([]);
+      },
+    );
+
+    test("updates by itself, and takes away neither focus nor scroll nor what is unfolded", async () => {
+      const { page, complaints } = await browser.open(url);
+      await page.locator("summary").first().click();
+      await page.getByRole("button", { name: "Copy the ledger head" }).first().focus();
+      await page.evaluate("scrollTo(0, 300); document.body.dataset.kept = 'yes'");
+      const first = await page.locator(".figures time").first().getAttribute("datetime");
+      await page.locator(`.figures time:not([datetime="${first}"])`).first().waitFor();
+      expect(await page.evaluate("document.body.dataset.kept")).toBe("yes");
+      expect(await page.evaluate("scrollY")).toBe(300);
+      expect(await page.evaluate("document.querySelector('details').open")).toBe(true);
+      expect(await page.evaluate("document.activeElement.getAttribute('aria-label')")).toContain(
+        "Copy the ledger head",
+      );
+      expect(complaints).toEqual([]);
+    });
+  });
+
+  test("the keyboard reaches the copy button, and it copies the ledger's head", async () => {
+    const { url, close } = await serve(documentOf(busyStream()));
+    onTestFinished(close);
+    const { page } = await browser.open(url, { permissions: ["clipboard-read", "clipboard-write"] });
+    const focused = () => page.evaluate("document.activeElement.textContent");
+    for (let presses = 0; (await focused()) !== "Copy"; presses++) {
+      expect(presses).toBeLessThan(30);
+      await page.keyboard.press("Tab");
+    }
+    await page.keyboard.press("Enter");
+    await page.getByText("Copied.").waitFor();
+    const { sequence, sha256 } = busyStream().head!;
+    expect(await page.evaluate("navigator.clipboard.readText()")).toBe(`${sequence} ${sha256}`);
+  });
+
+  test.each(Object.keys(SCREENS) as (keyof typeof SCREENS)[])(
+    "an unhealthy stream and a gap, %s, without a barrier",
+    async (name) => {
+      const starting = streamOf({ stream: "new" });
+      const { url, close } = await serve(documentOf(busyStream({ stream: "well" }), illStream(), starting));
+      onTestFinished(close);
+      const { page, complaints, screenshot } = await browser.open(url, SCREENS[name]);
+      await screenshot(`unhealthy-${name}`);
+      expect(await page.title()).toBe("✕ 1 of 3 streams is not well");
+      expect(await page.locator("#stream-ill .why").textContent()).toContain(
+        "the token needs the scope audit_events:read",
+      );
+      expect(await page.locator("#stream-ill .c-gap").count()).toBeGreaterThan(1);
+      expect(await page.locator("#stream-ill title", { hasText: "gap" }).count()).toBeGreaterThan(0);
+      expect(await barriers(page)).toEqual([]);
+      expect(await isTooWide(page)).toBe(false);
+      expect(complaints).toEqual([]);
+    },
+  );
+
+  test("a hundred streams, without a barrier", async () => {
+    const busy = busyStream();
+    const streams = Array.from({ length: 100 }, (_, index) => ({ ...busy, stream: `tenant-${index}` }));
+    const { url, close } = await serve(documentOf(...streams));
+    onTestFinished(close);
+    const { page, screenshot } = await browser.open(url);
+    await screenshot("hundred");
+    expect(await barriers(page)).toEqual([]);
+    await page.getByRole("link", { name: "tenant-99" }).click();
+    await page.getByRole("heading", { name: "tenant-99" }).waitFor();
+  });
+
+  test("a stream that falls ill moves up, is announced once, and the focus stays where it was", async () => {
+    const [one, two] = [busyStream({ stream: "one" }), busyStream({ stream: "two" })];
+    const { url, close, tell } = await serve(documentOf(one, two));
+    onTestFinished(close);
+    const { page, complaints } = await browser.open(url);
+    await page.getByRole("link", { name: "two" }).focus();
+    await page.evaluate("window.row = document.getElementById('row-two')");
+    tell(documentOf(one, { ...two, state: "failing", why: "the source is away", hint: null }));
+    await page.evaluate(ASK_NOW);
+    await page.locator("#announcement", { hasText: "1 of 2 streams is not well." }).waitFor({ state: "attached" });
+    expect(await page.locator("tbody tr").first().getAttribute("id")).toBe("row-two");
+    expect(await page.evaluate("window.row === document.getElementById('row-two')")).toBe(true);
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("two");
+    expect(await page.title()).toBe("✕ 1 of 2 streams is not well");
+    expect(complaints).toEqual([]);
+  });
+
+  test("says that the worker cannot be reached, and when it answers again", async () => {
+    const first = await serve(documentOf(busyStream()));
+    const { page, screenshot } = await browser.open(first.url);
+    await first.close();
+    await page.evaluate(ASK_NOW);
+    await page
+      .getByText("The worker cannot be reached (nobody answers). This page shows what was known at 10:42:05 UTC.")
+      .waitFor();
+    await screenshot("unreachable");
+    expect(await barriers(page)).toEqual([]);
+    const again = await serve(documentOf(busyStream()), { port: first.port });
+    onTestFinished(again.close);
+    await page.evaluate(ASK_NOW);
+    await page.locator("#offline").waitFor({ state: "hidden" });
+    expect(await page.locator("#announcement").textContent()).toContain("The worker answers again.");
+  });
+
+  test("without JavaScript it says the same, and offers no button that does nothing", async () => {
+    const { url, close } = await serve(documentOf(busyStream({ stream: "well" }), illStream()));
+    onTestFinished(close);
+    const { page, screenshot } = await browser.open(url, { javaScriptEnabled: false });
+    await screenshot("without-javascript");
+    const text = await page.locator("body").innerText();
+    expect(text).toContain("1 of 2 streams is not well");
+    expect(text).toContain("reload the page for what is new");
+    expect(text).toContain("GET /audit_events: HTTP 403");
+    expect(await page.getByRole("button").count()).toBe(0);
+    await page.locator("#stream-ill summary").click();
+    await page.locator("#stream-ill .numbers").getByText("gap of 1h").waitFor();
+  });
+
+  test("with a token a browser signs in, and goes on to update", async () => {
+    const { url, close, tell } = await serve(documentOf(busyStream()), { token: () => "secret" });
+    onTestFinished(close);
+    const { page } = await browser.open(url, { httpCredentials: { username: "me", password: "secret" } });
+    tell(documentOf(busyStream({ state: "behind" })));
+    await page.evaluate(ASK_NOW);
+    await page.getByRole("heading", { name: "1 of 1 stream is not well" }).waitFor();
+  });
+});

@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { raw } from "../../src/formats/raw.ts";
+import type { SyslogOptions } from "../../src/sinks/syslog.ts";
+import type { Finding } from "../../src/source.ts";
+import type { Certificates } from "../support/certificates.ts";
+import type { Receiver } from "../support/receiver.ts";
+import { rsyslogInstalled, startRsyslog } from "../support/rsyslog.ts";
+import { startSyslogNg, syslogNgInstalled } from "../support/syslog-ng.ts";
+import { collect } from "../store.contract.ts";
+import { syslogTo, tlsOf } from "../support/syslog-sink.ts";
+import { memorySource, never } from "../support/world.ts";
+
+type Tls = NonNullable<SyslogOptions["tls"]>;
+
+/** What can be wrong, the change that makes it so, and what the preflight must say and advise. */
+const WRONGS: readonly (readonly [
+  wrong: string,
+  change: (right: Tls, certificates: Certificates) => Tls,
+  says: RegExp,
+  advises: RegExp,
+])[] = [
+  [
+    "a receiver of another authority than ours",
+    (right, { otherCaFile }) => ({ ...right, caFile: otherCaFile }),
+    /its certificate is of an (?:unknown authority|authority that is not trusted)/,
+    /authority in \S+caFile/,
+  ],
+  [
+    "a receiver of another name",
+    (right) => ({ ...right, serverName: "logs.example.com" }),
+    /its certificate is not for logs\.example\.com, but for DNS:localhost, IP Address:127\.0\.0\.1/,
+    /serverName to a name that it has \(DNS:localhost/,
+  ],
+  [
+    "no certificate of ours",
+    ({ caFile, checkServerName }) => ({ caFile, checkServerName }),
+    // rsyslog's GnuTLS hangs up without a word.
+    /after the TLS handshake .*: the receiver (?:closed the connection|.*alert: certificate required)/,
+    /certificate of ours: .*certFile/,
+  ],
+  [
+    "a certificate of ours of another authority than the receiver's",
+    (right, { otherClient }) => ({ ...right, ...otherClient }),
+    /after the TLS handshake .*: the receiver (?:closed the connection|.*alert: unknown ca)/,
+    /of an authority that it trusts/,
+  ],
+];
+
+const RECEIVERS = [
+  [
+    "rsyslog over tls",
+    rsyslogInstalled(),
+    { transport: "tls", input: "tls", expired: "expiredTls", start: () => startRsyslog(["tls", "expiredTls"]) },
+  ],
+  [
+    "rsyslog over relp+tls",
+    rsyslogInstalled(),
+    {
+      ...({ transport: "relp+tls", input: "relpTls", expired: "expiredRelpTls" } as const),
+      start: () => startRsyslog(["relpTls", "expiredRelpTls"]),
+    },
+  ],
+  [
+    "syslog-ng over tls",
+    syslogNgInstalled(),
+    { transport: "tls", input: "tls", expired: "expiredTls", start: startSyslogNg },
+  ],
+] as const;
+
+describe.each(RECEIVERS)("the preflight of %s", (_name, isInstalled, { transport, input, expired, start }) => {
+  describe.skipIf(!isInstalled)("where certificates are", () => {
+    let receiver: Receiver<string>;
+    beforeAll(async () => {
+      receiver = await start();
+    });
+    afterAll(() => receiver.stop());
+
+    const findings = (place: string, tls: Tls = tlsOf(receiver)): Promise<Finding[]> => {
+      const way = { transport, port: receiver.ports[place]!, tls };
+      return collect(syslogTo(way, raw(memorySource([]))).check(never));
+    };
+
+    test("right finds nothing, and leaves no message behind", async () => {
+      const [found, ...rest] = await findings(input);
+      expect(found?.state).toBe("ok");
+      expect(rest.map(({ state }) => state)).toEqual(transport === "tls" ? ["warning"] : []);
+      expect(receiver.written()).toEqual([]);
+    });
+
+    test.each(WRONGS)("wrong says so: %s", async (_wrong, change, says, advises) => {
+      const found = await findings(input, change(tlsOf(receiver), receiver.certificates));
+      expect(found).toMatchObject([
+        {
+          state: "failed",
+          what: expect.stringMatching(says) as string,
+          hint: expect.stringMatching(advises) as string,
+        },
+      ]);
+    });
+
+    test("wrong says so: a receiver whose certificate has expired", async () => {
+      expect(await findings(expired)).toMatchObject([
+        { state: "failed", what: expect.stringContaining("its certificate has expired") as string },
+      ]);
+    });
+  });
+});

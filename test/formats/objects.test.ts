@@ -1,0 +1,96 @@
+import { expect, test } from "vitest";
+import type { Format } from "../../src/format.ts";
+import { cef } from "../../src/formats/cef.ts";
+import { leef } from "../../src/formats/leef.ts";
+import { raw } from "../../src/formats/raw.ts";
+import { readAnyLine } from "../../src/formats/read.ts";
+import type { Manifest, Plan } from "../../src/manifest.ts";
+import type { Batch, Leftover } from "../../src/sink.ts";
+import { objects } from "../../src/sinks/objects.ts";
+import { pachcaVocabulary } from "../../src/sources/pachca-vocabulary.ts";
+import { epochMs, MINUTE_MS } from "../../src/time.ts";
+import { judgeNames, judgeObject } from "../../src/verify/object.ts";
+import { event, memorySource, memoryStore, never, START } from "../support/world.ts";
+
+const PLAN: Plan = {
+  ...{ seq: 7, kind: "window", fingerprint: "", since: START },
+  ...{ from: START, to: epochMs(START + 5 * MINUTE_MS) },
+};
+const EVENTS = [event("a b=c|d\\e\tf", START), event("x".repeat(60), epochMs(START + 1), "новый|ключ\n")];
+
+function batch(part: number): Batch {
+  async function* chunks() {
+    await Promise.resolve();
+    yield [EVENTS[part]!];
+  }
+  return { plan: PLAN, part, chunks: chunks() };
+}
+
+const source = memorySource([]);
+const FORMATS: Readonly<Record<string, Format>> = {
+  ndjson: raw(source),
+  cef: cef(pachcaVocabulary),
+  leef: leef(pachcaVocabulary),
+};
+
+async function leftoversOf(files: Map<string, Buffer>, format: Format): Promise<Leftover[]> {
+  const found: Leftover[] = [];
+  for await (const leftover of objects(memoryStore(files), format).leftovers(PLAN, never)) found.push(leftover);
+  return found;
+}
+
+const identity = ({ id, time, key }: (typeof EVENTS)[number]) => ({ id, time, key });
+
+test.each(Object.keys(FORMATS))("an object of %s is named so, taken over after a crash, and proved", async (suffix) => {
+  const files = new Map<string, Buffer>();
+  const format = FORMATS[suffix]!;
+  const sink = objects(memoryStore(files), format);
+  const receipt = await sink.write(batch(0), never);
+  await sink.write(batch(1), never);
+  const object = "object" in receipt ? receipt.object : expect.fail();
+  expect(object.key).toMatch(
+    new RegExp(`^data/dt=2026-11-01/hour=00/000000000007-0000_\\w+_\\w+_[0-9a-f]{8}\\.${suffix}\\.gz$`),
+  );
+
+  const found = await leftoversOf(files, format);
+  expect(found.map(({ key, part }) => [key, part])).toEqual([...files.keys()].sort().map((key, part) => [key, part]));
+  expect(found[0]!.whole?.object).toEqual(object);
+  expect(found.map(({ whole }) => whole?.events.map(identity))).toEqual(EVENTS.map((each) => [identity(each)]));
+
+  const manifest = manifestOf(found);
+  expect(judgeNames(manifest, START)).toEqual([]);
+  for (const { key, whole } of found) {
+    const { findings, ids } = await judgeObject(manifest, whole!.object, files.get(key), (line) => format.read(line));
+    expect(findings).toEqual([]);
+    expect(ids).toHaveLength(16);
+  }
+  const other = suffix === "cef" ? "leef" : "cef";
+  const renamed = manifestOf(
+    found.map((each) => ({ ...each, key: each.key.replace(`.${suffix}.`, `.${other}.zip.`) })),
+  );
+  expect(judgeNames(renamed, START)).toHaveLength(2);
+});
+
+function manifestOf(found: readonly Leftover[]): Manifest {
+  return {
+    ...{ stream: "acme", seq: 7, kind: "window", window: { from: PLAN.from, to: PLAN.to }, events: 2, late: 0 },
+    objects: found.map(({ key, whole }) => ({ ...whole!.object, key })),
+    ...{ quarantine: [], ids: null, prev: null, source: { type: "memory", fingerprint: "" } },
+    ...{ exporter: { name: "siem-export-worker", version: "0.0.0" }, keyId: null },
+  };
+}
+
+test("what another format left is found, and read by a reader of all formats", async () => {
+  const files = new Map<string, Buffer>();
+  await objects(memoryStore(files), FORMATS["cef"]!).write(batch(0), never);
+  await objects(memoryStore(files), FORMATS["leef"]!).write(batch(1), never);
+  const now = { ...raw(source), read: readAnyLine(source) };
+  const found = await leftoversOf(files, now);
+  expect(found.map(({ whole }) => whole?.events.map(identity))).toEqual(EVENTS.map((each) => [identity(each)]));
+  const own = await leftoversOf(files, FORMATS["ndjson"]!);
+  expect(own.map(({ part, whole }) => [part, whole])).toEqual([
+    [0, undefined],
+    [1, undefined],
+  ]);
+  expect(now.read(EVENTS[0]!.record)).toEqual(EVENTS[0]);
+});

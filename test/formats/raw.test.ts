@@ -1,0 +1,185 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { raw } from "../../src/formats/raw.ts";
+import type { AuditEvent } from "../../src/source.ts";
+import { formatInstant } from "../../src/time.ts";
+import { at, memorySource } from "../support/world.ts";
+import { anyText, expectSame, RUNS } from "./texts.ts";
+
+const format = raw(memorySource([]));
+
+/** JSON as it is written: numbers by their digits, a string by what it says, members in a map. */
+type Tree = { readonly literal: string } | string | Tree[] | Map<string, Tree>;
+
+/** Reads JSON by its grammar (RFC 8259), and nothing behind it; keeps what a number's digits were. */
+function parseTree(text: string): Tree {
+  let place = 0;
+  const take = (expression: RegExp): string => {
+    const sticky = new RegExp(expression, "uy");
+    sticky.lastIndex = place;
+    const found = sticky.exec(text)?.[0];
+    if (found === undefined) throw new Error(`no ${String(expression)} at ${text.slice(place, place + 30)}`);
+    place += found.length;
+    return found;
+  };
+  const string = (): string =>
+    JSON.parse(take(/"(?:[^"\\\p{Cc}]|[\x7f-\x9f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"/u)) as string;
+  function value(): Tree {
+    switch (text[place]) {
+      case '"':
+        return string();
+      case "[": {
+        const items: Tree[] = [];
+        for (take(/\[/); text[place] !== "]";) {
+          if (items.length > 0) take(/,/);
+          items.push(value());
+        }
+        take(/\]/);
+        return items;
+      }
+      case "{": {
+        const members = new Map<string, Tree>();
+        let count = 0;
+        for (take(/\{/); text[place] !== "}"; count++) {
+          if (count > 0) take(/,/);
+          const key = string();
+          take(/:/);
+          members.set(key, value());
+        }
+        take(/\}/);
+        return members;
+      }
+      default:
+        return { literal: take(/-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/) };
+    }
+  }
+  const tree = value();
+  if (place !== text.length) throw new Error("it goes on");
+  return tree;
+}
+
+/** Whether `part` is `whole`, or a beginning of it. */
+function isBeginning(part: Tree, whole: Tree | undefined): boolean {
+  if (typeof part === "string") {
+    const isCutPair = typeof whole === "string" && /[\ud800-\udbff]$/.test(part) && part !== whole;
+    return typeof whole === "string" && whole.startsWith(part) && !isCutPair;
+  }
+  if (part instanceof Map) {
+    return whole instanceof Map && [...part].every(([key, value]) => isBeginning(value, whole.get(key)));
+  }
+  if (part instanceof Array) {
+    return whole instanceof Array && part.every((item, index) => isEqual(item, whole[index]));
+  }
+  return isEqual(part, whole);
+}
+
+function isEqual(one: Tree, other: Tree | undefined): boolean {
+  const plain = (_: string, value: unknown) => (value instanceof Map ? { members: [...value] } : value);
+  return JSON.stringify(one, plain) === JSON.stringify(other, plain);
+}
+
+/** A string as JSON, each letter as it is or as an escape. */
+const anyJsonString = fc.tuple(anyText, fc.constantFrom("none", "all", "half")).map(([text, escaped]) => {
+  if (escaped === "none") return JSON.stringify(text);
+  const units = Array.from({ length: text.length }, (_, index) => text.charCodeAt(index));
+  const escape = (unit: number) => `\\u${unit.toString(16).padStart(4, "0")}`;
+  const isPlain = (unit: number, index: number) =>
+    escaped === "half" && index % 2 === 0 && /[\w а-я]/i.test(String.fromCharCode(unit));
+  return `"${units.map((unit, index) => (isPlain(unit, index) ? String.fromCharCode(unit) : escape(unit))).join("")}"`;
+});
+
+const { anyJson } = fc.letrec<{ anyJson: string }>((tie) => ({
+  anyJson: fc.oneof(
+    { maxDepth: 4 },
+    anyJsonString,
+    fc.constantFrom("9007199254740993", "1.10", "-0", "1E+2", "true", "null"),
+    fc.array(tie("anyJson"), { maxLength: 4 }).map((items) => `[${items.join(",")}]`),
+    fc
+      .array(fc.tuple(anyJsonString, tie("anyJson")), { maxLength: 4 })
+      .map((members) => `{${members.map(([key, value]) => `${key}:${value}`).join(",")}}`),
+  ),
+}));
+
+const time = at("2026-11-20T10:00:00.123Z");
+
+function eventWith(id: string, key: string, before: string, after: string): AuditEvent {
+  const own = `"id":${JSON.stringify(id)},"created_at":"${formatInstant(time)}","event_key":${JSON.stringify(key)}`;
+  return { id, time, key, record: Buffer.from(`{${before}${own}${after}}`) };
+}
+
+/** Members under names of their own, so that none is the event's. */
+const anyMembers = fc.array(fc.tuple(fc.stringMatching(/^[a-z\\"😀]{1,6}$/u), anyJson), { maxLength: 6 });
+const written = (members: readonly (readonly [string, string])[], sign: string) =>
+  members.map(([key, value]) => `${JSON.stringify(`${sign}${key}`)}:${value}`);
+
+test("a shortened record fits, parses, says that it is shortened, and is the same event with nothing but beginnings", () => {
+  fc.assert(
+    fc.property(
+      anyMembers,
+      anyMembers,
+      fc.uuid(),
+      fc.integer({ min: 100, max: 9000 }),
+      (before, after, id, maxBytes) => {
+        const front = written(before, "<").map((member) => `${member},`);
+        const back = written(after, ">").map((member) => `,${member}`);
+        const event = eventWith(id, "user_login", front.join(""), back.join(""));
+        const short = format.shorten(event, maxBytes);
+        if (event.record.length <= maxBytes) {
+          expect(short).toBe(event.record);
+          return;
+        }
+        const least = Buffer.byteLength('{,"truncated":true}') + eventWith(id, "user_login", "", "").record.length - 2;
+        expect(short === undefined).toBe(maxBytes < least);
+        if (short === undefined) return;
+        expect(short.length).toBeLessThanOrEqual(maxBytes);
+        expectSame(format.read(short), event, short);
+        const text = new TextDecoder("utf-8", { fatal: true }).decode(short);
+        const members = new Map(parseTree(text) as Map<string, Tree>);
+        expect(members.get("truncated")).toEqual({ literal: "true" });
+        members.delete("truncated");
+        expect(isBeginning(members, parseTree(event.record.toString()))).toBe(true);
+      },
+    ),
+    { numRuns: RUNS },
+  );
+});
+
+test("an event of 9 KB becomes one of 8,192 bytes: of its largest member what there is room for", () => {
+  const text = "Ж".repeat(4600);
+  const rest = '"size":9007199254740993,"factor":1.10,"tags":["a","b"]';
+  const event = eventWith("1", "message_created", "", `,"details":{"text":"${text}",${rest}},"ip_address":"10.0.0.7"`);
+  const short = format.shorten(event, 8192)!;
+  expect(short.length).toBeGreaterThan(8190);
+  expect(short.toString()).toMatch(
+    /^\{"id":"1",.*,"details":\{"text":"Ж+","size":9007199254740993,"factor":1\.10,"tags":\["a","b"\]\},"ip_address":"10\.0\.0\.7","truncated":true\}$/,
+  );
+});
+
+test("half a number is another number: it is left out; of a list the first items stay", () => {
+  const long = eventWith("1", "k", "", `,"n":${"7".repeat(300)},"is":true`);
+  const identity = { id: "1", created_at: "2026-11-20T10:00:00.123Z", event_key: "k" };
+  expect(JSON.parse(String(format.shorten(long, 300)))).toEqual({ ...identity, is: true, truncated: true });
+  const list = eventWith("1", "k", "", `,"list":[${"12345,".repeat(99)}6],"is":true`);
+  const short = { ...identity, list: [12345, 12345, 12345, 12345, 12345], is: true, truncated: true };
+  expect(JSON.parse(String(format.shorten(list, JSON.stringify(short).length + 5)))).toEqual(short);
+});
+
+test("a member of that name is the event's own: the mark has another", () => {
+  const event = eventWith("1", "k", `"truncated":"${"x".repeat(200)}","_truncated":0,`, "");
+  const short = JSON.parse(String(format.shorten(event, 200))) as object;
+  expect(short).toMatchObject({ truncated: expect.stringMatching(/^x+$/) as string, _truncated: 0, __truncated: true });
+});
+
+test("of a doubled member the one that counts stays the one that counts", () => {
+  const event = eventWith("1", "k", '"name":"first",', `,"name":"${"x".repeat(300)}"`);
+  for (let maxBytes = 80; maxBytes < 300; maxBytes += 7) {
+    const short = format.shorten(event, maxBytes);
+    if (short !== undefined) expect((JSON.parse(String(short)) as { name?: string }).name ?? "").toMatch(/^x*$/);
+  }
+});
+
+test("where the id, the time and the key do not fit, there is no line", () => {
+  const event = eventWith("i".repeat(500), "k", "", ',"is":true');
+  expect(format.shorten(event, 500)).toBeUndefined();
+  expect(format.shorten(event, event.record.length)).toBe(event.record);
+});

@@ -1,0 +1,117 @@
+import { expect, test } from "vitest";
+import { GROUPS, MINING_KINDS, rowOf } from "../../src/simulator/mining-catalogue.ts";
+import { lineOf, miningHistoryOf, shownIn, type MiningEvent } from "../../src/simulator/mining-history.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, epochMs, type Span } from "../../src/time.ts";
+
+const MIDNIGHT = Date.UTC(2026, 4, 12);
+const span = (from: number, to: number): Span => ({ from: epochMs(MIDNIGHT + from), to: epochMs(MIDNIGHT + to) });
+const lines = (events: Iterable<MiningEvent>): string[] => Array.from(events, (event) => lineOf(event).toString());
+const day = (eventsPerDay: number): MiningEvent[] => [...miningHistoryOf({ eventsPerDay }).events(span(0, DAY_MS))];
+
+test.each([300, 20_000, 3_000_000])(
+  "with %i events a day, what shows in a span is the same however it is cut",
+  (eventsPerDay) => {
+    const [from, middle, to] = [9 * HOUR_MS, 9 * HOUR_MS + MINUTE_MS, 9 * HOUR_MS + 2 * MINUTE_MS];
+    const options = { seed: 7, eventsPerDay };
+    const whole = lines(shownIn(miningHistoryOf(options), span(from, to)));
+    if (eventsPerDay > 300) expect(whole.length).toBeGreaterThan(10);
+
+    const cut = miningHistoryOf(options);
+    const second = lines(shownIn(cut, span(middle, to)));
+    const first = lines(shownIn(cut, span(from, middle)));
+    expect([...first, ...second]).toEqual(whole);
+  },
+);
+
+test("another seed is another history, and the other API's is a third", () => {
+  const ids = (seed: number): string[] =>
+    Array.from(miningHistoryOf({ seed }).events(span(0, HOUR_MS)), ({ id }) => id);
+  const known = new Set(ids(1));
+  expect(known.size).toBeGreaterThan(50);
+  expect(ids(2).filter((id) => known.has(id))).toEqual([]);
+});
+
+test("lines rise by the time that they show and then by id, and no id comes twice", () => {
+  const events = [...shownIn(miningHistoryOf({ eventsPerDay: 20_000 }), span(0, DAY_MS))];
+  for (const [place, { shown, id }] of events.entries()) {
+    const next = events[place + 1];
+    if (next !== undefined) expect(shown < next.shown || (shown === next.shown && id < next.id)).toBe(true);
+  }
+  expect(new Set(events.map(({ id }) => id)).size).toBe(events.length);
+});
+
+test("times are told to the nearest second, and crowd whole minutes from both sides", () => {
+  const events = day(20_000);
+  for (const { time, shown, record } of events) {
+    expect(Math.abs(shown - time)).toBeLessThanOrEqual(SECOND_MS / 2);
+    const { timestamp } = JSON.parse(record.toString()) as { timestamp: string };
+    expect([shown % SECOND_MS, timestamp]).toEqual([0, new Date(shown).toISOString().replace(".000Z", "Z")]);
+  }
+  const onMinutes = events.filter(({ shown }) => shown % MINUTE_MS === 0);
+  expect(onMinutes.length).toBeGreaterThan(DAY_MS / MINUTE_MS / 2);
+  expect(onMinutes.filter(({ time, shown }) => time < shown).length).toBeGreaterThan(200);
+  expect(onMinutes.filter(({ time, shown }) => time > shown).length).toBeGreaterThan(200);
+  expect(events.filter(({ time }, place) => events[place + 1]?.time === time).length).toBeGreaterThan(300);
+});
+
+test("a day has every kind of event, and each way in which a reference can fail", () => {
+  const events = day(20_000);
+  const members = events.map(({ record }) => JSON.parse(record.toString()) as Record<string, unknown>);
+  expect(new Set(members.map((event) => event["event_type"]))).toEqual(new Set(MINING_KINDS.map(({ type }) => type)));
+  expect(members.filter((event) => !("actor_tenant_id" in event)).length).toBeGreaterThan(400);
+  for (const group of GROUPS) {
+    const ids = events.flatMap(({ references }) => references[group]);
+    expect(ids.filter((id) => rowOf(group, id) === undefined).length, group).toBeGreaterThan(30);
+    expect(ids.filter((id) => rowOf(group, id) !== undefined).length, group).toBeGreaterThan(300);
+  }
+  // As in the vendor's own example: a project that is listed as a dataset.
+  const projects = events.flatMap(({ references }) => references.projects);
+  expect(projects.filter((id) => rowOf("datasets", id) !== undefined).length).toBeGreaterThan(50);
+  // An id that is named twice, and an event of which nothing is known.
+  expect(members.some(({ tenant_ids: ids }) => new Set(ids as string[]).size < (ids as string[]).length)).toBe(true);
+  expect(events.filter((event) => lineOf(event) === event.record).length).toBeGreaterThan(50);
+  expect(events.filter((event) => lineOf(event) !== event.record).length).toBeGreaterThan(10_000);
+});
+
+test("a day has numbers, names and rows that are easily damaged", () => {
+  const text = lines(day(20_000)).join("\n");
+  for (const spelling of [
+    /"bytes":9007199254740993\d+,"ratio":0\.\d0,"scale":1E\+\d,"offset":-0[,}]/,
+    /"quota":\{"limit":9007199254740\d+,"used":\d+\.50\}/,
+    /"event_type":"получен_отчёт"/,
+    /"query":"\\"audit_events\\":\[\{\}\],/,
+    /"title":"[^"]*\\u041f/,
+    /"display_name":null/,
+    /"display_name":"佐藤|健太/u,
+    /🚀/u,
+  ]) {
+    expect(text).toMatch(spelling);
+  }
+});
+
+test("a line is the event as it is sent, and then its rows by group, in the order of reference, each once", () => {
+  let checked = 0;
+  for (const event of day(5_000)) {
+    const line = lineOf(event).toString();
+    const sent = JSON.parse(event.record.toString()) as Record<string, string[] | string | undefined>;
+    const { _resources: resources = {}, ...rest } = JSON.parse(line) as Record<string, unknown>;
+    expect(rest).toEqual(sent);
+    if (line === event.record.toString()) continue;
+    expect(line.startsWith(event.record.toString().slice(0, -1))).toBe(true);
+    const found = Object.entries(resources as Record<string, { id: string }[]>);
+    const names = found.map(([group]) => group);
+    expect(names).toEqual(GROUPS.filter((group) => names.includes(group)));
+    for (const group of GROUPS) {
+      const one = group.slice(0, -1);
+      const actor = sent[`actor_${one}_id`];
+      const named = [actor ?? [], sent[`${one}_ids`] ?? []].flat();
+      const rows = [...new Set(named)].flatMap((id) => rowOf(group, id) ?? []);
+      expect(Object.fromEntries(found)[group]).toEqual(
+        rows.length === 0 ? undefined : rows.map((row) => JSON.parse(row) as unknown),
+      );
+      if (rows.length > 0) expect(line).toContain(`"${group}":[${rows.join(",")}]`);
+      checked += rows.length;
+    }
+  }
+  expect(checked).toBeGreaterThan(10_000);
+});

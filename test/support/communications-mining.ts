@@ -1,0 +1,114 @@
+import { createHash } from "node:crypto";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { text } from "node:stream/consumers";
+import type { HttpClientOptions } from "../../src/http.ts";
+import type { Source } from "../../src/source.ts";
+import { communicationsMining, type CommunicationsMiningOptions } from "../../src/sources/communications-mining.ts";
+import { epochMs, formatInstant, type EpochMs } from "../../src/time.ts";
+import { CONTRACT_TOKEN } from "../source.contract.ts";
+import { newClient } from "./client.ts";
+import { AGENT, status } from "./pachca.ts";
+import { answerWith, serve, type Served } from "./serve.ts";
+
+export type Changes = Partial<CommunicationsMiningOptions> &
+  Pick<Partial<HttpClientOptions>, "retry" | "secret" | "timeouts">;
+
+/** A Communications Mining source in front of `baseUrl`, with a client of its own for one test. */
+export function sourceAt(baseUrl: string, { retry, secret, timeouts, ...options }: Changes = {}): Source {
+  const { client } = newClient({ userAgent: AGENT, secret: secret ?? (() => CONTRACT_TOKEN), retry, timeouts });
+  return communicationsMining({ baseUrl, account: "acme", pageLimit: 128, lagMs: 120_000, ...options }, client);
+}
+
+/** The body of a request. */
+export interface Query {
+  readonly limit?: number;
+  readonly continuation?: string;
+  readonly filter: { readonly timestamp: { readonly minimum: string; readonly maximum: string } };
+}
+
+export interface ServedQueries extends Served {
+  /** What was asked so far, in order. */
+  readonly queries: readonly Query[];
+}
+
+type AnswerQuery = (query: Query, response: ServerResponse, request: IncomingMessage) => void;
+
+export async function serveQueries(answer: AnswerQuery): Promise<ServedQueries> {
+  const queries: Query[] = [];
+  const served = await serve((request, response) => {
+    void text(request).then((body) => {
+      const query = JSON.parse(body) as Query;
+      queries.push(query);
+      answer(query, response, request);
+    });
+  });
+  return { ...served, queries };
+}
+
+/** Serves `answers` in turn, each a body or a listener; asked further, it fails. */
+export async function inTurn(
+  ...answers: readonly (object | string | Buffer | RequestListener)[]
+): Promise<ServedQueries> {
+  const left = [...answers];
+  return serveQueries((_, response, request) => {
+    const answer = left.shift() ?? status(500, "no more");
+    if (typeof answer === "function") (answer as RequestListener)(request, response);
+    else answerWith(response, 200, answer);
+  });
+}
+
+export const event = (id: string, more: object = {}) => ({
+  event_id: id,
+  event_type: "get_datasets",
+  timestamp: "2026-11-20T10:01:02Z",
+  actor_user_id: "u1",
+  actor_tenant_id: "t1",
+  tenant_ids: ["t1"],
+  ...more,
+});
+
+export const page = (ids: readonly string[], more: object = {}) => ({
+  status: "ok",
+  audit_events: ids.map((id) => event(id)),
+  tenants: [],
+  ...more,
+});
+
+/** What happened, and when exactly: what the API shows is rounded. */
+export interface Happened {
+  readonly id: string;
+  readonly time: EpochMs;
+}
+
+export interface MiningLog {
+  readonly history: readonly Happened[];
+  /** By which time an event is found: nobody says. */
+  readonly foundBy?: "happened" | "shown";
+  readonly shown?: (time: EpochMs) => string;
+}
+
+/** To the nearest second. */
+export const rounded = (time: EpochMs): EpochMs => epochMs(Math.round(time / 1000) * 1000);
+
+/** As much of the API as there is: half-open bounds, pages in no order, the last id as continuation, none at the end. */
+export function answerTo(log: MiningLog, { limit = 128, continuation, filter }: Query): object {
+  const { history, foundBy = "happened", shown = (time: EpochMs) => formatInstant(rounded(time)) } = log;
+  const [from, to] = [Date.parse(filter.timestamp.minimum), Date.parse(filter.timestamp.maximum)];
+  const found = history
+    .map(({ id, time }) => ({ id, time, by: foundBy === "shown" ? rounded(time) : time }))
+    .filter(({ by }) => by >= from && by < to)
+    .sort((one, other) => (scattered(one.id) < scattered(other.id) ? -1 : 1));
+  const start = continuation === undefined ? 0 : found.findIndex(({ id }) => id === continuation) + 1;
+  const events = found.slice(start, start + limit);
+  return {
+    audit_events: events.map(({ id, time }) => event(id, { timestamp: shown(time), dataset_ids: ["d1", "gone"] })),
+    continuation: start + limit < found.length ? events.at(-1)!.id : undefined,
+    datasets: [{ id: "d1", name: "acme/complaints", title: "Complaints", project_id: "p1" }],
+    status: "ok",
+    tenants: [{ id: "t1", name: "acme" }],
+    users: [{ id: "u1", tenant_id: "t1", username: "ada", email: "ada@acme.example", display_name: "Ada" }],
+  };
+}
+
+/** An order that is always the same and has nothing to do with time. */
+const scattered = (id: string) => createHash("sha256").update(id).digest("hex");

@@ -1,0 +1,48 @@
+import type { ObserveStream } from "../../src/fact.ts";
+import type { Format } from "../../src/format.ts";
+import type { Plan } from "../../src/manifest.ts";
+import type { Receipt, Sink } from "../../src/sink.ts";
+import { syslog, type SyslogOptions } from "../../src/sinks/syslog.ts";
+import type { AuditEvent } from "../../src/source.ts";
+import { pachcaVocabulary } from "../../src/sources/pachca-vocabulary.ts";
+import { epochMs, HOUR_MS } from "../../src/time.ts";
+import type { Receiver } from "./receiver.ts";
+import { never, START } from "./world.ts";
+
+/** What rsyslog takes of a message where nobody has set maxMessageSize: its documentation says 8k, its source 8096. */
+export const RSYSLOG_MAX_BYTES = 8096;
+
+/** How a receiver is reached. */
+export type Way = Pick<SyslogOptions, "transport" | "port"> & Partial<Pick<SyslogOptions, "framing" | "tls">>;
+
+/** The sink as a configuration with nothing but its address makes it. */
+export function syslogTo(
+  way: Way,
+  format: Format,
+  options: Partial<SyslogOptions> = {},
+  observe: ObserveStream = () => undefined,
+): Sink {
+  const settings: SyslogOptions = {
+    ...{ stream: "pachca-acme", host: "localhost", facility: 13, hostname: "acme", appName: "siem-export" },
+    ...{ enterpriseId: 32_473, maxMessageBytes: RSYSLOG_MAX_BYTES, oversize: "truncate", framing: "octet-counting" },
+    ...{ tls: undefined, ...way, ...options },
+  };
+  return syslog(settings, format, pachcaVocabulary, observe);
+}
+
+/** What both sides need to trust each other. */
+export function tlsOf({ certificates: { caFile, client } }: Receiver<string>): NonNullable<SyslogOptions["tls"]> {
+  return { caFile, ...client, checkServerName: true };
+}
+
+export const plan: Plan = {
+  ...{ seq: 42, kind: "window", from: START, to: epochMs(START + HOUR_MS), since: START, fingerprint: "-" },
+};
+
+/** The events as one batch, in pages. */
+export function writeAll(sink: Sink, events: readonly AuditEvent[], of: Plan = plan): Promise<Receipt> {
+  const chunks = (async function* () {
+    for (let at = 0; at < events.length; at += 500) yield events.slice(at, at + 500);
+  })();
+  return sink.write({ plan: of, part: 0, chunks }, never);
+}
