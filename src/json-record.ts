@@ -12,6 +12,10 @@ const BRACKET_END = 0x5d;
 const BRACE = 0x7b;
 const BRACE_END = 0x7d;
 const MINUS = 0x2d;
+const SPACE = 0x20;
+const TAB = 0x09;
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
 const PLUS = 0x2b;
 const POINT = 0x2e;
 const ZERO = 0x30;
@@ -95,7 +99,7 @@ export function recordReader(names: readonly string[]): RecordReader {
 
 /** Behind the quote that closes the string whose first character is at `at`; -1 when it does not end well. */
 function stringEnd(body: Buffer, at: number): number {
-  for (;; at++) {
+  for (; ; at++) {
     const byte = body[at] ?? 0;
     if (SPECIAL[byte] === 0) continue;
     if (byte === QUOTE) return at + 1;
@@ -129,7 +133,7 @@ function valueEnd(body: Buffer, at: number, depth: number): number {
 
 function membersEnd(body: Buffer, at: number, depth: number): number {
   if (body[at] === BRACE_END) return at + 1;
-  for (;; at++) {
+  for (; ; at++) {
     if (body[at] !== QUOTE) return -1;
     const colon = stringEnd(body, at + 1);
     if (colon < 0 || body[colon] !== COLON) return -1;
@@ -142,7 +146,7 @@ function membersEnd(body: Buffer, at: number, depth: number): number {
 
 function elementsEnd(body: Buffer, at: number, depth: number): number {
   if (body[at] === BRACKET_END) return at + 1;
-  for (;; at++) {
+  for (; ; at++) {
     at = valueEnd(body, at, depth);
     if (at < 0) return -1;
     if (body[at] === BRACKET_END) return at + 1;
@@ -185,4 +189,52 @@ const isDigit = (byte = 0): boolean => byte >= ZERO && byte <= 0x39;
 function hasEscape(body: Buffer, from: number, to: number): boolean {
   for (let at = from; at < to; at++) if (body[at] === BACKSLASH) return true;
   return false;
+}
+
+/**
+ * One record on one line: the white space between its tokens is dropped, all else stays byte for byte. White space
+ * between two values, which no JSON has, is kept as one space, so that the parser still refuses it.
+ */
+export function compact(record: Buffer): Buffer {
+  const out = Buffer.allocUnsafe(record.length);
+  let length = 0;
+  let last: number | undefined;
+  let inString = false;
+  let spaced = false;
+  for (let at = 0; at < record.length; at++) {
+    const byte = record[at];
+    if (inString) {
+      out[length++] = byte ?? 0;
+      if (byte === BACKSLASH && at + 1 < record.length) out[length++] = record[++at] ?? 0;
+      else if (byte === QUOTE) inString = false;
+    } else if (isSpace(byte)) {
+      spaced = true;
+      continue;
+    } else {
+      if (spaced && length > 0 && !isStructure(last) && !isStructure(byte)) out[length++] = SPACE;
+      out[length++] = byte ?? 0;
+      if (byte === QUOTE) inString = true;
+    }
+    spaced = false;
+    last = byte;
+  }
+  return length === record.length ? record : out.subarray(0, length);
+}
+
+export function isSpace(byte: number | undefined): boolean {
+  return byte === SPACE || byte === NEWLINE || byte === RETURN || byte === TAB;
+}
+
+function isStructure(byte: number | undefined): boolean {
+  switch (byte) {
+    case BRACE:
+    case BRACE_END:
+    case BRACKET:
+    case BRACKET_END:
+    case COMMA:
+    case COLON:
+      return true;
+    default:
+      return false;
+  }
 }
