@@ -11,7 +11,7 @@ const INSTANT_BYTES_MAX = 32 * MIB;
  * Records held for spans that are not the oldest, under way or waiting for their turn: two spans for each who fetches, up to
  * this. Beyond it, only the oldest goes on.
  */
-const HELD_BYTES_MAX = 32 * MIB;
+const HELD_BYTES_MAX = 16 * MIB;
 
 /** What became of a span, in order of time; events with the same instant in order of their ids. */
 export interface Fetched {
@@ -24,7 +24,7 @@ export interface Fetched {
  * spans are fetched at once and handed over in order of time. What is handed over does not depend on how the time was
  * cut: two workers, or two tries, see the same events in the same order.
  *
- * At most about 32 MiB of records wait here; and what the oldest span has, which is 8 MiB, or 32 MiB where all of that is in
+ * At most about 16 MiB of records wait here; and what the oldest span has, which is 8 MiB, or 32 MiB where all of that is in
  * one instant. A burst is read in more spans, not in larger ones.
  */
 export interface ReadAhead {

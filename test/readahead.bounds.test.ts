@@ -56,9 +56,9 @@ const inOrder = (history: readonly AuditEvent[]) =>
 
 test.each([
   { name: "one hour", history: events(12_000, (index) => after(index * 300)), parallel: 1, most: 4 + 8 },
-  { name: "one hour", history: events(12_000, (index) => after(index * 300)), parallel: 8, most: 32 + 8 },
+  { name: "one hour", history: events(12_000, (index) => after(index * 300)), parallel: 8, most: 16 + 8 },
   { name: "one second", history: events(12_000, (index) => after(Math.floor(index / 12))), parallel: 1, most: 4 + 8 },
-  { name: "one second", history: events(12_000, (index) => after(Math.floor(index / 12))), parallel: 8, most: 32 + 8 },
+  { name: "one second", history: events(12_000, (index) => after(Math.floor(index / 12))), parallel: 8, most: 16 + 8 },
 ])("a burst of 187 MiB in $name is read $parallel at once with at most $most MiB held", async (given) => {
   const { source, seen } = counted(given.history, 50);
   const found = await readAll(source, given.parallel, hour, async (bytes) => {
