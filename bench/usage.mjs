@@ -3,5 +3,5 @@ import { writeSync } from "node:fs";
 
 process.on("exit", () => {
   const { userCPUTime, systemCPUTime, maxRSS } = process.resourceUsage();
-  writeSync(3, JSON.stringify({ userS: userCPUTime / 1e6, systemS: systemCPUTime / 1e6, peakMiB: maxRSS / 1024 }));
+  writeSync(3, JSON.stringify({ cpuS: (userCPUTime + systemCPUTime) / 1e6, peakMB: (maxRSS * 1024) / 1e6 }));
 });

@@ -3,18 +3,18 @@ import { createHash } from "node:crypto";
 /** Bytes that one id takes, in memory and in an ids file. */
 export const ID_BYTES = 16;
 const WORDS = ID_BYTES / 4;
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** What tells one item from another: its id, or its bytes where it has none. */
 export type ItemId = string | Buffer;
 
 /** An id in 16 bytes: a UUID packed, any other id, and the bytes of an item without one, as the first half of its SHA-256. */
 export function packId(id: ItemId): Buffer {
-  if (typeof id === "string" && UUID.test(id)) return Buffer.from(id.replaceAll("-", ""), "hex");
-  return createHash("sha256").update(id).digest().subarray(0, ID_BYTES);
+  const packed = Buffer.alloc(ID_BYTES);
+  packInto(packed, id);
+  return packed;
 }
 
-/** A set of ids, 16 bytes each: about 32 bytes an id in memory, so a million events of one window take 32 MB. */
+/** A set of ids: 16 bytes each, and about half as much again: a million events of one window take 24 MB. */
 export interface IdSet {
   readonly size: number;
   has(id: ItemId): boolean;
@@ -24,105 +24,170 @@ export interface IdSet {
   add(id: ItemId): boolean;
   /** Adds each id of a packed list, such as an ids file. */
   addPacked(packed: Buffer): void;
-  /** All ids packed and sorted, as an ids file holds them. */
+  /** All ids packed and sorted, as an ids file holds them. It is the set's own memory: whoever adds more, sorts it anew. */
   sorted(): Buffer;
 }
 
-/** An open-addressing hash table over packed ids. A slot of zeros is empty, so the id of zeros is kept apart. */
+/** The ids one after another as they came, and an open-addressing hash table of their places, from 1; 0 is empty. */
 export function idSet(): IdSet {
-  let capacity = 1024;
-  let slots = new Uint32Array(capacity * WORDS);
-  let used = 0;
-  let hasZero = false;
+  let bytes = Buffer.from(new ArrayBuffer(1024 * ID_BYTES));
+  let words = wordsOf(bytes);
+  let places = new Uint32Array(2048);
+  let size = 0;
+  // One id more than there are has room: behind the last stands the one that is asked for.
+  const asked = () => bytes.subarray(size * ID_BYTES, (size + 1) * ID_BYTES);
 
-  /** The word index of the id's slot, or of the empty slot where it would go. */
-  function slotOf(table: Uint32Array, tableCapacity: number, a: number, b: number, c: number, d: number): number {
-    // Ids differ in any of their words (a time-ordered UUID in the last ones only), so all take part.
-    let hash = Math.imul(
-      a ^ Math.imul(b, 0x85ebca6b) ^ Math.imul(c, 0xc2b2ae35) ^ Math.imul(d, 0x27d4eb2f),
-      0x9e3779b1,
-    );
-    hash ^= hash >>> 15;
-    for (let slot = hash & (tableCapacity - 1); ; slot = (slot + 1) & (tableCapacity - 1)) {
-      const at = slot * WORDS;
-      const [p = 0, q = 0, r = 0, s = 0] = [table[at], table[at + 1], table[at + 2], table[at + 3]];
-      if ((p === a && q === b && r === c && s === d) || (p === 0 && q === 0 && r === 0 && s === 0)) return at;
+  /** Where in the table the id at a place is, or would go. */
+  function slotOf(place: number): number {
+    const at = place * WORDS;
+    for (let slot = hashOf(words, at) & (places.length - 1); ; slot = (slot + 1) & (places.length - 1)) {
+      const found = places[slot] ?? 0;
+      if (found === 0 || isSame(words, (found - 1) * WORDS, at)) return slot;
     }
   }
 
-  function grow(): void {
-    const larger = new Uint32Array(slots.length * 2);
-    for (let at = 0; at < slots.length; at += WORDS) {
-      const id = words(slots, at);
-      if (id.some((word) => word !== 0)) larger.set(id, slotOf(larger, capacity * 2, ...id));
-    }
-    slots = larger;
-    capacity *= 2;
+  function hasAsked(): boolean {
+    return places[slotOf(size)] !== 0;
   }
 
-  function hasWords(a: number, b: number, c: number, d: number): boolean {
-    if (a === 0 && b === 0 && c === 0 && d === 0) return hasZero;
-    const at = slotOf(slots, capacity, a, b, c, d);
-    return slots[at] !== 0 || slots[at + 1] !== 0 || slots[at + 2] !== 0 || slots[at + 3] !== 0;
-  }
-
-  function addWords(a: number, b: number, c: number, d: number): boolean {
-    if (a === 0 && b === 0 && c === 0 && d === 0) {
-      const isNew = !hasZero;
-      hasZero = true;
-      return isNew;
+  function addAsked(): boolean {
+    const slot = slotOf(size);
+    if (places[slot] !== 0) return false;
+    places[slot] = ++size;
+    if (size * 4 > places.length * 3) index(places.length * 2);
+    if ((size + 1) * ID_BYTES > bytes.length) {
+      // Memory that is not written to is not taken: so much room at once costs nothing, and 64,000 ids are the most to copy.
+      const larger = Buffer.from(new ArrayBuffer(bytes.length * 64));
+      larger.set(bytes);
+      bytes = larger;
+      words = wordsOf(bytes);
     }
-    const at = slotOf(slots, capacity, a, b, c, d);
-    if (slots[at] !== 0 || slots[at + 1] !== 0 || slots[at + 2] !== 0 || slots[at + 3] !== 0) return false;
-    slots.set([a, b, c, d], at);
-    used++;
-    if (used * 2 > capacity) grow();
     return true;
+  }
+
+  function index(slots: number): void {
+    places = slots === places.length ? places.fill(0) : new Uint32Array(slots);
+    for (let place = 0; place < size; place++) places[slotOf(place)] = place + 1;
+  }
+
+  function ask(packed: Buffer, at: number): void {
+    packed.copy(bytes, size * ID_BYTES, at, at + ID_BYTES);
   }
 
   return {
     get size() {
-      return used + (hasZero ? 1 : 0);
+      return size;
     },
-    has: (id) => hasWords(...wordsOf(packId(id), 0)),
-    hasPacked: (packed, at) => hasWords(...wordsOf(packed, at)),
-    add: (id) => addWords(...wordsOf(packId(id), 0)),
+    has(id) {
+      if (size === 0) return false;
+      packInto(asked(), id);
+      return hasAsked();
+    },
+    hasPacked(packed, at) {
+      ask(packed, at);
+      return hasAsked();
+    },
+    add(id) {
+      packInto(asked(), id);
+      return addAsked();
+    },
     addPacked(packed) {
-      for (let at = 0; at + ID_BYTES <= packed.length; at += ID_BYTES) addWords(...wordsOf(packed, at));
+      for (let at = 0; at + ID_BYTES <= packed.length; at += ID_BYTES) {
+        ask(packed, at);
+        addAsked();
+      }
     },
     sorted() {
-      const places = new Uint32Array(used);
-      let found = 0;
-      for (let at = 0; at < slots.length; at += WORDS) {
-        if (words(slots, at).some((word) => word !== 0)) places[found++] = at;
-      }
-      places.sort((one, other) => compareAt(slots, one, other));
-      const packed = Buffer.alloc((used + (hasZero ? 1 : 0)) * ID_BYTES);
-      let end = hasZero ? ID_BYTES : 0;
-      for (const at of places) for (const word of words(slots, at)) end = packed.writeUInt32BE(word, end);
-      return packed;
+      sort(words, bytes, 0, size);
+      index(places.length);
+      return bytes.subarray(0, size * ID_BYTES);
     },
   };
 }
 
-type Words = [a: number, b: number, c: number, d: number];
+const wordsOf = ({ buffer }: Buffer): Uint32Array => new Uint32Array(buffer);
 
-function words(slots: Uint32Array, at: number): Words {
-  return [slots[at] ?? 0, slots[at + 1] ?? 0, slots[at + 2] ?? 0, slots[at + 3] ?? 0];
+function hashOf(words: Uint32Array, at: number): number {
+  const [a = 0, b = 0, c = 0, d = 0] = [words[at], words[at + 1], words[at + 2], words[at + 3]];
+  // Ids differ in any of their words (a time-ordered UUID in the last ones only), so all take part.
+  const hash = Math.imul(
+    a ^ Math.imul(b, 0x85ebca6b) ^ Math.imul(c, 0xc2b2ae35) ^ Math.imul(d, 0x27d4eb2f),
+    0x9e3779b1,
+  );
+  return hash ^ (hash >>> 15);
 }
 
-function wordsOf(packed: Buffer, at: number): Words {
-  return [
-    packed.readUInt32BE(at),
-    packed.readUInt32BE(at + 4),
-    packed.readUInt32BE(at + 8),
-    packed.readUInt32BE(at + 12),
-  ];
+function isSame(words: Uint32Array, one: number, other: number): boolean {
+  for (let word = 0; word < WORDS; word++) if (words[one + word] !== words[other + word]) return false;
+  return true;
 }
 
-function compareAt(slots: Uint32Array, one: number, other: number): number {
-  for (let part = 0; part < WORDS; part++) {
-    const difference = (slots[one + part] ?? 0) - (slots[other + part] ?? 0);
+const DASH = 0x2d;
+/** The value of a hexadecimal digit by its character code; other characters have 255. */
+const HEX = Uint8Array.from({ length: 128 }, (_, code) => {
+  const value = "0123456789abcdef".indexOf(String.fromCharCode(code).toLowerCase());
+  return value < 0 ? 255 : value;
+});
+
+/** Packs an id to the start of `into`. By hand, for each event goes through here twice. */
+function packInto(into: Buffer, id: ItemId): void {
+  if (typeof id === "string" && id.length === 36 && isUuidInto(into, id)) return;
+  createHash("sha256").update(id).digest().copy(into, 0, 0, ID_BYTES);
+}
+
+function isUuidInto(into: Buffer, text: string): boolean {
+  let end = 0;
+  for (let at = 0; at < 36; at += 2) {
+    if (at === 8 || at === 13 || at === 18 || at === 23) {
+      if (text.charCodeAt(at) !== DASH) return false;
+      at++;
+    }
+    const high = HEX[text.charCodeAt(at)] ?? 255;
+    const low = HEX[text.charCodeAt(at + 1)] ?? 255;
+    if ((high | low) > 15) return false;
+    into[end++] = (high << 4) | low;
+  }
+  return true;
+}
+
+/** Below this many, the simplest way is the fastest. */
+const FEW = 16;
+
+/** Sorts the ids from place `from` up to `to`, exclusive, by their bytes, where they are: a million would take 16 MB more elsewhere. */
+function sort(words: Uint32Array, bytes: Buffer, from: number, to: number): void {
+  while (to - from > FEW) {
+    // The middle goes to the front, and stands between the smaller and the larger ones at the end.
+    swap(words, from, (from + to) >>> 1);
+    let middle = from;
+    for (let place = from + 1; place < to; place++) {
+      if (compare(bytes, place, from) < 0) swap(words, ++middle, place);
+    }
+    swap(words, from, middle);
+    // The smaller half first, so that the stack stays low.
+    if (middle - from < to - middle) {
+      sort(words, bytes, from, middle);
+      from = middle + 1;
+    } else {
+      sort(words, bytes, middle + 1, to);
+      to = middle;
+    }
+  }
+  for (let place = from + 1; place < to; place++) {
+    for (let at = place; at > from && compare(bytes, at, at - 1) < 0; at--) swap(words, at, at - 1);
+  }
+}
+
+function swap(words: Uint32Array, one: number, other: number): void {
+  for (let word = 0; word < WORDS; word++) {
+    const kept = words[one * WORDS + word] ?? 0;
+    words[one * WORDS + word] = words[other * WORDS + word] ?? 0;
+    words[other * WORDS + word] = kept;
+  }
+}
+
+function compare(bytes: Buffer, one: number, other: number): number {
+  for (let byte = 0; byte < ID_BYTES; byte++) {
+    const difference = (bytes[one * ID_BYTES + byte] ?? 0) - (bytes[other * ID_BYTES + byte] ?? 0);
     if (difference !== 0) return difference;
   }
   return 0;

@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { ProtocolError } from "./errors.ts";
+import { compact, isSpace, type RecordReader } from "./json-record.ts";
 
 /**
  * An audit event is a handful of levels deep. Whoever reads the lines later may walk them by recursion, and a document
@@ -32,6 +33,8 @@ export interface ScannedArray {
    * item's own JSON is not checked beyond its brackets and quotes: whoever parses it does.
    */
   readonly items: readonly Buffer[];
+  /** Of each item, what the reader of records found; undefined where it found nothing, or there is no reader. */
+  readonly strings: readonly (readonly string[] | undefined)[];
 }
 
 /**
@@ -40,13 +43,15 @@ export interface ScannedArray {
  *
  * @throws ProtocolError when the answer is not JSON, cut, followed by something else, too deep, or has no such array
  */
-export function scanArray(body: Buffer, member: string, what = "read the answer"): ScannedArray {
+export function scanArray(body: Buffer, member: string, what = "read the answer", reader?: RecordReader): ScannedArray {
   const scanner = scan(body, what);
   const opening = scanner.space();
   if (opening === undefined) throw new ProtocolError(`${what}: the answer is empty`);
   if (opening !== BRACE) throw notJson(body, what);
   scanner.step();
-  let array: { from: number; to: number; items: Buffer[] } | undefined;
+  let array: { from: number; to: number } | undefined;
+  const items: Buffer[] = [];
+  const strings: (readonly string[] | undefined)[] = [];
   let first = true;
   while (scanner.more(BRACE_END, first)) {
     first = false;
@@ -58,44 +63,17 @@ export function scanArray(body: Buffer, member: string, what = "read the answer"
     if (array !== undefined) throw new ProtocolError(`${what}: the answer has "${member}" twice`);
     if (scanner.space() !== BRACKET) throw new ProtocolError(`${what}: "${member}" of the answer is not an array`);
     const from = scanner.step();
-    const items: Buffer[] = [];
-    while (scanner.more(BRACKET_END, items.length === 0)) items.push(scanner.value());
-    array = { from, to: scanner.at() - 1, items };
+    while (scanner.more(BRACKET_END, items.length === 0)) {
+      const plain = reader && scanner.plain(reader);
+      items.push(plain ?? scanner.value());
+      strings.push(plain && reader.strings(body));
+    }
+    array = { from, to: scanner.at() - 1 };
   }
   if (scanner.space() !== undefined) throw scanner.wrong("goes on after its end");
   if (array === undefined) throw new ProtocolError(`${what}: the answer has no "${member}"`);
   const envelope = Buffer.concat([body.subarray(0, array.from), body.subarray(array.to)]);
-  return { envelope: checked(envelope, body, what), items: array.items };
-}
-
-/**
- * One record on one line: the white space between its tokens is dropped, all else stays byte for byte. White space
- * between two values, which no JSON has, is kept as one space, so that the parser still refuses it.
- */
-export function compact(record: Buffer): Buffer {
-  const out = Buffer.allocUnsafe(record.length);
-  let length = 0;
-  let last: number | undefined;
-  let inString = false;
-  let spaced = false;
-  for (let at = 0; at < record.length; at++) {
-    const byte = record[at];
-    if (inString) {
-      out[length++] = byte ?? 0;
-      if (byte === BACKSLASH && at + 1 < record.length) out[length++] = record[++at] ?? 0;
-      else if (byte === QUOTE) inString = false;
-    } else if (isSpace(byte)) {
-      spaced = true;
-      continue;
-    } else {
-      if (spaced && length > 0 && !isStructure(last) && !isStructure(byte)) out[length++] = SPACE;
-      out[length++] = byte ?? 0;
-      if (byte === QUOTE) inString = true;
-    }
-    spaced = false;
-    last = byte;
-  }
-  return length === record.length ? record : out.subarray(0, length);
+  return { envelope: checked(envelope, body, what), items, strings };
 }
 
 export interface Scanner {
@@ -110,6 +88,8 @@ export interface Scanner {
   key(): string;
   /** Steps over one value; its bytes, on one line. */
   value(): Buffer;
+  /** The same for a plain record; undefined, and no step, for anything else. */
+  plain(reader: RecordReader): Buffer | undefined;
   wrong(how: string): ProtocolError;
 }
 
@@ -177,7 +157,16 @@ export function scan(body: Buffer, what: string): Scanner {
     return found.spaced ? compact(bytes) : bytes;
   }
 
-  return { space, step: () => ++at, at: () => at, more, key, value, wrong };
+  function plain(reader: RecordReader): Buffer | undefined {
+    const from = at;
+    const to = reader.end(body, from);
+    // Something behind its last bracket makes it something else.
+    if (to < 0 || (body[to] !== COMMA && body[to] !== BRACKET_END)) return undefined;
+    at = to;
+    return body.subarray(from, to);
+  }
+
+  return { space, step: () => ++at, at: () => at, more, key, value, plain, wrong };
 }
 
 /**
@@ -236,24 +225,6 @@ function stringEnd(body: Buffer, from: number): number | undefined {
     if (byte === BACKSLASH) at++;
   }
   return undefined;
-}
-
-function isSpace(byte: number | undefined): boolean {
-  return byte === SPACE || byte === NEWLINE || byte === RETURN || byte === TAB;
-}
-
-function isStructure(byte: number | undefined): boolean {
-  switch (byte) {
-    case BRACE:
-    case BRACE_END:
-    case BRACKET:
-    case BRACKET_END:
-    case COMMA:
-    case COLON:
-      return true;
-    default:
-      return false;
-  }
 }
 
 /** The envelope as text, once it is known to be JSON: the scanner has checked no more than its brackets. */

@@ -1,5 +1,11 @@
 #!/usr/bin/env node
+import { setFlagsFromString } from "node:v8";
 import { crash, main } from "./cli.ts";
+
+// Pages come and go outside of V8's heap, in memory that it is in no hurry to give back. So its young part stays small, and it
+// looks for what is dead when the old part has grown by half: the peak of a busy worker is halved, for a fifth more CPU time.
+setFlagsFromString("--semi-space-growth-factor=1");
+setFlagsFromString("--heap-growing-percent=50");
 
 process.on("uncaughtException", crash);
 process.on("unhandledRejection", crash);

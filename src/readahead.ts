@@ -1,16 +1,17 @@
-import type { AuditEvent, Page, Poison, Source } from "./source.ts";
-import { epochMs, SECOND_MS, type EpochMs, type Span } from "./time.ts";
+import type { AuditEvent, Poison, Source } from "./source.ts";
+import { SPAN_BYTES, spanLength, type Seen } from "./span-length.ts";
+import { epochMs, type EpochMs, type Span } from "./time.ts";
 
-/** What a span is cut for, at the density seen so far: small enough to be held, long enough to be worth a chain of pages. */
-const SPAN_PAGES = 24;
-const SPAN_BYTES = 2 * 1024 * 1024;
+const MIB = 1024 * 1024;
 
-/** A span with more pages or bytes than these is cut again, unless it is one second long. */
-const SPAN_PAGES_MAX = 60;
-const SPAN_BYTES_MAX = 8 * 1024 * 1024;
+/** One instant cannot be cut: with more than this it is read several times, and a part of it kept each time. */
+const INSTANT_BYTES_MAX = 32 * MIB;
 
-/** Bytes of fetched spans that wait for their turn; beyond them no further span is begun. */
-const WAITING_BYTES_MAX = 32 * 1024 * 1024;
+/**
+ * Records held for spans that are not the oldest, under way or waiting for their turn: two spans for each who fetches, up to
+ * this. Beyond it, only the oldest goes on.
+ */
+const HELD_BYTES_MAX = 16 * MIB;
 
 /** What became of a span, in order of time; events with the same instant in order of their ids. */
 export interface Fetched {
@@ -22,6 +23,9 @@ export interface Fetched {
  * Reads spans of a source's time ahead of whoever consumes them. A cursor makes the pages of one span serial, so several
  * spans are fetched at once and handed over in order of time. What is handed over does not depend on how the time was
  * cut: two workers, or two tries, see the same events in the same order.
+ *
+ * At most about 16 MiB of records wait here; and what the oldest span has, which is 8 MiB, or 32 MiB where all of that is in
+ * one instant. A burst is read in more spans, not in larger ones.
  */
 export interface ReadAhead {
   /**
@@ -36,92 +40,95 @@ export interface ReadAhead {
 /** A part of a span: the unit of fetching. */
 interface Piece {
   readonly span: Span;
-  /** Undefined until it is begun. */
-  result?: Promise<Fetched | TooDense>;
+  /** Of one instant, only what comes after this: the rest was handed over before. */
+  readonly after?: AuditEvent | undefined;
+  /** Undefined until it is begun; until then it may still be cut. */
+  result?: Promise<Outcome>;
+  /** Of the records that are held for it. */
   bytes: number;
 }
 
-/** A piece with more than it may hold, and the events a millisecond that were seen until then. */
-interface TooDense {
-  readonly density: number;
-}
+/** A span that was too dense is cut, and fetched again. `last` is where a part of one instant ends. */
+type Outcome = (Fetched & { readonly last: AuditEvent | undefined }) | "cut";
 
 export function readAhead(source: Source, parallel: number): ReadAhead {
-  /** Events a millisecond, as last seen; undefined until something was, and then one piece is fetched at a time. */
-  let density: number | undefined;
-  let eventsPerPage = 50;
-  let bytesPerEvent = 500;
+  const length = spanLength(parallel);
   let running = 0;
   /** Oldest first, end to start. */
   let queue: Piece[] = [];
-  /** Spans that were announced and not asked for yet, as far as they were looked at; and those not looked at. */
+  /** The time of the pieces that are not begun, and the bytes of all that are. */
+  let unbegunMs = 0;
+  let heldBytes = 0;
+  const heldBytesMax = Math.min(2 * parallel * SPAN_BYTES, HELD_BYTES_MAX);
+  /** Those who wait until less is held. */
+  let paused: (() => void)[] = [];
+  /** Spans that were announced and not read to their end yet; and those not looked at. */
   let announced: Span[] = [];
   let upcoming: Iterator<Span> | undefined;
-  /** What is left to cut of the last of the announced. */
-  let rest: Span | undefined;
   let controller = new AbortController();
 
   function reset(): void {
     controller.abort(new DOMException("what was read ahead is dropped", "AbortError"));
     controller = new AbortController();
+    resume();
     queue = [];
     announced = [];
-    upcoming = rest = undefined;
-    running = 0;
+    upcoming = undefined;
+    running = unbegunMs = heldBytes = 0;
   }
 
-  function announceNext(): void {
+  function announceNext(): boolean {
     const next = upcoming?.next();
-    if (next === undefined || next.done === true) return;
+    if (next === undefined || next.done === true) return false;
     announced.push(next.value);
-    rest = next.value;
+    insert(queue.length, { span: next.value, bytes: 0 });
+    return true;
   }
 
-  /** The next piece of the announced time. */
-  function nextPiece(): Piece | undefined {
-    if (rest === undefined) announceNext();
-    if (rest === undefined) return undefined;
-    const [span, remainder] = cut(rest);
-    rest = remainder;
-    return { span, bytes: 0 };
+  function insert(index: number, ...pieces: Piece[]): void {
+    queue.splice(index, 0, ...pieces);
+    for (const { span } of pieces) unbegunMs += span.to - span.from;
   }
 
-  /** The first part of a span, as long as a few dozen pages at the density seen so far, and what is left of it. */
-  function cut({ from, to }: Span, longestMs = Infinity): [Span, Span | undefined] {
-    const events = Math.min(SPAN_PAGES * eventsPerPage, SPAN_BYTES / bytesPerEvent);
-    const wantedMs = density === undefined || density === 0 ? Infinity : events / density;
-    const lengthMs = Math.max(Math.floor(Math.min(wantedMs, longestMs) / SECOND_MS), 1) * SECOND_MS;
-    // A last part of less than half the length is not worth a chain of its own.
-    if (from + Math.min(lengthMs * 1.5, longestMs) >= to) return [{ from, to }, undefined];
-    const middle = epochMs(from + lengthMs);
-    return [
-      { from, to: middle },
-      { from: middle, to },
-    ];
+  /** Takes a piece out: what it holds is the reader's now, or dropped. */
+  function release(index: number): void {
+    for (const { bytes } of queue.splice(index, 1)) heldBytes -= bytes;
+    resume();
   }
 
-  /** A piece that was too dense is cut again, at least in two; all behind it goes on. */
-  function cutAgain({ span }: Piece): void {
-    const pieces: Piece[] = [];
-    for (let left: Span | undefined = span; left !== undefined;) {
-      const [part, remainder] = cut(left, (span.to - span.from) / 2);
-      pieces.push({ span: part, bytes: 0 });
-      left = remainder;
-    }
-    queue.splice(0, 1, ...pieces);
+  function resume(): void {
+    const waiting = paused;
+    paused = [];
+    for (const goOn of waiting) goOn();
   }
 
-  /** Begins pieces, oldest first, up to `parallel` at once and as long as what waits fits; the oldest always. */
+  /** Begins pieces, oldest first, up to `parallel` at once and as long as what is held allows; the oldest always. */
   function fill(): void {
-    const atOnce = density === undefined ? 1 : parallel;
-    for (let index = 0; running < atOnce || index === 0; index++) {
-      const waitingBytes = queue.reduce((sum, { bytes }) => sum + bytes, 0);
-      if (index > 0 && waitingBytes > WAITING_BYTES_MAX) return;
-      const piece = queue[index] ?? nextPiece();
-      if (piece === undefined) return;
-      if (index === queue.length) queue.push(piece);
-      if (piece.result === undefined) begin(piece);
+    for (let index = 0; index === 0 || running < (length.isKnown ? parallel : 1); index++) {
+      if (index > 0 && heldBytes >= heldBytesMax) return;
+      if (index === queue.length && !announceNext()) return;
+      if (queue[index]?.result === undefined) begin(cut(index));
     }
+  }
+
+  /** The first part of a piece, as long as a span should be now; what is left of it is put behind. */
+  function cut(index: number): Piece {
+    const [piece] = queue.splice(index, 1);
+    if (piece === undefined) throw new Error("read ahead: there is nothing to cut");
+    const { from, to } = piece.span;
+    while (unbegunMs < length.horizonMs && announceNext());
+    const wantedMs = length.next(unbegunMs);
+    unbegunMs -= to - from;
+    // A last part of less than half the length is not worth a chain of its own.
+    if (from + wantedMs * 1.5 >= to) {
+      queue.splice(index, 0, piece);
+      return piece;
+    }
+    const middle = epochMs(from + wantedMs);
+    const first: Piece = { span: { from, to: middle }, bytes: 0 };
+    insert(index, { span: { from: middle, to }, bytes: 0 });
+    queue.splice(index, 0, first);
+    return first;
   }
 
   function begin(piece: Piece): void {
@@ -137,29 +144,58 @@ export function readAhead(source: Source, parallel: number): ReadAhead {
     piece.result.then(settle, settle);
   }
 
-  async function fetchPiece(piece: Piece, signal: AbortSignal): Promise<Fetched | TooDense> {
-    const { from, to } = piece.span;
-    const events: AuditEvent[] = [];
+  async function fetchPiece(piece: Piece, signal: AbortSignal): Promise<Outcome> {
+    const { span, after } = piece;
+    const isInstant = span.to - span.from === 1;
     const poison: Poison[] = [];
-    let pages = 0;
-    let oldest: number = to;
-    for await (const page of source.pages(piece.span, signal)) {
-      pages++;
-      piece.bytes += bytesOf(page);
-      eventsPerPage = Math.max(eventsPerPage, page.events.length);
+    const seen: Seen = { span, pages: 0, events: 0, bytes: 0, oldest: span.to };
+    let events: AuditEvent[] = [];
+    let last: AuditEvent | undefined;
+    for await (const page of source.pages(span, signal)) {
+      signal.throwIfAborted();
       for (const event of page.events) {
-        if (event.time < from || event.time >= to) continue;
+        if (event.time < span.from || event.time >= span.to) continue;
+        seen.oldest = Math.min(seen.oldest, event.time);
+        if (after !== undefined && byTimeThenId(event, after) <= 0) continue;
+        if (last !== undefined && byTimeThenId(event, last) > 0) continue;
         events.push(event);
-        oldest = Math.min(oldest, event.time);
+        seen.bytes += event.record.length;
       }
       poison.push(...page.poison);
-      if ((pages > SPAN_PAGES_MAX || piece.bytes > SPAN_BYTES_MAX) && to - from > SECOND_MS) {
-        return { density: events.length / Math.max(to - oldest, 1) };
+      seen.pages++;
+      seen.events = events.length;
+      hold(piece, seen.bytes);
+      const wasKnown = length.isKnown;
+      if (length.isTooLong(seen, page.events.length) && !isInstant) {
+        const index = queue.indexOf(piece);
+        release(index);
+        insert(index, { span, bytes: 0 });
+        return "cut";
       }
+      if (!wasKnown) fill();
+      if (isInstant && seen.bytes > INSTANT_BYTES_MAX) {
+        events = events.sort(byTimeThenId).slice(0, Math.ceil(events.length / 2));
+        last = events.at(-1);
+        seen.bytes = events.reduce((sum, { record }) => sum + record.length, 0);
+        hold(piece, seen.bytes);
+      }
+      await room(piece, signal);
     }
-    density = events.length / (to - from);
-    if (events.length > 0) bytesPerEvent = piece.bytes / events.length;
-    return { events: events.sort(byTimeThenId), poison };
+    length.learn(seen);
+    return { events: events.sort(byTimeThenId), poison, last };
+  }
+
+  function hold(piece: Piece, bytes: number): void {
+    heldBytes += bytes - piece.bytes;
+    piece.bytes = bytes;
+  }
+
+  /** Waits while more is held than may be. The oldest does not wait: all wait for it. */
+  async function room(piece: Piece, signal: AbortSignal): Promise<void> {
+    while (heldBytes >= heldBytesMax && queue[0] !== piece && !signal.aborted) {
+      await new Promise<void>((goOn) => paused.push(goOn));
+    }
+    signal.throwIfAborted();
   }
 
   return {
@@ -172,22 +208,23 @@ export function readAhead(source: Source, parallel: number): ReadAhead {
         upcoming = chain(span, ahead);
         announceNext();
       }
-      const abort = () => controller.abort(signal.reason);
+      const abort = () => {
+        controller.abort(signal.reason);
+        resume();
+      };
       signal.addEventListener("abort", abort, { once: true });
       try {
         for (let at: EpochMs = span.from; at < span.to;) {
           signal.throwIfAborted();
           fill();
           const [piece] = queue;
-          const fetched = await piece?.result;
-          if (piece === undefined || fetched === undefined) throw new Error("read ahead: nothing was fetched");
-          if ("density" in fetched) {
-            density = fetched.density;
-            cutAgain(piece);
-            continue;
-          }
-          queue.shift();
-          at = piece.span.to;
+          const outcome = await piece?.result;
+          if (piece === undefined || outcome === undefined) throw new Error("read ahead: nothing was fetched");
+          if (outcome === "cut") continue;
+          const { last, ...fetched } = outcome;
+          release(0);
+          if (last === undefined) at = piece.span.to;
+          else insert(0, { span: piece.span, after: last, bytes: 0 });
           yield fetched;
         }
         announced.shift();
@@ -201,13 +238,6 @@ export function readAhead(source: Source, parallel: number): ReadAhead {
 function* chain(first: Span, others: Iterable<Span>): Generator<Span> {
   yield first;
   yield* others;
-}
-
-function bytesOf({ events, poison }: Page): number {
-  let bytes = 0;
-  for (const { record } of events) bytes += record.length;
-  for (const { record } of poison) bytes += record.length;
-  return bytes;
 }
 
 function byTimeThenId(one: AuditEvent, other: AuditEvent): number {

@@ -41,3 +41,31 @@ test("a packed list read back holds the same ids, many thousands too", () => {
   expect(ids.every((id) => again.has(id))).toBe(true);
   expect(again.sorted().equals(packed)).toBe(true);
 });
+
+test("a set goes on after it was sorted", () => {
+  const ids = Array.from({ length: 3000 }, () => randomUUID());
+  const set = idSet();
+  for (const [count, id] of ids.entries()) {
+    set.add(id);
+    if (count % 500 === 0) set.sorted();
+  }
+  expect(ids.map((id) => set.add(id))).not.toContain(true);
+  expect(set.sorted().toString("hex")).toBe(
+    ids
+      .map((id) => id.replaceAll("-", ""))
+      .sort()
+      .join(""),
+  );
+});
+
+test("a million ids take their 16 bytes, the table of their places, and little else", () => {
+  const set = idSet();
+  const packed = Buffer.alloc(ID_BYTES);
+  const before = process.memoryUsage().rss;
+  for (let count = 0; count < 1_000_000; count++) {
+    packed.writeUInt32BE(Math.imul(count, 0x9e3779b1) >>> 0, 4);
+    set.addPacked(packed);
+  }
+  expect(set.sorted()).toHaveLength(1_000_000 * ID_BYTES);
+  expect(process.memoryUsage().rss - before).toBeLessThan(60e6);
+});

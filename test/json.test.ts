@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ProtocolError } from "../src/errors.ts";
-import { compact, scanArray } from "../src/json.ts";
+import { compact } from "../src/json-record.ts";
+import { scanArray } from "../src/json.ts";
 
 const scanText = (text: string) => scanArray(Buffer.from(text), "data");
 const linesOf = (items: readonly Buffer[]) => items.map((item) => item.toString());

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { createGzip, gunzipSync } from "node:zlib";
+import { createGzip, gunzipSync, type Gzip } from "node:zlib";
 import { LedgerError } from "../errors.ts";
-import { contentNameOf, OBJECT_END, splitLines, type Format } from "../format.ts";
+import { contentNameOf, NEWLINE, OBJECT_END, splitLines, type Format } from "../format.ts";
 import { RESTORE_HINT, seq12, sha256Of, type Plan, type StoredObject } from "../manifest.ts";
 import type { Batch, Leftover, Sink } from "../sink.ts";
 import { isPoison, type AuditEvent } from "../source.ts";
@@ -14,6 +14,10 @@ const GZIP_LEVEL = 6;
 
 /** The number of the part, in an object's name of any format: a broken attempt may have been made with another one. */
 const PART = new RegExp(`-(\\d{4,})_[^/]*${OBJECT_END}`);
+
+/** Lines are copied together before they are hashed and compressed: a call for each would cost more than its work. */
+const TEXT_BYTES = 256 * 1024;
+const OUTPUT_BYTES = 64 * 1024;
 
 /** A sink that keeps each batch as one gzip object, named by its window and its content: a folder or a bucket. */
 export function objects(store: Store, format: Format): Sink {
@@ -88,18 +92,21 @@ type Content = Pick<StoredObject, "contentSha256" | "contentBytes" | "lines" | "
 
 /** Reads the batch to its end through gzip: only the compressed bytes are held. */
 async function seal({ chunks }: Batch, format: Format, signal: AbortSignal): Promise<Content & { stored: Buffer }> {
-  const gzip = createGzip({ level: GZIP_LEVEL });
+  const gzip = createGzip({ level: GZIP_LEVEL, chunkSize: OUTPUT_BYTES });
   const compressed: Buffer[] = [];
   gzip.on("data", (bytes: Buffer) => compressed.push(bytes));
   const hash = createHash("sha256");
+  const buffer = Buffer.allocUnsafeSlow(TEXT_BYTES);
   const tally = contentTally();
   try {
     for await (const events of chunks) {
       signal.throwIfAborted();
-      const text = linesOf(events, format);
-      hash.update(text);
-      tally.add(events, text.length);
-      if (!gzip.write(text)) await once(gzip, "drain", { signal });
+      tally.add(events);
+      for (const text of textsOf(events, format, buffer)) {
+        hash.update(text);
+        tally.addBytes(text.length);
+        await compress(gzip, text);
+      }
     }
     gzip.end();
     await once(gzip, "end", { signal });
@@ -109,12 +116,36 @@ async function seal({ chunks }: Batch, format: Format, signal: AbortSignal): Pro
   return { ...tally.sum(), contentSha256: hash.digest("hex"), stored: Buffer.concat(compressed) };
 }
 
-/** The lines of some events as one buffer, each with its newline. */
-export function linesOf(events: readonly AuditEvent[], format: Format): Buffer {
-  return Buffer.concat(events.flatMap((event) => [format.line(event), NEWLINE]));
+/** Resolves when the text may be overwritten. It is compressed in another thread. */
+function compress(gzip: Gzip, text: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    gzip.write(text, (error) => (error ? reject(error) : resolve()));
+  });
 }
 
-const NEWLINE = Buffer.from("\n");
+/** The lines of some events, each with its newline, a buffer full at a time: what was given before is overwritten. */
+function* textsOf(events: readonly AuditEvent[], format: Format, buffer: Buffer): Generator<Buffer> {
+  let bytes = 0;
+  for (const event of events) {
+    const line = format.line(event);
+    if (bytes + line.length + 1 > buffer.length) {
+      yield buffer.subarray(0, bytes);
+      bytes = 0;
+    }
+    if (line.length < buffer.length) {
+      bytes += line.copy(buffer, bytes);
+      buffer[bytes++] = NEWLINE;
+    } else yield Buffer.concat([line, NEWLINE_BYTES]);
+  }
+  if (bytes > 0) yield buffer.subarray(0, bytes);
+}
+
+/** The lines of some events as one buffer, each with its newline. */
+export function linesOf(events: readonly AuditEvent[], format: Format): Buffer {
+  return Buffer.concat(events.flatMap((event) => [format.line(event), NEWLINE_BYTES]));
+}
+
+const NEWLINE_BYTES = Buffer.of(NEWLINE);
 
 function contentTally() {
   let lines = 0;
@@ -122,9 +153,11 @@ function contentTally() {
   let first = Infinity;
   let last = -Infinity;
   return {
-    add(events: readonly { readonly time: EpochMs }[], bytes: number): void {
-      lines += events.length;
+    addBytes(bytes: number): void {
       contentBytes += bytes;
+    },
+    add(events: readonly { readonly time: EpochMs }[]): void {
+      lines += events.length;
       for (const { time } of events) {
         if (time < first) first = time;
         if (time > last) last = time;
@@ -147,7 +180,8 @@ function wholeObject(key: string, stored: Buffer, format: Format): Leftover["who
     events.push(event);
   }
   const tally = contentTally();
-  tally.add(events, text.length);
+  tally.add(events);
+  tally.addBytes(text.length);
   const object = { key, bytes: stored.length, sha256: sha256Of(stored), contentSha256, ...tally.sum() };
   return { object, events };
 }

@@ -1,6 +1,7 @@
 import { ProtocolError } from "../errors.ts";
 import type { HttpClient } from "../http.ts";
-import { scanArray } from "../json.ts";
+import { recordReader } from "../json-record.ts";
+import { scanArray, type ScannedArray } from "../json.ts";
 import { isPoison, type AuditEvent, type Page, type Poison, type Source } from "../source.ts";
 import { DAY_MS } from "../time.ts";
 import { baseAddress } from "./address.ts";
@@ -9,7 +10,7 @@ import { pachcaCheck } from "./pachca-check.ts";
 import { pachcaError } from "./pachca-errors.ts";
 import { pachcaVocabulary } from "./pachca-vocabulary.ts";
 import { pass, type Answer } from "./pass.ts";
-import { isObject, readRecord, type EventMembers } from "./record.ts";
+import { isObject, plainEvent, readRecord, type EventMembers } from "./record.ts";
 
 export interface PachcaOptions {
   /** Ends in `/api/shared/v1`; on-premise installations have their own host. */
@@ -53,19 +54,26 @@ export function pachca(options: PachcaOptions, client: HttpClient): Source {
   const baseUrl = baseAddress(options.baseUrl, BASE_URL_HINT);
   const { account, ownReads, userAgent, pagesMax } = options;
   const filter = sortedFilter(options.filter);
+  const reader = recordReader([MEMBERS.id, MEMBERS.time, MEMBERS.key]);
 
   async function fetchPage(query: Query, where: () => string, signal: AbortSignal): Promise<Answer> {
     const url = new URL(`${baseUrl}/audit_events`);
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
     const answer = await client.request({ method: "GET", url, retrySafe: true, classify: pachcaError }, signal);
-    const { envelope, items } = scanArray(answer.body, "data", `${answer.what}: ${where()}`);
-    return { page: pageOf(items), next: nextCursor(envelope, items.length, query["cursor"], where) };
+    const scanned = scanArray(answer.body, "data", `${answer.what}: ${where()}`, reader);
+    const { envelope, items } = scanned;
+    return { page: pageOf(scanned), next: nextCursor(envelope, items.length, query["cursor"], where) };
   }
 
-  function pageOf(items: readonly Buffer[]): Page {
+  function pageOf({ items, strings }: ScannedArray): Page {
     const events: AuditEvent[] = [];
     const poison: Poison[] = [];
-    for (const record of items) {
+    for (const [index, record] of items.entries()) {
+      const event = plainEvent(record, strings[index]);
+      if (event !== undefined && event.key !== OWN_READ_KEY) {
+        events.push(event);
+        continue;
+      }
       const { item, value } = readRecord(record, MEMBERS);
       if (isPoison(item)) poison.push(item);
       else if (ownReads === "keep" || item.key !== OWN_READ_KEY || value["user_agent"] !== userAgent) events.push(item);

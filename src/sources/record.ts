@@ -23,6 +23,18 @@ export function readRecord(record: Buffer, members: EventMembers): Reading {
   return { item: itemOf(record, value, members), value };
 }
 
+/**
+ * The event in a record whose members were read without parsing it; undefined where only the parser can tell.
+ * @param strings its id, time and key
+ */
+export function plainEvent(record: Buffer, strings: readonly string[] | undefined): AuditEvent | undefined {
+  if (strings === undefined) return undefined;
+  const [id = "", sentTime = "", key = ""] = strings;
+  const time = parseInstant(sentTime);
+  if (id === "" || id.includes("\ufffd") || time === undefined || !isUtf8(record)) return undefined;
+  return { id, time, key, record };
+}
+
 function itemOf(record: Buffer, value: Readonly<Record<string, unknown>>, members: EventMembers): AuditEvent | Poison {
   const [sentId, sentTime, key] = [value[members.id], value[members.time], value[members.key]];
   // A letter that was not UTF-8 reads as U+FFFD: such an id is not the one that was sent.
