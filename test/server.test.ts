@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { ConfigError, RefusedError } from "../src/errors.ts";
 import type { Fact } from "../src/fact.ts";
@@ -15,8 +17,14 @@ const well = fold([
 const error = new RefusedError("forbidden", "GET /x: HTTP 403", { hint: "the token needs a scope" });
 const failed: Fact = { kind: "tick.failed", stream: "acme", error, durationMs: 9 };
 
-async function served(telling: Telling, options: Partial<HealthOptions> = {}) {
-  const server = await serveHealth({ ...HERE, ...options }, telling);
+/** A clock by which each look is a second after the one before: no answer is kept. */
+function hurried(): () => number {
+  let now = 0;
+  return () => (now += 1000);
+}
+
+async function served(telling: Telling, options: Partial<HealthOptions> = {}, clock = hurried()) {
+  const server = await serveHealth({ ...HERE, ...options }, telling, { now: clock });
   onTestFinished(() => server.close());
   return async (path: string, init: RequestInit = {}) => {
     const response = await fetch(`http://127.0.0.1:${server.port}${path}`, init);
@@ -159,10 +167,10 @@ test("a request that names nothing a URL can hold is answered, and the worker li
   onTestFinished(() => server.close());
   for (const target of ["//", "http://[", "/%zz?x=%", "*"]) {
     const socket = connect(server.port, "127.0.0.1");
-    socket.end(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    socket.end(`GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
     let answer = "";
     for await (const chunk of socket) answer += String(chunk);
-    expect(answer, target).toMatch(/^HTTP\/1\.1 40[04] /);
+    expect(answer, target).toMatch(/^HTTP\/1\.1 (40[04]|421) /);
   }
   expect((await fetch(`http://127.0.0.1:${server.port}/healthz`)).status).toBe(200);
 });
@@ -177,4 +185,99 @@ test("a port that is taken is a mistake of the configuration", async () => {
   const server = await serveHealth(HERE, telling);
   onTestFinished(() => server.close());
   await expect(serveHealth({ host: "127.0.0.1", port: server.port }, telling)).rejects.toThrow(ConfigError);
+});
+
+/** What the server answers to these bytes, until it has closed the connection. */
+async function raw(port: number, request: string): Promise<string> {
+  const socket = connect(port, "127.0.0.1");
+  socket.end(request);
+  let answer = "";
+  for await (const chunk of socket) answer += String(chunk);
+  return answer;
+}
+
+test("however many ask, an answer and what is behind it are made once a second, and are no older", async () => {
+  const made = { document: 0, page: 0, metrics: 0 };
+  const telling = tellingOf(() => well);
+  let now = 0;
+  const counting: Telling = {
+    document: () => (made.document++, telling.document()),
+    page: { ...telling.page, render: (...args) => (made.page++, telling.page.render(...args)) },
+    metrics: { ...telling.metrics, text: () => (made.metrics++, telling.metrics.text()) },
+  };
+  const server = await serveHealth(HERE, counting, { now: () => now });
+  onTestFinished(() => server.close());
+  const request = (path: string, connection: string) =>
+    `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: ${connection}\r\n\r\n`;
+  const paths = ["/", "/?stream=acme", "/?stream=nonesuch", "/metrics", "/readyz", "/status.json"];
+  const packet =
+    paths
+      .map((path) => request(path, "keep-alive"))
+      .join("")
+      .repeat(20) + request("/", "close");
+  const answers = await raw(server.port, packet);
+  expect(answers.match(/HTTP\/1\.1 200 /g)).toHaveLength(121);
+  expect(made).toEqual({ document: 1, page: 2, metrics: 1 });
+  now = 999;
+  await raw(server.port, packet);
+  expect(made.document).toBe(1);
+  now = 1000;
+  await raw(server.port, packet);
+  expect(made).toEqual({ document: 2, page: 4, metrics: 2 });
+});
+
+test("on loopback only this machine's own names are answered, so that no page elsewhere can read it by a name of its own", async () => {
+  const server = await serveHealth(
+    HERE,
+    tellingOf(() => well),
+  );
+  onTestFinished(() => server.close());
+  const codeFor = async (target: string, host: string) => {
+    const answer = await raw(server.port, `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+    return Number(answer.slice(9, 12));
+  };
+  for (const host of ["localhost", "LOCALHOST:9464", "127.0.0.1:80", "127.9.9.9", "[::1]:9464", "[::1]"]) {
+    expect(await codeFor("/status.json", host), host).toBe(200);
+  }
+  for (const host of [
+    "evil.example",
+    "evil.example:9464",
+    "127.0.0.1.evil.example",
+    "localhost.evil.example",
+    "1.2.3.4",
+    "",
+  ]) {
+    for (const path of ["/", "/status.json", "/readyz", "/metrics"]) expect(await codeFor(path, host), host).toBe(421);
+  }
+  // A request that names the host in its target means that one, whatever its header says.
+  expect(await codeFor("http://localhost:9464/healthz", "evil.example")).toBe(200);
+  expect(await codeFor("http://127.0.0.1", "localhost")).toBe(200);
+  expect(await codeFor("http://evil.example/status.json", "localhost")).toBe(421);
+});
+
+test("on every address all names are answered: in a container the probes come by any", async () => {
+  const server = await serveHealth(
+    { host: "0.0.0.0", port: 0 },
+    tellingOf(() => well),
+  );
+  onTestFinished(() => server.close());
+  const answer = await raw(server.port, "GET /readyz HTTP/1.1\r\nHost: 10.1.2.3:9464\r\nConnection: close\r\n\r\n");
+  expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+});
+
+test("who asks and does not read is let go", async () => {
+  const telling = tellingOf(() => well);
+  const page = { ...telling.page, render: () => "x".repeat(16 << 20) };
+  const server = await serveHealth(HERE, { ...telling, page }, { patienceMs: 100 });
+  onTestFinished(() => server.close());
+  const socket = connect(server.port, "127.0.0.1");
+  socket.pause();
+  socket.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  // Long enough for whoever would have waited to have been let go: nothing tells a reader who does not read.
+  await sleep(1000);
+  let bytes = 0;
+  socket.on("error", () => undefined);
+  socket.on("data", (chunk) => (bytes += chunk.length)).resume();
+  await once(socket, "close");
+  expect(bytes).toBeLessThan(16 << 20);
 });

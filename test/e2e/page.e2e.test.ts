@@ -53,7 +53,9 @@ async function serve(
   const metrics = { text: async () => "", contentType: "text/plain" };
   const page = { render: renderPage, assets };
   const options = { host: "127.0.0.1", port, ...(token && { token }) };
-  const server = await serveHealth(options, { document: () => told, metrics, page });
+  // By this clock each look is a second after the one before: what the test tells is seen at once.
+  let now = 0;
+  const server = await serveHealth(options, { document: () => told, metrics, page }, { now: () => (now += 1000) });
   return {
     url: `http://127.0.0.1:${server.port}/`,
     port: server.port,
