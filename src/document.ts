@@ -24,6 +24,25 @@ export type StreamState = "starting" | "ok" | "behind" | "failing" | "stopped";
 
 export const STREAM_STATES: readonly StreamState[] = ["starting", "ok", "behind", "failing", "stopped"];
 
+/** The worst first: who needs somebody soonest. */
+export const WORST_FIRST: readonly StreamState[] = ["stopped", "failing", "behind", "starting", "ok"];
+
+/** So many streams are told in full at once; of more, the others each when asked for. */
+const TOLD_IN_FULL = 6;
+
+/** The streams that are told in full: the one that was asked for, or those that need somebody first. */
+export function toldInFull<Stream extends Pick<StreamStatus, "stream" | "state">>(
+  streams: readonly Stream[],
+  asked?: string,
+): readonly Stream[] {
+  const chosen = streams.filter(({ stream }) => stream === asked);
+  return chosen.length > 0 ? chosen : [...streams].sort(byNeed).slice(0, TOLD_IN_FULL);
+}
+
+export function byNeed(one: Pick<StreamStatus, "state">, other: Pick<StreamStatus, "state">): number {
+  return WORST_FIRST.indexOf(one.state) - WORST_FIRST.indexOf(other.state);
+}
+
 /** How one stream stands. */
 export interface StreamStatus {
   readonly stream: string;
@@ -62,13 +81,18 @@ export interface StreamStatus {
   readonly reconciledAt: string | null;
   /** When the source forgets what is exported next, and how long that is from now (negative: it has); null where it keeps all. */
   readonly retention: { readonly until: string; readonly leftSeconds: number } | null;
+  /** What is known to be lost, however long ago it happened. */
+  readonly gaps: GapsStatus;
   /** The windows of the last day that was exported: at most 300, then only the newest (`hours` has them all). */
   readonly windows: readonly WindowStatus[];
-  /** The same by hour of event time, and further back: at most seven days; an hour that is not known is left out. */
+  /** The same by hour of event time, and further back: at most seven days, of many streams at least the last 25 hours; an hour
+   * that is not known is left out. */
   readonly hours: readonly HourStatus[];
+  /** Over the 24 whole hours of event time that end with that of `now`. */
+  readonly last24Hours: Totals;
   /** Over the last day that was exported. */
   readonly day: DayStatus;
-  /** Counted since the worker started. */
+  /** Committed since the worker started, by it or by another beside it. */
   readonly totals: Totals;
 }
 
@@ -122,6 +146,18 @@ export interface WindowStatus {
   readonly bytes: number;
   /** The part that the source did not keep any more. */
   readonly missing?: { readonly from: string; readonly to: string };
+}
+
+/** The spans that the source did not keep any more, of all windows that are known. */
+export interface GapsStatus {
+  readonly count: number;
+  /** How long they are together. */
+  readonly seconds: number;
+  /** The newest of them, at most twenty, by sequence. */
+  readonly spans: readonly { readonly sequence: number; readonly from: string; readonly to: string }[];
+  /** Every window from this sequence on is known: 1 is the whole ledger. Null: none is. After a restart about 2,100 windows
+   * are read back; `verify` shows all. */
+  readonly knownFrom: number | null;
 }
 
 /** What was committed of an hour of event time; repairs count in the hour where they begin. */

@@ -1,15 +1,16 @@
-import type {
-  Failure,
-  PastFailure,
-  RunningWindow,
-  StatusDocument,
-  StreamState,
-  StreamStatus,
-  Totals,
+import {
+  toldInFull,
+  type Failure,
+  type PastFailure,
+  type RunningWindow,
+  type StatusDocument,
+  type StreamState,
+  type StreamStatus,
+  type Totals,
 } from "./document.ts";
 import { ExporterError } from "./errors.ts";
 import type { Fact, StreamFact } from "./fact.ts";
-import { NO_TOTALS, NOTHING_RECENT, plus, shownRecent, shownSpan, withCommitted, type Recent } from "./recent.ts";
+import { listsOf, NO_TOTALS, NOTHING_RECENT, plus, shownSpan, sumsOf, withCommitted, type Recent } from "./recent.ts";
 import type { SourceIdentity } from "./source.ts";
 import { epochMs, formatDuration, formatInstant, MINUTE_MS, SECOND_MS, type EpochMs } from "./time.ts";
 
@@ -72,11 +73,13 @@ const NOTHING_YET: Omit<StreamSoFar, "described"> = {
 };
 
 const ERRORS_KEPT = 10;
-/** Shared by all streams, so that the document stays small: three of them are shown in full. */
+/** Shared by all streams, so that the document stays small. */
 const WINDOWS_IN_ALL = 900;
 const HOURS_IN_ALL = 504;
 const WINDOWS_EACH = 300;
 const HOURS_EACH = 168;
+/** Whatever the number of streams, each shows its last 24 hours and the one before them. */
+const HOURS_AT_LEAST = 25;
 
 /** How streams stand before anything happened. */
 export function starting(version: string, streams: readonly StreamDescription[]): Status {
@@ -166,26 +169,41 @@ function withError(errors: readonly PastFailure[], failure: Failure, at: EpochMs
 /** When a schedule rings next after an instant; undefined where that is never. */
 export type NextTick = (schedule: string, after: EpochMs) => EpochMs | undefined;
 
-/** The document at `now`. */
-export function statusAt(status: Status, now: EpochMs, nextTick?: NextTick): StatusDocument {
-  const share = (all: number, each: number) => Math.min(each, Math.floor(all / Math.max(1, status.streams.size)));
-  const most = { windows: share(WINDOWS_IN_ALL, WINDOWS_EACH), hours: share(HOURS_IN_ALL, HOURS_EACH) };
+/**
+ * The document at `now`.
+ * @param asked the stream that is to be told in full, where there are too many for all
+ */
+export function statusAt(status: Status, now: EpochMs, nextTick?: NextTick, asked?: string): StatusDocument {
+  const streams = [...status.streams.values()].map((soFar) => ({
+    recent: soFar.recent,
+    ...streamAt(soFar, status, now, nextTick),
+  }));
+  const full = new Set(toldInFull(streams, asked));
+  const share = (all: number, count: number, each: number) => Math.min(each, Math.floor(all / Math.max(1, count)));
+  const inFull = { windows: share(WINDOWS_IN_ALL, full.size, WINDOWS_EACH), hours: HOURS_EACH };
+  const inShort = {
+    windows: share(WINDOWS_IN_ALL, streams.length, WINDOWS_EACH),
+    hours: Math.max(HOURS_AT_LEAST, share(HOURS_IN_ALL, streams.length, HOURS_EACH)),
+  };
   return {
     version: status.version,
     startedAt: shown(status.startedAt),
     now: formatInstant(now),
     stopping: status.stopping,
-    streams: [...status.streams.values()].map((soFar) => streamAt(soFar, status, now, most, nextTick)),
+    streams: streams.map((stream) => {
+      const { recent, ...told } = stream;
+      return { ...told, ...listsOf(recent, full.has(stream) ? inFull : inShort) };
+    }),
   };
 }
 
+/** All but the lists, of which there is a share for each stream. */
 function streamAt(
   soFar: StreamSoFar,
   { startedAt }: Status,
   now: EpochMs,
-  most: { readonly windows: number; readonly hours: number },
   nextTick: NextTick | undefined,
-): StreamStatus {
+): Omit<StreamStatus, "windows" | "hours"> {
   const { described, exportedUntil, isStopped, recent } = soFar;
   const { stream, source, sink, schedule, lagLimitMs, retentionMs, start } = described;
   const lagMs = soFar.isHeadFound ? now - (exportedUntil ?? start) : undefined;
@@ -213,7 +231,7 @@ function streamAt(
       forgottenAt === undefined || !soFar.isHeadFound
         ? null
         : { until: formatInstant(forgottenAt), leftSeconds: Math.floor((forgottenAt - now) / SECOND_MS) },
-    ...shownRecent(recent, most),
+    ...sumsOf(recent, now),
     totals: soFar.totals,
   };
 }

@@ -141,3 +141,24 @@ test("without a worker nothing is starting, and there is no next tick", () => {
   });
   expect(one(status, epochMs(LATER + DAY_MS)).hint).toBe("start the worker");
 });
+
+test.each([1, 4, 10, 100])("of %i streams each shows its last day, and one that is told in full its week", (count) => {
+  const names = Array.from({ length: count }, (_, index) => `s${index}`);
+  const week = Array.from({ length: 7 * 24 }, (_, index) => {
+    const from = epochMs(START + index * HOUR_MS);
+    return committed(index + 1, { window: { from, to: epochMs(from + HOUR_MS) } });
+  });
+  const now = epochMs(START + 7 * DAY_MS);
+  const status = fold(
+    names.map((stream) => [now, { kind: "past.read", stream, committed: week }] as const),
+    names.map((stream) => described(stream)),
+  );
+  const { streams } = statusAt(status, now, undefined, names.at(-1));
+  for (const { hours, last24Hours } of streams) {
+    expect(hours.length).toBeGreaterThanOrEqual(25);
+    expect(last24Hours).toMatchObject({ windows: 23, events: 115 });
+  }
+  expect(streams.at(-1)?.hours).toHaveLength(168);
+  expect(statusAt(status, now).streams[0]?.hours).toHaveLength(168);
+  expect(JSON.stringify(streams).length).toBeLessThan(600_000);
+});

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Committed } from "../src/fact.ts";
-import { NOTHING_RECENT, shownRecent, withCommitted, type Recent } from "../src/recent.ts";
+import { NOTHING_RECENT, listsOf, sumsOf, withCommitted, type Recent } from "../src/recent.ts";
 import { DAY_MS, epochMs, HOUR_MS, MINUTE_MS } from "../src/time.ts";
 import { committed } from "./support/telling.ts";
 import { START } from "./support/world.ts";
@@ -9,7 +9,7 @@ import { START } from "./support/world.ts";
 const ALL = { windows: 300, hours: 168 };
 const windows = (count: number, changes: Partial<Committed> = {}): Committed[] =>
   Array.from({ length: count }, (_, index) => committed(index + 1, changes));
-const shown = (recent: Recent) => shownRecent(recent, ALL);
+const shown = (recent: Recent) => ({ ...listsOf(recent, ALL), ...sumsOf(recent, recent.until ?? START) });
 const shownOf = (all: readonly Committed[]) => shown(withCommitted(NOTHING_RECENT, all));
 
 test("a window is told by itself, in its hour, and in the day", () => {
@@ -47,7 +47,10 @@ test("it is bounded, however many windows there are and however small they are",
     const from = epochMs(START + index * 1000);
     return committed(index + 1, { window: { from, to: epochMs(from + 1000) }, keys: { [`key ${index}`]: 5 } });
   };
-  const recent = withCommitted(NOTHING_RECENT, Array.from({ length: 10_000 }, (_, index) => small(index)));
+  const recent = withCommitted(
+    NOTHING_RECENT,
+    Array.from({ length: 10_000 }, (_, index) => small(index)),
+  );
   expect([recent.windows.length, recent.hours.length]).toEqual([300, 3]);
   const { windows: told, hours, day } = shown(recent);
   expect([told.length, hours.length, day.keys.length]).toEqual([300, 3, 10]);
@@ -82,6 +85,39 @@ test("a window of which a part was forgotten counts as a gap, and for the rest a
   expect(hours[0]).toMatchObject({ gapSeconds: 60, exportedSeconds: 240, gaps: 1 });
   expect(told[0]?.missing).toEqual({ from: "2026-11-01T00:00:00Z", to: "2026-11-01T00:01:00Z" });
   expect(day.gaps).toBe(1);
+});
+
+test("a gap as far back as a source forgets is known, however much is exported after it", () => {
+  const floor = epochMs(START + 90 * DAY_MS);
+  const lost = { from: epochMs(floor - 10 * DAY_MS), to: floor };
+  const since = Array.from({ length: 90 * 24 }, (_, index) => {
+    const from = epochMs(floor + index * HOUR_MS);
+    return committed(index + 2, { window: { from, to: epochMs(from + HOUR_MS) } });
+  });
+  const { gaps, hours, windows: told } = shownOf([committed(1, { type: "gap", window: lost }), ...since]);
+  expect([hours.some(({ gapSeconds }) => gapSeconds > 0), told.some(({ kind }) => kind === "gap")]).toEqual([
+    ...[false, false],
+  ]);
+  expect(gaps).toEqual({
+    ...{ count: 1, seconds: 864_000, knownFrom: 1 },
+    spans: [{ sequence: 1, from: "2027-01-20T00:00:00Z", to: "2027-01-30T00:00:00Z" }],
+  });
+});
+
+test("of many gaps the newest are told one by one, and all are counted", () => {
+  const { gaps } = shownOf(windows(30, { type: "gap" }));
+  expect([gaps.count, gaps.seconds, gaps.spans.length]).toEqual([30, 9000, 20]);
+  expect([gaps.spans[0]?.sequence, gaps.spans.at(-1)?.sequence]).toEqual([11, 30]);
+});
+
+test("it says from which sequence on gaps are known, also while a past is being read", () => {
+  const all = windows(9);
+  const knownFrom = (...parts: Committed[][]) =>
+    shown(parts.reduce<Recent>(withCommitted, NOTHING_RECENT)).gaps.knownFrom;
+  expect(knownFrom([])).toBeNull();
+  expect(knownFrom(all.slice(4))).toBe(5);
+  expect(knownFrom(all.slice(0, 3), all.slice(6))).toBe(7);
+  expect(knownFrom(all.slice(6), all.slice(0, 3), all.slice(3, 6))).toBe(1);
 });
 
 test("a gap of months costs a week of hours", () => {

@@ -14,19 +14,20 @@ import { describe } from "./describe.ts";
 export function tellingOf(streams: readonly Pick<Stream, "config" | "pipeline">[]): Telling & { observe: Observe } {
   let status = starting(EXPORTER.version, streams.map(describe));
   const ring = nextRing();
-  const document = (): StatusDocument => statusAt(status, epochMs(Date.now()), ring);
+  const document = (asked?: string): StatusDocument => statusAt(status, epochMs(Date.now()), ring, asked);
   const counted = metrics(
     streams.map(({ config: { name } }) => name),
     EXPORTER.version,
-    document,
+    () => document(),
   );
   return {
     observe(fact) {
       counted.observe(fact);
       status = after(status, fact, epochMs(Date.now()));
     },
-    document,
+    document: () => document(),
     metrics: counted,
-    page: { render: renderPage, assets },
+    // A stream that is asked for is told in full: not as all are, who share.
+    page: { render: (all, asked) => renderPage(asked === undefined ? all : document(asked), asked), assets },
   };
 }

@@ -1,6 +1,7 @@
 import type { StreamStatus } from "../document.ts";
 import { DAY_MS, epochMs, HOUR_MS, MINUTE_MS, type EpochMs, type Span } from "../time.ts";
-import { hourOf, instantOf, type Cell } from "./day.ts";
+import { hourOf, last24Hours } from "../recent.ts";
+import { instantOf, type Cell } from "./day.ts";
 import { html, type Html } from "./html.ts";
 import { dot, legend, LOOK_WORDS, shape, type Look } from "./look.ts";
 import { counted, several, sized, spanText } from "./words.ts";
@@ -18,12 +19,6 @@ const HEIGHT = MAP_TOP + MAP_HEIGHT;
 const COLUMN_FILL = 0.93;
 const ROW_SPACE = 1;
 
-/** The 24 whole hours that end with the one of `now`. */
-export function dayOf(now: EpochMs): Span {
-  const to = epochMs(hourOf(now) + HOUR_MS);
-  return { from: epochMs(to - DAY_MS), to };
-}
-
 /** A look and where it is drawn, with what is said to a pointer. */
 interface Drawn extends Span {
   readonly look: Look;
@@ -35,7 +30,7 @@ interface Drawn extends Span {
  * to bottom within the hour. A hole in the archive is a hole in the map.
  */
 export function dayFigure(stream: StreamStatus, all: readonly Cell[], now: EpochMs): Html {
-  const day = dayOf(now);
+  const day = last24Hours(now);
   const cells = all.filter(({ from, to }) => from < day.to && to > day.from);
   const coming = ahead(stream, now).filter(({ from, to }) => from < to);
   const marked = cells

@@ -1,4 +1,5 @@
 import type { HourStatus, StreamStatus, WindowStatus } from "../document.ts";
+import { hourOf } from "../recent.ts";
 import { epochMs, HOUR_MS, MINUTE_MS, SECOND_MS, type EpochMs, type Span } from "../time.ts";
 
 /** What one cell of a map says, the worst first. */
@@ -27,10 +28,6 @@ export function instantOf(text: string): EpochMs {
   return epochMs(Date.parse(text));
 }
 
-export function hourOf(instant: EpochMs): EpochMs {
-  return epochMs(Math.floor(instant / HOUR_MS) * HOUR_MS);
-}
-
 /** Of several kinds the one to be shown; `empty` when there is none. */
 export function worstOf(kinds: readonly CellKind[]): CellKind {
   return CELL_KINDS.find((kind) => kinds.includes(kind)) ?? "empty";
@@ -57,18 +54,6 @@ export function cellsOf({ windows, hours }: Pick<StreamStatus, "windows" | "hour
     else cells.push(cell);
   }
   return cells;
-}
-
-/** What the hours from `from` on hold together: exact, repairs included. */
-export function countedSince(
-  { hours }: Pick<StreamStatus, "hours">,
-  from: EpochMs,
-): Counts & { readonly gaps: number } {
-  const sum = { windows: 0, events: 0, late: 0, quarantined: 0, bytes: 0, gaps: 0 };
-  for (const hour of hours.filter((one) => instantOf(one.from) >= from)) {
-    for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += hour[name];
-  }
-  return sum;
 }
 
 const isSmall = ({ from, to }: Span): boolean => to - from < SLOT_MS;

@@ -6,25 +6,31 @@ import { away, counted, lasting, NOTHING, several, shownTime } from "./words.ts"
 
 /** The numbers that tell a stream, each with what it is measured against. */
 export function figures(stream: StreamStatus, now: EpochMs): Html {
-  const { completeness, retention, totals, hours, day } = stream;
+  const { completeness, retention, totals, gaps, day } = stream;
   const [until, next, last, reconciled] = [
     stream.exportedUntil,
     stream.nextTick,
     stream.lastTick,
     stream.reconciledAt,
   ].map((instant) => (instant === null ? undefined : instantOf(instant)));
-  const gapSeconds = hours.reduce((sum, hour) => sum + hour.gapSeconds, 0);
   const left = retention?.leftSeconds;
   return html`<dl class="figures">
     ${figure("Exported until", until && html`${shownTime(until, now)} <small>UTC</small>`, until === undefined ? "nothing yet" : away(until, now))}
     ${lag(stream)}
     ${figure("Next tick", next && html`${next <= now ? "now" : away(next, now)}`, last === undefined ? "none has ended yet" : `last one ${away(last, now)}`)}
     ${figure("Completeness", completeness === null ? undefined : alarmingIf(completeness < 1, shareText(completeness)), reconciled === undefined ? "not compared with the source" : `compared ${away(reconciled, now)}`)}
-    ${figure("Gaps", gapSeconds > 0 ? alarmingIf(true, lasting(gapSeconds)) : html`none`, "in the last seven days")}
+    ${figure("Gaps", gaps.count > 0 ? alarmingIf(true, lasting(gaps.seconds)) : html`none known`, gapsKnown(gaps))}
     ${figure("In quarantine", alarmingIf(day.quarantined > 0, counted(day.quarantined)), "in the last day exported")}
     ${figure("Since the start", html`${counted(totals.events)}`, `${totals.events === 1 ? "event" : "events"} in ${several(totals.windows, "window")}`)}
     ${left === undefined ? undefined : figure("Source forgets in", left > 0 ? html`${lasting(left)}` : alarmingIf(true, "has forgotten"), "what is exported next")}
   </dl>`;
+}
+
+/** As far back as windows are known. */
+function gapsKnown({ count, knownFrom }: StreamStatus["gaps"]): string {
+  const since =
+    knownFrom === null ? "no window" : knownFrom === 1 ? "all windows" : `windows from ${counted(knownFrom)} on`;
+  return `${count > 0 ? `${several(count, "gap")} in ` : ""}${since}${knownFrom === null ? " is known" : ""}`;
 }
 
 function figure(name: string, value: Html | undefined, more: string): Html {

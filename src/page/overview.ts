@@ -1,7 +1,7 @@
 import type { StreamStatus } from "../document.ts";
+import { last24Hours } from "../recent.ts";
 import type { EpochMs } from "../time.ts";
-import { countedSince, instantOf, type Cell } from "./day.ts";
-import { dayOf } from "./day-figure.ts";
+import { instantOf, type Cell } from "./day.ts";
 import { html, type Html } from "./html.ts";
 import { anchorOf, sign } from "./state.ts";
 import { strip } from "./strip.ts";
@@ -59,8 +59,8 @@ function row({ stream, cells }: Known, isTold: boolean, now: EpochMs): Html {
     <td class="number">
       ${isOver ? html`<span class="alarming">${lasting(lagSeconds)}</span>` : lagSeconds === null ? NOTHING : lasting(lagSeconds)}
     </td>
-    <td class="strip">${strip(cells, dayOf(now), 16, "Last 24 hours")}</td>
-    <td class="number minor">${counted(countedSince(stream, dayOf(now).from).events)}</td>
+    <td class="strip">${strip(cells, last24Hours(now), 16, "Last 24 hours")}</td>
+    <td class="number minor">${counted(stream.last24Hours.events)}</td>
     <td class="number minor">
       ${day.quarantined > 0 ? html`<span class="alarming">${counted(day.quarantined)}</span>` : "0"}
     </td>

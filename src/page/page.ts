@@ -1,19 +1,16 @@
 import { createHash } from "node:crypto";
-import type { StatusDocument } from "../document.ts";
+import { byNeed, toldInFull, type StatusDocument } from "../document.ts";
 import { formatInstant } from "../time.ts";
 import { PATTERNS } from "./look.ts";
 import { cellsOf, instantOf } from "./day.ts";
 import { html } from "./html.ts";
 import { overview } from "./overview.ts";
 import { SCRIPT } from "./script.ts";
-import { byNeed, signOf, worstState } from "./state.ts";
+import { signOf, worstState } from "./state.ts";
 import { streamSection } from "./stream.ts";
 import { STYLE } from "./style.ts";
 import { verdictOf } from "./verdict.ts";
 import { clock, several } from "./words.ts";
-
-/** So many streams are told in full at once; of more, the others each on a page of its own. */
-const TOLD_IN_FULL = 6;
 
 /** What the page loads, all of it from the worker itself: by path, as the server is to send it. */
 export const assets: ReadonlyMap<string, { readonly type: string; readonly body: Buffer }> = new Map([
@@ -37,8 +34,8 @@ const SCRIPT_ADDRESS = addressOf("/page.js");
 export function renderPage(document: StatusDocument, selected?: string): string {
   const now = instantOf(document.now);
   const streams = [...document.streams].sort(byNeed).map((stream) => ({ stream, cells: cellsOf(stream) }));
-  const chosen = streams.filter(({ stream }) => stream.stream === selected);
-  const told = chosen.length > 0 ? chosen : streams.slice(0, TOLD_IN_FULL);
+  const inFull = toldInFull(document.streams, selected);
+  const told = streams.filter(({ stream }) => inFull.includes(stream));
   const verdict = verdictOf(document, now);
   const state = worstState(document.streams);
   const page = html`<!doctype html>

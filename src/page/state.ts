@@ -1,7 +1,7 @@
-import type { StreamState, StreamStatus } from "../document.ts";
+import { WORST_FIRST, type StreamState, type StreamStatus } from "../document.ts";
 import { html, type Html } from "./html.ts";
 
-/** The worst first; a state is told by its word and its sign, never by its colour alone. */
+/** A state is told by its word and its sign, never by its colour alone. */
 const SIGNS: Readonly<Record<StreamState, string>> = {
   stopped: "■",
   failing: "✕",
@@ -9,11 +9,6 @@ const SIGNS: Readonly<Record<StreamState, string>> = {
   starting: "…",
   ok: "✓",
 };
-const WORST_FIRST = Object.keys(SIGNS) as StreamState[];
-
-export function byNeed(one: StreamStatus, other: StreamStatus): number {
-  return WORST_FIRST.indexOf(one.state) - WORST_FIRST.indexOf(other.state);
-}
 
 /** The state in which all together are: that of the worst. */
 export function worstState(streams: readonly StreamStatus[]): StreamState {

@@ -1,7 +1,8 @@
 import type { PastFailure, StreamStatus } from "../document.ts";
-import { DAY_MS, epochMs, HOUR_MS, type EpochMs } from "../time.ts";
-import { countedSince, instantOf, type Cell } from "./day.ts";
-import { dayFigure, dayOf } from "./day-figure.ts";
+import { last24Hours } from "../recent.ts";
+import { DAY_MS, epochMs, HOUR_MS, SECOND_MS, type EpochMs } from "../time.ts";
+import { instantOf, type Cell } from "./day.ts";
+import { dayFigure } from "./day-figure.ts";
 import { figures } from "./figures.ts";
 import { html, type Html } from "./html.ts";
 import type { Known } from "./overview.ts";
@@ -13,9 +14,9 @@ import { counted, dayText, lasting, several, shownTime, sized, spanText } from "
 export function streamSection({ stream, cells }: Known, now: EpochMs): Html {
   const anchor = anchorOf(stream);
   const { source, sink, schedule, head } = stream;
-  return html`<section class="card stream" id="${anchor}" aria-labelledby="${anchor}-name">
+  return html`<section class="card stream" id="${anchor}" aria-labelledby="name-${stream.stream}">
     <div class="top">
-      <h2 id="${anchor}-name">${stream.stream}</h2>
+      <h2 id="name-${stream.stream}">${stream.stream}</h2>
       ${shownState(stream.state)}
     </div>
     <p class="route quiet small">
@@ -23,7 +24,9 @@ export function streamSection({ stream, cells }: Known, now: EpochMs): Html {
       <span class="mono">${schedule}</span>
     </p>
     ${why(stream)} ${figures(stream, now)} ${cells.length === 0 ? undefined : day(stream, cells, now)}
-    <div class="columns">${eventKeys(stream)}${lateness(stream)}${errors(stream, now)}${week(cells, now)}</div>
+    <div class="columns">
+      ${eventKeys(stream)}${lateness(stream)}${errors(stream, now)}${gaps(stream, now)}${week(cells, now)}
+    </div>
     ${head === null ? undefined : headLine(stream.stream, `${head.sequence} ${head.sha256}`)}
   </section>`;
 }
@@ -40,7 +43,7 @@ function why({ state, why, hint }: StreamStatus): Html | undefined {
 }
 
 function day(stream: StreamStatus, cells: readonly Cell[], now: EpochMs): Html {
-  const { events, bytes, windows, late, gaps } = countedSince(stream, dayOf(now).from);
+  const { events, bytes, windows, late, gaps } = stream.last24Hours;
   return html`<figure class="day">
     <figcaption>
       <h3>Last 24 hours, UTC</h3>
@@ -57,7 +60,7 @@ function day(stream: StreamStatus, cells: readonly Cell[], now: EpochMs): Html {
 
 /** What the pictures show, for those who do not see them, and to read off. */
 function hoursTable({ hours }: StreamStatus, now: EpochMs): Html {
-  const shown = hours.filter(({ from }) => instantOf(from) >= dayOf(now).from).reverse();
+  const shown = hours.filter(({ from }) => instantOf(from) >= last24Hours(now).from).reverse();
   return html`<details>
     <summary>The same as a table</summary>
     <table class="numbers">
@@ -97,7 +100,7 @@ function hoursTable({ hours }: StreamStatus, now: EpochMs): Html {
 /** A day a row: whether anything is missing further back. */
 function week(cells: readonly Cell[], now: EpochMs): Html | undefined {
   const [first] = cells;
-  if (first === undefined || first.from >= dayOf(now).from) return undefined;
+  if (first === undefined || first.from >= last24Hours(now).from) return undefined;
   return html`<div>
     <h3>Last seven days, by the hour</h3>
     <table class="week">
@@ -185,6 +188,23 @@ function errors({ errors }: StreamStatus, now: EpochMs): Html {
             ${errors.toReversed().map((error) => pastError(error, now))}
           </ul>`
     }
+  </div>`;
+}
+
+/** Which events the archive does not have, and never will. */
+function gaps({ gaps: { count, spans } }: StreamStatus, now: EpochMs): Html | undefined {
+  if (count === 0) return undefined;
+  return html`<div>
+    <h3>Gaps${spans.length < count ? `, the newest ${spans.length} of ${counted(count)}` : ""}</h3>
+    <ul class="errors">
+      ${spans.toReversed().map(({ sequence, ...span }) => {
+        const [from, to] = [instantOf(span.from), instantOf(span.to)];
+        return html`<li>
+          ${shownTime(from, now)} to ${shownTime(to, now)}
+          <span class="quiet">${lasting((to - from) / SECOND_MS)}, sequence ${counted(sequence)}</span>
+        </li>`;
+      })}
+    </ul>
   </div>`;
 }
 

@@ -1,8 +1,8 @@
-import type { StatusDocument, StreamStatus } from "../document.ts";
+import { byNeed, type StatusDocument, type StreamStatus } from "../document.ts";
 import type { EpochMs } from "../time.ts";
 import { instantOf } from "./day.ts";
 import { html, type Html } from "./html.ts";
-import { anchorOf, byNeed, isUnwell, sign, worstState } from "./state.ts";
+import { anchorOf, isUnwell, sign, worstState } from "./state.ts";
 import { counted, several, shownTime } from "./words.ts";
 
 const NAMED_MAX = 5;
@@ -45,7 +45,7 @@ export function verdictOf({ streams, stopping }: StatusDocument, now: EpochMs): 
           stopping ? html`The worker is stopping. ` : undefined,
           unwell.length > 0 ? html`${named(unwell)} ` : undefined,
           html`${until(streams, now)}
-          ${faults.length === 0 ? "No gap in the last seven days, and nothing went into quarantine in the last day." : faults.join(" ")}`,
+          ${faults.length === 0 ? "No gap is known, and nothing went into quarantine in the last day exported." : faults.join(" ")}`,
         ]}
       </p>
     </div>`,
@@ -54,12 +54,12 @@ export function verdictOf({ streams, stopping }: StatusDocument, now: EpochMs): 
 
 /** Where something is missing although the streams run. */
 function faultsOf(streams: readonly StreamStatus[]): string[] {
-  const gaps = streams.filter(({ hours }) => hours.some(({ gapSeconds }) => gapSeconds > 0));
+  const gaps = streams.filter((stream) => stream.gaps.count > 0);
   const quarantined = streams.reduce((sum, { day }) => sum + day.quarantined, 0);
   const incomplete = streams.filter(({ completeness }) => completeness !== null && completeness < 1);
   return [
-    ...(gaps.length > 0 ? [`A gap in the last seven days: ${namesOf(gaps)}.`] : []),
-    ...(quarantined > 0 ? [`${several(quarantined, "item")} went into quarantine in the last day.`] : []),
+    ...(gaps.length > 0 ? [`Events are lost: a gap in ${namesOf(gaps)}.`] : []),
+    ...(quarantined > 0 ? [`${several(quarantined, "item")} went into quarantine in the last day exported.`] : []),
     ...(incomplete.length > 0 ? [`The source has more than the archive: ${namesOf(incomplete)}.`] : []),
   ];
 }

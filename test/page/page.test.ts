@@ -22,7 +22,7 @@ const FAILING = {
 test("when every stream is well and nothing is missing, the page says so first", () => {
   const page = renderPage(documentOf(busyStream({ stream: "one" }), busyStream({ stream: "two" })));
   expect(headline(page)).toBe("Both streams are well, and everything is there");
-  expect(textOf(page)).toContain("No gap in the last seven days, and nothing went into quarantine in the last day.");
+  expect(textOf(page)).toContain("No gap is known, and nothing went into quarantine in the last day exported.");
   expect(page).toContain("<title>✓ Both streams are well, and everything is there</title>");
 });
 
@@ -41,11 +41,23 @@ test("a stream that is not well comes first, with why and what to do", () => {
   );
 });
 
+const GAPS = {
+  ...{ count: 1, seconds: 864_000, knownFrom: 7 },
+  spans: [{ sequence: 9, from: "2026-08-01T00:00:00Z", to: "2026-08-11T00:00:00Z" }],
+};
+
+test("a gap of long ago is told with its span, and from where on gaps are known", () => {
+  const text = textOf(renderPage(documentOf(busyStream({ gaps: GAPS }))));
+  expect(text).toContain("Gaps 10d 1 gap in windows from 7 on");
+  expect(text).toContain("1 Aug 00:00:00 to 11 Aug 00:00:00 10d, sequence 9");
+  expect(textOf(renderPage(documentOf(busyStream())))).toContain("Gaps none known all windows");
+});
+
 test.each([
-  ["a gap", "A gap in the last seven days: acme.", { hours: [{ ...busyStream().hours[3]!, gapSeconds: 60 }] }],
+  ["a gap", "Events are lost: a gap in acme.", { gaps: GAPS }],
   [
     "an item in quarantine",
-    "1 item went into quarantine in the last day.",
+    "1 item went into quarantine in the last day exported.",
     { day: { ...busyStream().day, quarantined: 1 } },
   ],
   ["a comparison", "The source has more than the archive: acme.", { completeness: 0.999_999 }],
@@ -100,7 +112,7 @@ test("the page holds no style and no script of its own, and asks for nothing fro
 });
 
 test("each id is there once", () => {
-  const page = renderPage(documentOf(busyStream({ stream: "one" }), busyStream({ stream: "two" })));
+  const page = renderPage(documentOf(busyStream({ stream: "one" }), busyStream({ stream: "one-name" })));
   const ids = [...page.matchAll(/\sid="([^"]*)"/g)].map(([, id]) => id);
   expect(ids.length).toBeGreaterThan(8);
   expect(new Set(ids).size).toBe(ids.length);
@@ -152,7 +164,8 @@ test("the page of a hundred streams stays under 300 KB", () => {
 });
 
 test("what is told of the last 24 hours is theirs, not of the last day that was exported", () => {
-  const behind = busyStream({ state: "behind", hours: busyStream().hours.slice(0, 100), windows: [] });
+  const { last24Hours } = streamOf();
+  const behind = busyStream({ state: "behind", last24Hours, hours: busyStream().hours.slice(0, 100), windows: [] });
   const text = textOf(renderPage(documentOf(behind)));
   expect(text).toContain("0 events in 0 windows, 0 B");
   expect(text).toContain("No events");

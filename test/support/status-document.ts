@@ -23,6 +23,8 @@ export function streamOf(changes: Partial<StreamStatus> = {}): StreamStatus {
     ...{ exportedUntil: null, lagSeconds: null, lagLimitSeconds: 900 },
     ...{ nextTick: null, lastTick: null, lastSuccess: null, failedTicks: 0, running: null, failure: null, errors: [] },
     ...{ head: null, completeness: null, reconciledAt: null, retention: null, windows: [], hours: [] },
+    gaps: { count: 0, seconds: 0, spans: [], knownFrom: null },
+    last24Hours: NO_TOTALS,
     day: { from: null, ...NO_TOTALS, lateness: {}, wouldCatch: "0s", keys: [] },
     totals: NO_TOTALS,
     ...changes,
@@ -97,7 +99,8 @@ export function busyStream(changes: Partial<StreamStatus> = {}): StreamStatus {
     completeness: 1,
     reconciledAt: before(7 * HOUR_MS),
     retention: { until: before(-90 * 24 * HOUR_MS), leftSeconds: 90 * 86_400 - 125 },
-    ...{ windows, hours, totals },
+    ...{ windows, hours, totals, last24Hours: totals },
+    gaps: { count: 0, seconds: 0, spans: [], knownFrom: 1 },
     day: {
       ...{ from: hours[144]!.from, ...totals, wouldCatch: "5m" },
       lateness: { "1m": 14, "2m": 6, "5m": 3, "1h": 1 },
