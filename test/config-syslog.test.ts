@@ -56,6 +56,20 @@ test.each([
   expect(await mistakesIn(keys)).toEqual([expect.stringContaining(`streams[0].sink.${complaint}`)]);
 });
 
+test.each(["h", "10.0.0.1", "::1", "fe80::1%eth0"])("a host may be %s", async (host) => {
+  expect(await sinkOf(`transport: tcp, host: "${host}"`)).toMatchObject({ host });
+});
+
+test.each(["[::1]", "127.0.0.1:514", "siem.example:6514", "[::1]:514", "tcp://siem.example"])(
+  "a host may not be %s",
+  async (host) => {
+    const accepted = "(accepted: a host name or an IP address, without brackets and without a port)";
+    expect(await mistakesIn(`transport: tcp, host: "${host}"`)).toEqual([
+      expect.stringContaining(`streams[0].sink.host: found "${host}"  ${accepted}`),
+    ]);
+  },
+);
+
 test("two streams may send to one receiver, but not with one ledger", async () => {
   const stream = (name: string, ledger = "") =>
     `  - { name: ${name}, source: { type: pachca, token: t }, windows: { start: 2026-11-01T00:00:00Z }, sink: { type: syslog, transport: relp, host: h }${ledger} }\n`;

@@ -10,6 +10,9 @@ const FACILITIES = [
   ...["ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"],
 ] as const;
 
+/** What has colons is an address of IPv6, which has two of them at least, and perhaps a zone. */
+const HOST = /^(?:[^\s/:[\]]+|[\da-fA-F.]*:[\da-fA-F.]*:[\da-fA-F:.]*(?:%[^\s/:[\]]+)?)$/;
+
 const PORTS = { tcp: 514, tls: 6514, udp: 514, relp: 2514, "relp+tls": 2514 } as const;
 
 /** The most that a datagram can hold, less the headers of IP and UDP. */
@@ -22,7 +25,7 @@ export const syslog = group({
   transport: choice(["tcp", "tls", "udp", "relp", "relp+tls"]).describe(
     "How messages travel. Only relp acknowledges them, so only with relp a receiver's failure loses nothing; udp loses them silently.",
   ),
-  host: text("a host name or an IP address", /^[^\s/]+$/).describe("The receiver."),
+  host: text("a host name or an IP address, without brackets and without a port", HOST).describe("The receiver."),
   port: whole(1, 65_535)
     .optional()
     .describe("The receiver's port. Without it: 514 for tcp and udp, 6514 for tls, 2514 for relp."),
@@ -46,7 +49,7 @@ export const syslog = group({
   maxMessageBytes: byteSize("1KiB", "1MiB")
     .prefault("8096B")
     .describe(
-      "The most bytes of one message. Receivers cut longer ones: rsyslog beyond 8,096 bytes, unless told otherwise.",
+      "The most bytes of one message. Receivers cut longer ones: rsyslog beyond 8,096 bytes, unless its maxMessageSize is raised; above 195KiB over tcp and tls raise its imtcp's MaxFrameSize too, or it loses the messages behind as well.",
     ),
   oversize: choice(["truncate", "quarantine"])
     .default("truncate")

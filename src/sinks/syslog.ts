@@ -10,7 +10,7 @@ import { connect, type Receiver } from "../syslog/connection.ts";
 import { messages, type MessageOptions } from "../syslog/message.ts";
 import { outbox, type Outbox } from "../syslog/outbox.ts";
 import { openRelp } from "../syslog/relp.ts";
-import { refuseAlerts, sendFramed, type Framing } from "../syslog/stream.ts";
+import { refuseAnswers, sendFramed, type Framing } from "../syslog/stream.ts";
 import { lookUp, sendDatagrams } from "../syslog/udp.ts";
 import { deliveredTally } from "./delivered.ts";
 
@@ -30,7 +30,8 @@ export interface SyslogOptions extends MessageOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
-const ANSWER_TIMEOUT_MS = 10_000;
+/** As long as librelp's own sender waits. A receiver with a full queue is slow, and impatience would send it everything again. */
+const ANSWER_TIMEOUT_MS = 90_000;
 const NEWLINE = Buffer.from("\n");
 
 /** A way to bring messages to a receiver. */
@@ -151,13 +152,13 @@ function carrierOf({ transport, framing }: SyslogOptions, receiver: Receiver): C
       return {
         acknowledges: false,
         send: (batch, signal) => sendDatagrams(receiver, batch, signal),
-        probe: async (signal) => `the host's address is ${(await lookUp(receiver, signal)).address}`,
+        probe: async (signal) => `the host's address is ${(await lookUp(receiver, signal)).address}; nothing was sent`,
       };
   }
 }
 
 function streamCarrier(receiver: Receiver, framing: Framing): Carrier {
-  const open = (signal: AbortSignal) => connect(receiver, refuseAlerts(receiver.place), signal);
+  const open = (signal: AbortSignal) => connect(receiver, refuseAnswers(receiver.place), signal);
   return {
     acknowledges: false,
 
@@ -165,6 +166,7 @@ function streamCarrier(receiver: Receiver, framing: Framing): Carrier {
       const connection = await open(signal);
       try {
         await sendFramed(connection, batch, framing);
+        await connection.end(receiver.answerTimeoutMs);
       } finally {
         connection.destroy();
       }
@@ -173,8 +175,9 @@ function streamCarrier(receiver: Receiver, framing: Framing): Carrier {
     async probe(signal) {
       const connection = await open(signal);
       try {
-        await connection.end();
-        return "connected";
+        // Nothing was sent that could keep it busy.
+        await connection.end(receiver.connectTimeoutMs);
+        return "connected; no message was sent, so the first batch will show whether it takes them";
       } finally {
         connection.destroy();
       }
@@ -203,7 +206,7 @@ function relpCarrier(receiver: Receiver): Carrier {
       const session = await openRelp(receiver, signal);
       try {
         await session.close();
-        return "connected, and the RELP session is accepted";
+        return "connected, and the RELP session is accepted; no message was sent";
       } finally {
         session.destroy();
       }

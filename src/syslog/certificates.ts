@@ -36,6 +36,8 @@ export function secureOptions(
     ),
     // SNI knows no addresses (RFC 6066, section 3).
     ...(isIP(name) === 0 && { servername: name }),
+    // Said although it is the default: NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment changes that.
+    rejectUnauthorized: true,
     checkServerIdentity: (_host, certificate) => (checkServerName ? checkServerIdentity(name, certificate) : undefined),
   };
 }

@@ -12,17 +12,16 @@ export interface Receiver {
   readonly port: number;
   /** Undefined: no TLS. */
   readonly tls: TlsOptions | undefined;
-  /** For the connection, and again for the TLS handshake. */
+  /** For the connection, again for the TLS handshake, and for the answers to a session's opening and close. */
   readonly connectTimeoutMs: number;
-  /** For each answer, and for the receiver's end of a connection after our own. */
+  /** For each answer to a message, for bytes to be taken, and for the receiver's end of a connection after our own. */
   readonly answerTimeoutMs: number;
 }
 
-/** A busy receiver takes bytes late: it has this many times longer for that than for an answer. */
-const STALL_ANSWERS = 6;
 /**
- * With TLS 1.3 the receiver looks at our certificate after the handshake, and some end the connection then without a word:
- * to us it would look like the end of a small batch. So it has this long, and twice as long as the handshake took, to do so.
+ * A receiver that does not want us leaves, often without a word: with TLS 1.3 when it has seen our certificate, after the
+ * handshake; one of another protocol when it has seen the first bytes. Once we have ended our side that would look like the
+ * end of a small batch. So it has this long for it, and twice as long as the last step of the opening took.
  */
 const REFUSAL_WAIT_MS = 100;
 /** The first probe of an idle connection, so that a firewall between does not forget it. */
@@ -37,11 +36,14 @@ export interface Connection {
   write(bytes: Buffer): Promise<void>;
   /** Calls `begin`, and resolves when that calls `done`; when that is too late, the connection is lost for what `late` gives. */
   wait(limitMs: number, late: () => ExporterError | undefined, begin: (done: () => void) => void): Promise<void>;
+  /** What is waited for has its whole time again: the receiver has shown that it is at work. */
+  renew(): void;
   /**
-   * Ends our side, and waits for the receiver to end its own: until then a reset or a TLS alert can still say that bytes
-   * were lost. A receiver that does not end is not waited for longer than for an answer: it proves nothing more by it.
+   * Gives a refusal that is on its way the time to come, then ends our side, and waits for the receiver to end its own. It
+   * does so when it has read all that came before our end; until then a reset or a TLS alert can still say that bytes were
+   * lost. One that does not within `limitMs` may not have read a byte: the connection counts as lost.
    */
-  end(): Promise<void>;
+  end(limitMs: number): Promise<void>;
   destroy(): void;
 }
 
@@ -68,7 +70,7 @@ export async function connect(
     ...{ place, phase, isTls, hasCertificate: receiver.tls?.certFile !== undefined },
     serverName: receiver.tls?.serverName ?? host,
   });
-  const { wait, fail } = waiting(() => socket.destroy());
+  const { wait, renew, fail } = waiting(() => socket.destroy());
 
   const onAbort = () => fail(signal.reason as Error);
   signal.addEventListener("abort", onAbort, { once: true });
@@ -89,27 +91,31 @@ export async function connect(
     if (phase !== "end") fail(closedEarly(attempt()));
   });
 
-  const stallMs = STALL_ANSWERS * answerTimeoutMs;
-  const stalled = () => timedOut(stallMs, attempt());
-  const silent = () => timedOut(connectTimeoutMs, attempt());
-  await wait(connectTimeoutMs, silent, (done) => socket.once("connect", done));
+  const within = (limitMs: number, begin: (done: () => void) => void) =>
+    wait(limitMs, () => timedOut(limitMs, attempt()), begin);
+  let stepAt = performance.now();
+  await within(connectTimeoutMs, (done) => socket.once("connect", done));
   if (isTls) {
     phase = "handshake";
-    const startedAt = performance.now();
-    await wait(connectTimeoutMs, silent, (done) => socket.once("secureConnect", done));
-    phase = "refusal";
-    await wait(REFUSAL_WAIT_MS + 2 * (performance.now() - startedAt), nothing, nothing);
+    stepAt = performance.now();
+    await within(connectTimeoutMs, (done) => socket.once("secureConnect", done));
   }
-  phase = "write";
+  const refusalMs = REFUSAL_WAIT_MS + 2 * (performance.now() - stepAt);
+  phase = isTls ? "refusal" : "write";
+  if (isTls) await wait(refusalMs, nothing, nothing);
 
   return {
     wait,
-    write: (bytes) => wait(stallMs, stalled, (done) => socket.write(bytes, (error) => error ?? done())),
+    renew,
 
-    async end() {
-      // Lets an end of the receiver's that has come already be seen before ours.
-      await new Promise((resolve) => setImmediate(resolve));
-      await wait(answerTimeoutMs, nothing, (done) => {
+    async write(bytes) {
+      await within(answerTimeoutMs, (done) => socket.write(bytes, (error) => error ?? done()));
+      phase = "write";
+    },
+
+    async end(limitMs) {
+      await wait(refusalMs, nothing, nothing);
+      await within(limitMs, (done) => {
         phase = "end";
         socket.once("close", done).end();
       });
@@ -122,9 +128,10 @@ export async function connect(
 const nothing = () => undefined;
 
 /** What waits, one thing at a time, until all fails: then `onFail` is called, and whatever waits then or later is rejected. */
-function waiting(onFail: () => void): Pick<Connection, "wait"> & { readonly fail: (error: Error) => void } {
+function waiting(onFail: () => void): Pick<Connection, "wait" | "renew"> & { readonly fail: (error: Error) => void } {
   let failure: Error | undefined;
   let giveUp: ((error: Error) => void) | undefined;
+  let timer: NodeJS.Timeout | undefined;
 
   function fail(error: Error): void {
     failure ??= error;
@@ -134,6 +141,7 @@ function waiting(onFail: () => void): Pick<Connection, "wait"> & { readonly fail
 
   return {
     fail,
+    renew: () => timer?.refresh(),
     wait: (limitMs, late, begin) =>
       new Promise((resolve, reject) => {
         if (failure !== undefined) {
@@ -144,11 +152,12 @@ function waiting(onFail: () => void): Pick<Connection, "wait"> & { readonly fail
         const settle = (how: () => void) => {
           if (giveUp !== rejectWith) return;
           clearTimeout(timer);
+          timer = undefined;
           giveUp = undefined;
           how();
         };
         const rejectWith = (error: Error) => settle(() => reject(error));
-        const timer = setTimeout(() => {
+        timer = setTimeout(() => {
           const error = late();
           if (error === undefined) settle(resolve);
           else fail(error);

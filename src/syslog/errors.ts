@@ -2,7 +2,7 @@ import type { PeerCertificate } from "node:tls";
 import { RefusedError, TransientError, type ExporterError } from "../errors.ts";
 
 /** How far a connection has come. */
-export type Phase = "connect" | "handshake" | "refusal" | "write" | "end";
+export type Phase = "connect" | "handshake" | "refusal" | "write" | "end" | "datagram";
 
 /** Of one connection, what its errors must tell. */
 export interface Attempt {
@@ -16,7 +16,7 @@ export interface Attempt {
   readonly serverName: string;
 }
 
-type Failure = NodeJS.ErrnoException & { readonly cert?: PeerCertificate };
+type Failure = NodeJS.ErrnoException & { readonly cert?: PeerCertificate; readonly reason?: string };
 
 const DOING: Readonly<Record<Phase, string>> = {
   connect: "connect to",
@@ -24,6 +24,7 @@ const DOING: Readonly<Record<Phase, string>> = {
   refusal: "after the TLS handshake with",
   write: "write to",
   end: "write the last to",
+  datagram: "write to",
 };
 
 const NOT_LISTENING =
@@ -34,6 +35,10 @@ const OWN_CERTIFICATE =
   "the receiver may not accept our certificate: sink.certFile must be of an authority that it trusts, and of a name that it lets in";
 const PERHAPS_PLAIN =
   "the port may be one without TLS (often 514 or 601; with TLS often 6514): check sink.port and sink.transport";
+const PERHAPS_ANOTHER =
+  "if that happens each time, the port may be one for another transport (TCP, TLS, RELP): check sink.port and sink.transport";
+/** What to look for where a receiver is there, and does nothing for too long. */
+export const BUSY = "the receiver is busy, or its queue is full: see its log";
 const CA_FILE = "name the PEM file of its authority in sink.caFile";
 
 const NETWORK_HINTS: Readonly<Record<string, string>> = {
@@ -42,6 +47,16 @@ const NETWORK_HINTS: Readonly<Record<string, string>> = {
   ECONNREFUSED: NOT_LISTENING,
   EHOSTUNREACH: "there is no way to that host: check sink.host, routes and firewalls",
   ENETUNREACH: "there is no way to that network: check sink.host, routes and firewalls",
+};
+
+/** What did not happen in time, and what to do. */
+const LATE: Readonly<Record<Phase, readonly [string, string]>> = {
+  connect: ["no answer", "a firewall may drop it: check sink.host, sink.port and firewalls"],
+  handshake: ["no answer", PERHAPS_PLAIN],
+  refusal: ["not a byte was taken", BUSY],
+  write: ["not a byte was taken", BUSY],
+  end: ["the receiver did not end the connection", BUSY],
+  datagram: ["not a byte was taken", BUSY],
 };
 
 /** What Node says of the receiver's certificate, in words, and what to do. */
@@ -67,6 +82,9 @@ const CERTIFICATE: Readonly<Record<string, readonly [string, string]>> = {
 /** The alerts (RFC 8446, 6.2) by which a receiver refuses our certificate, or that there is none. */
 const REFUSES_US = /ALERT_(?:[A-Z_]*CERTIFICATE[A-Z_]*|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE|DECRYPT_ERROR)$/;
 
+/** By these a receiver shows that it knows no version of TLS that we speak. */
+const TOO_OLD = new Set(["ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", "ERR_SSL_UNSUPPORTED_PROTOCOL"]);
+
 /** What a socket's error means. A certificate will not change between two tries of a tick: then it is a refusal. */
 export function failureOf(thrown: unknown, attempt: Attempt): ExporterError {
   const cause = innermost(thrown);
@@ -86,7 +104,13 @@ export function failureOf(thrown: unknown, attempt: Attempt): ExporterError {
     const message = `${what}: the receiver ${refusal} (alert: ${alert})`;
     return new RefusedError("unauthorized", message, { hint: certificateHint(attempt.hasCertificate), cause });
   }
-  const message = `${what}: ${cause.message.includes(code) ? cause.message : `${cause.message} (${code})`}`;
+  if (TOO_OLD.has(code)) {
+    const message = `${what}: the receiver speaks only TLS older than 1.2 (${code})`;
+    return new RefusedError("bad_request", message, { hint: "let the receiver speak TLS 1.2 or 1.3", cause });
+  }
+  // OpenSSL's own messages are lines with addresses in memory and places in its source.
+  const said = (cause.reason ?? cause.message).replaceAll(/\s+/g, " ").trim();
+  const message = `${what}: ${said.includes(code) ? said : `${said} (${code})`}`;
   return new TransientError("network", message, { hint: NETWORK_HINTS[code] ?? lostHint(attempt), cause });
 }
 
@@ -99,16 +123,24 @@ export function closedEarly(attempt: Attempt): TransientError {
 /** Nothing happened for too long. */
 export function timedOut(limitMs: number, attempt: Attempt): TransientError {
   const { phase, place } = attempt;
-  const what = phase === "connect" || phase === "handshake" ? "no answer" : "not a byte was taken";
-  const hint =
-    phase === "connect" ? "a firewall may drop it: check sink.host, sink.port and firewalls" : lostHint(attempt);
+  const [what, hint] = LATE[phase];
   return new TransientError("timeout", `${DOING[phase]} ${place}: ${what} within ${limitMs} ms`, { hint });
 }
 
-/** A receiver that ends a TLS connection for no shown reason has often not liked what it was shown. */
-function lostHint({ phase, isTls, hasCertificate }: Attempt): string | undefined {
-  if (!isTls) return undefined;
-  return phase === "handshake" ? PERHAPS_PLAIN : certificateHint(hasCertificate);
+/** A receiver that leaves for no shown reason has often not liked what it was shown. */
+function lostHint({ phase, hasCertificate }: Attempt): string | undefined {
+  switch (phase) {
+    case "handshake":
+      return PERHAPS_PLAIN;
+    case "refusal":
+      return certificateHint(hasCertificate);
+    case "write":
+    case "end":
+      return PERHAPS_ANOTHER;
+    case "connect":
+    case "datagram":
+      return undefined;
+  }
 }
 
 function certificateHint(hasCertificate: boolean): string {

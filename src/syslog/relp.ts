@@ -1,8 +1,9 @@
 import { ProtocolError, RefusedError, TransientError } from "../errors.ts";
 import { connect, type Receiver } from "./connection.ts";
+import { BUSY } from "./errors.ts";
 import type { Outbox } from "./outbox.ts";
 import { frameAround, frameReader, nextTxnr } from "./relp-frame.ts";
-import { joinedWrites, refuseAlerts } from "./stream.ts";
+import { joinedWrites, refuseAlert } from "./stream.ts";
 
 /** What may be unanswered at once; librelp's own clients have the same. */
 const WINDOW = 128;
@@ -39,13 +40,13 @@ export interface RelpSession {
  * @throws RefusedError when the receiver refuses the session; else as `connect`
  */
 export async function openRelp(receiver: Receiver, signal: AbortSignal, txnr = 1): Promise<RelpSession> {
-  const { place } = receiver;
+  const { place, connectTimeoutMs, answerTimeoutMs } = receiver;
   const commands = await exchange(receiver, signal, txnr);
   try {
     commands.add("open", Buffer.from(OFFER), (answer) => checkOffer(answer, place));
     await commands.flush();
     const hint = "a port for plain syslog never answers: check that sink.port is one for RELP";
-    while (commands.unanswered() > 0) await commands.nextAnswer(hint);
+    while (commands.unanswered() > 0) await commands.nextAnswer(connectTimeoutMs, hint);
   } catch (error) {
     commands.destroy();
     throw error;
@@ -65,14 +66,14 @@ export async function openRelp(receiver: Receiver, signal: AbortSignal, txnr = 1
         await commands.flush();
         if (commands.unanswered() < WINDOW && (await messages.more())) continue;
         if (commands.unanswered() === 0) return;
-        await commands.nextAnswer();
+        await commands.nextAnswer(answerTimeoutMs, BUSY);
       }
     },
 
     async close() {
       commands.add("close", Buffer.alloc(0), () => undefined);
       await commands.flush();
-      while (commands.unanswered() > 0) await commands.nextAnswer();
+      while (commands.unanswered() > 0) await commands.nextAnswer(connectTimeoutMs, BUSY);
     },
 
     destroy: () => commands.destroy(),
@@ -81,16 +82,15 @@ export async function openRelp(receiver: Receiver, signal: AbortSignal, txnr = 1
 
 /** Commands on a connection, each with what is to be done with its answer; an answer may end the connection by an error. */
 async function exchange(receiver: Receiver, signal: AbortSignal, firstTxnr: number) {
-  const { place, answerTimeoutMs } = receiver;
+  const { place } = receiver;
   const awaited = new Map<number, (answer: Answer) => void>();
   const readFrames = frameReader(place);
-  const refuseAlert = refuseAlerts(place);
   let txnr = firstTxnr;
   let isClosing = false;
   let answered: (() => void) | undefined;
 
   function receive(bytes: Buffer): void {
-    refuseAlert(bytes);
+    refuseAlert(bytes, place);
     for (const frame of readFrames(bytes)) {
       // The hint follows the answer to a close, and else announces that the receiver leaves.
       if (frame.command === "serverclose" && isClosing) continue;
@@ -104,6 +104,8 @@ async function exchange(receiver: Receiver, signal: AbortSignal, firstTxnr: numb
       }
       awaited.delete(frame.txnr);
       onAnswer(answerOf(frame.data, place));
+      // Also while bytes wait: a slow receiver reads on when it has worked off what it has.
+      connection.renew();
     }
     answered?.();
   }
@@ -124,10 +126,10 @@ async function exchange(receiver: Receiver, signal: AbortSignal, firstTxnr: numb
       return writes.add(before, data, after);
     },
 
-    async nextAnswer(hint?: string): Promise<void> {
-      const what = `write to ${place}: no answer within ${answerTimeoutMs} ms`;
+    async nextAnswer(limitMs: number, hint: string): Promise<void> {
+      const what = `write to ${place}: no answer within ${limitMs} ms`;
       const silent = () => new TransientError("timeout", what, { hint });
-      await connection.wait(answerTimeoutMs, silent, (done) => (answered = done));
+      await connection.wait(limitMs, silent, (done) => (answered = done));
     },
   };
 }

@@ -10,6 +10,9 @@ const WRITE_BYTES = 64 * 1024;
 
 const NEWLINE = Buffer.from("\n");
 
+/** What a receiver of RELP says when it leaves; librelp's does so at once when what comes is not RELP. */
+const RELP_FAREWELL = "0 serverclose";
+
 /** Joins frames into larger writes. */
 export function joinedWrites(connection: Connection) {
   let pieces: Buffer[] = [];
@@ -34,7 +37,7 @@ export function joinedWrites(connection: Connection) {
   };
 }
 
-/** Sends all messages, and ends the connection in order. That is all a stream can tell: nobody answers on it. */
+/** Sends all messages, each with its frame. Nobody answers on a stream: what has arrived shows in how the connection ends. */
 export async function sendFramed(connection: Connection, messages: Outbox, framing: Framing): Promise<void> {
   const writes = joinedWrites(connection);
   for (;;) {
@@ -48,19 +51,30 @@ export async function sendFramed(connection: Connection, messages: Outbox, frami
     if (isEnough) await writes.flush();
   }
   await writes.flush();
-  await connection.end();
 }
 
 /**
- * What a receiver of syslog says on a stream: nothing. A TLS alert means that it wanted TLS, and read none of what came.
+ * What a receiver of syslog says on a stream: nothing. A farewell of RELP means that it wanted RELP, and took none of what came.
  * @throws RefusedError
  */
-export function refuseAlerts(place: string): (bytes: Buffer) => void {
+export function refuseAnswers(place: string): (bytes: Buffer) => void {
   return (bytes) => {
-    const isAlert = bytes[0] === 0x15 && bytes[1] === 0x03;
-    if (!isAlert) return;
-    throw new RefusedError("bad_request", `write to ${place}: the receiver answers in TLS`, {
-      hint: "the port is one for TLS: set sink.transport to tls (or relp+tls), or sink.port to one without TLS",
+    refuseAlert(bytes, place);
+    if (bytes.toString("latin1", 0, RELP_FAREWELL.length) !== RELP_FAREWELL) return;
+    throw new RefusedError("bad_request", `write to ${place}: the receiver answers in RELP`, {
+      hint: "the port is one for RELP: set sink.transport to relp (relp+tls with TLS), or sink.port to one without RELP",
     });
   };
+}
+
+/**
+ * A TLS alert, where we speak without TLS, means that the receiver wanted TLS, and read none of what came.
+ * @throws RefusedError
+ */
+export function refuseAlert(bytes: Buffer, place: string): void {
+  const isAlert = bytes[0] === 0x15 && bytes[1] === 0x03;
+  if (!isAlert) return;
+  throw new RefusedError("bad_request", `write to ${place}: the receiver answers in TLS`, {
+    hint: "the port is one for TLS: set sink.transport to tls (or relp+tls), or sink.port to one without TLS",
+  });
 }

@@ -23,7 +23,7 @@ export async function sendDatagrams(receiver: Receiver, messages: Outbox, signal
   socket.on("error", (error) => (refusal ??= error));
   const check = () => {
     signal.throwIfAborted();
-    if (refusal !== undefined) throw failure(receiver, "write", refusal);
+    if (refusal !== undefined) throw failure(receiver, "datagram", refusal);
   };
   const pause = async (ms: number) => {
     await sleep(ms, undefined, { signal }).catch(() => undefined);
@@ -55,7 +55,8 @@ export async function sendDatagrams(receiver: Receiver, messages: Outbox, signal
 }
 
 /**
- * Where the host is: all that can be asked of UDP beforehand.
+ * Where the host is: all that can be asked of UDP beforehand. Of several addresses one of IPv4: nobody answers to show that a
+ * receiver listens on none of IPv6.
  * @throws TransientError when its name is not known
  */
 export async function lookUp(receiver: Receiver, signal: AbortSignal): Promise<{ address: string; family: number }> {
@@ -66,7 +67,7 @@ export async function lookUp(receiver: Receiver, signal: AbortSignal): Promise<{
     signal.addEventListener("abort", onAbort, { once: true });
   });
   try {
-    return await Promise.race([lookup(receiver.host), aborted]);
+    return await Promise.race([lookup(receiver.host, { order: "ipv4first" }), aborted]);
   } catch (error) {
     signal.throwIfAborted();
     throw failure(receiver, "connect", error);
@@ -95,5 +96,5 @@ async function connectedSocket(receiver: Receiver, signal: AbortSignal): Promise
   }
 }
 
-const failure = ({ place, host }: Receiver, phase: "connect" | "write", error: unknown) =>
+const failure = ({ place, host }: Receiver, phase: "connect" | "datagram", error: unknown) =>
   failureOf(error, { place, phase, isTls: false, hasCertificate: false, serverName: host });

@@ -1,15 +1,13 @@
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, copyFileSync, writeFileSync } from "node:fs";
-import net from "node:net";
-import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TlsOptions as ServerOptions } from "node:tls";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import type { Finding } from "../../src/source.ts";
 import type { SyslogOptions, SyslogTransport } from "../../src/sinks/syslog.ts";
 import { makeCertificates, type Certificate, type Certificates } from "../support/certificates.ts";
-import { closedPort, octetReceiver, relpReceiver, udpReceiver, usualAnswer } from "../support/syslog.ts";
+import { closedPort, octetReceiver, relpReceiver, serverThat, udpReceiver, usualAnswer } from "../support/syslog.ts";
 import { never } from "../support/world.ts";
 import { batchOf, digestOf, sinkTo, someEvents, type Facts } from "../syslog/batch.ts";
 
@@ -139,8 +137,9 @@ test.each(["tls", "relp+tls"] as const)(
 
 test("the preflight connects, sends no message, and says whether arrival will be known", async () => {
   const [plain, relp, udp] = [await octetReceiver(), await relpReceiver(), await udpReceiver()];
+  const untried = "connected; no message was sent, so the first batch will show whether it takes them";
   expect(await findingsOf(plain.port, {})).toEqual([
-    { state: "ok", what: `tcp://127.0.0.1:${plain.port}: connected` },
+    { state: "ok", what: `tcp://127.0.0.1:${plain.port}: ${untried}` },
     {
       state: "warning",
       what: expect.stringContaining("cannot say") as string,
@@ -148,9 +147,15 @@ test("the preflight connects, sends no message, and says whether arrival will be
     },
   ]);
   expect(await findingsOf(relp.port, { transport: "relp" })).toEqual([
-    { state: "ok", what: `relp://127.0.0.1:${relp.port}: connected, and the RELP session is accepted` },
+    {
+      state: "ok",
+      what: `relp://127.0.0.1:${relp.port}: connected, and the RELP session is accepted; no message was sent`,
+    },
   ]);
-  expect(await findingsOf(udp.port, { transport: "udp" })).toMatchObject([{ state: "ok" }, { state: "warning" }]);
+  expect(await findingsOf(udp.port, { transport: "udp" })).toMatchObject([
+    { state: "ok", what: `udp://127.0.0.1:${udp.port}: the host's address is 127.0.0.1; nothing was sent` },
+    { state: "warning" },
+  ]);
   expect([plain.messages, relp.messages, udp.messages]).toEqual([[], [], []]);
 });
 
@@ -172,6 +177,14 @@ test.each(["tcp", "udp", "relp"] as const)(
     expect(hint).toContain("sink.host");
   },
 );
+
+test("the preflight says that the receiver hangs, or leaves as soon as it is met", async () => {
+  const hung = await serverThat((socket) => socket.pause());
+  const silent = await failureOf(hung.port, { connectTimeoutMs: 300 });
+  expect(silent.what).toContain("the receiver did not end the connection within 300 ms");
+  const leaving = await octetReceiver({ onConnection: (socket) => void socket.end() });
+  expect((await failureOf(leaving.port, {})).what).toContain("the receiver closed the connection");
+});
 
 test("the preflight says that nothing listens there", async () => {
   const { what, hint } = await failureOf(await closedPort(), {});
@@ -239,6 +252,48 @@ test.each(["tls", "relp+tls"] as const)(
   },
 );
 
+test("once a receiver over TLS has taken bytes, its leaving is not laid to our certificate", async () => {
+  const receiver = await octetReceiver({ tls: mutual(), onMessage: (socket) => socket.destroy() });
+  const options = {
+    ...({ transport: "tls", tls: withClient(certificates.client) } as const),
+    retry: { attempts: 1, baseMs: 1, capMs: 1 },
+  };
+  const writing = sinkTo(receiver, options).write(batchOf(someEvents(20_000)), never);
+  await expect(writing).rejects.toMatchObject({
+    message: expect.stringContaining("write to tls://") as string,
+    hint: expect.not.stringContaining("certificate") as string,
+  });
+});
+
+test("a receiver that speaks only TLS 1.1 is told as that", async () => {
+  const old = { minVersion: "TLSv1", maxVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" } as const;
+  const { port } = await octetReceiver({ tls: { ...ofServer(certificates.server), ...old } });
+  const { what, error } = await failureOf(port, { transport: "tls", tls: trusting() });
+  expect(what).toContain("the receiver speaks only TLS older than 1.2");
+  expect(error).toMatchObject({ name: "RefusedError" });
+});
+
+test("certificates are checked, whatever NODE_TLS_REJECT_UNAUTHORIZED says", async () => {
+  vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const { port } = await octetReceiver({ tls: ofServer(certificates.server) });
+  const tls = { caFile: certificates.otherCaFile, checkServerName: true };
+  expect((await failureOf(port, { transport: "tls", tls })).what).toContain("unknown authority");
+});
+
+test("over TLS too a port for RELP is refused by what it answers", async () => {
+  const { port } = await relpReceiver({
+    tls: ofServer(certificates.server),
+    onConnection: (socket) =>
+      void socket.removeAllListeners("data").once("data", () => socket.end("0 serverclose 0\n")),
+  });
+  const writing = sinkTo({ port }, { transport: "tls", tls: trusting() }).write(batchOf(someEvents(10)), never);
+  await expect(writing).rejects.toMatchObject({
+    name: "RefusedError",
+    hint: expect.stringContaining("relp+tls") as string,
+  });
+});
+
 test("with TLS 1.2 a missing client certificate is said too", async () => {
   const { port } = await octetReceiver({ tls: { ...mutual(), maxVersion: "TLSv1.2" } });
   const { hint } = await failureOf(port, { transport: "tls", tls: trusting() });
@@ -255,14 +310,8 @@ test("the preflight says that a port may be one without TLS", async () => {
 
 test("a batch to a port for TLS without TLS is not taken for delivered", async () => {
   // As OpenSSL answers to what is no TLS: an alert, and the end.
-  const server = net.createServer((socket) => {
-    socket.on("error", () => undefined);
-    socket.once("data", () => socket.end(Buffer.from("15030100020246", "hex")));
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => void server.close());
-  const { port } = server.address() as net.AddressInfo;
+  const alert = Buffer.from("15030100020246", "hex");
+  const { port } = await serverThat((socket) => socket.once("data", () => socket.end(alert)));
   const writing = sinkTo({ port }).write(batchOf(someEvents(1)), never);
   await expect(writing).rejects.toMatchObject({ hint: expect.stringContaining("sink.transport") as string });
 });
@@ -283,7 +332,7 @@ test("the preflight says that a receiver's RELP cannot do syslog, or that a port
   });
   expect((await failureOf(other.port, { transport: "relp" })).what).toContain("does not take the command syslog");
   const plain = await octetReceiver({ onConnection: (socket) => socket.removeAllListeners("data").resume() });
-  const silent = await failureOf(plain.port, { transport: "relp", answerTimeoutMs: 300 });
+  const silent = await failureOf(plain.port, { transport: "relp", connectTimeoutMs: 300 });
   expect(silent.what).toContain("no answer within 300 ms");
   expect(silent.hint).toContain("RELP");
   const web = await octetReceiver({ onConnection: (socket) => void socket.end("HTTP/1.1 400 Bad Request\r\n\r\n") });

@@ -1,3 +1,4 @@
+import { syslog as configuration } from "../../src/config/syslog.ts";
 import type { ObserveStream } from "../../src/fact.ts";
 import type { Format } from "../../src/format.ts";
 import type { Plan } from "../../src/manifest.ts";
@@ -22,9 +23,10 @@ export function syslogTo(
   options: Partial<SyslogOptions> = {},
   observe: ObserveStream = () => undefined,
 ): Sink {
+  const { transport, port } = way;
+  const defaults = configuration.parse({ type: "syslog", transport, host: "localhost", port });
   const settings: SyslogOptions = {
-    ...{ stream: "pachca-acme", host: "localhost", facility: 13, hostname: "acme", appName: "siem-export" },
-    ...{ enterpriseId: 32_473, maxMessageBytes: RSYSLOG_MAX_BYTES, oversize: "truncate", framing: "octet-counting" },
+    ...{ ...defaults, stream: "pachca-acme", hostname: "acme" },
     ...{ tls: undefined, ...way, ...options },
   };
   return syslog(settings, format, pachcaVocabulary, observe);

@@ -195,6 +195,24 @@ export async function udpReceiver(): Promise<SyslogReceiver> {
   };
 }
 
+/** A server on TCP that does as it is told with each connection, and ends none by itself. */
+export async function serverThat(meets: (socket: net.Socket, number: number) => void): Promise<{ port: number }> {
+  let connections = 0;
+  const sockets = new Set<net.Socket>();
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on("error", () => undefined);
+    sockets.add(socket);
+    meets(socket, ++connections);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  onTestFinished(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  return { port: (server.address() as net.AddressInfo).port };
+}
+
 /** A port where nothing listens. */
 export async function closedPort(): Promise<number> {
   const server = net.createServer();

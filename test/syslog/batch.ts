@@ -40,7 +40,7 @@ export const OPTIONS: Omit<SyslogOptions, "port"> = {
   oversize: "truncate",
   tls: undefined,
   connectTimeoutMs: 5000,
-  answerTimeoutMs: 5000,
+  answerTimeoutMs: 20_000,
   retry: { attempts: 3, baseMs: 1, capMs: 5 },
 };
 

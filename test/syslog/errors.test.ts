@@ -23,6 +23,23 @@ test("what a handshake cannot show twice is a refusal, and says what is wrong wi
   }
 });
 
+test("a receiver whose TLS is too old is a refusal", () => {
+  for (const code of ["ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", "ERR_SSL_UNSUPPORTED_PROTOCOL"]) {
+    expect(failureOf(nodeError(code), ATTEMPT)).toMatchObject({
+      ...{ name: "RefusedError", code: "bad_request" },
+      message: `TLS handshake with tls://logs:6514: the receiver speaks only TLS older than 1.2 (${code})`,
+      hint: expect.stringContaining("1.2") as string,
+    });
+  }
+});
+
+test("of what OpenSSL says the reason is told, on one line", () => {
+  const long = "809C6583767F0000:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:ssl3_record.c:350:\n";
+  const code = "ERR_SSL_WRONG_VERSION_NUMBER";
+  const { message } = failureOf(Object.assign(nodeError(code, long), { reason: "wrong version number" }), ATTEMPT);
+  expect(message).toBe(`TLS handshake with tls://logs:6514: wrong version number (${code})`);
+});
+
 test("of the errors for each address of a host the first is told, and kept as the cause", () => {
   const first = nodeError("ECONNREFUSED", "connect ECONNREFUSED ::1:6514");
   const error = failureOf(new AggregateError([first, nodeError("ETIMEDOUT")]), { ...ATTEMPT, phase: "connect" });

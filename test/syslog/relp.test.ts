@@ -1,5 +1,7 @@
 import { once } from "node:events";
-import { expect, test } from "vitest";
+import type net from "node:net";
+import { setTimeout } from "node:timers/promises";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { openRelp } from "../../src/syslog/relp.ts";
 import { outbox } from "../../src/syslog/outbox.ts";
 import { parseSyslog, relpReceiver, usualAnswer, type RelpCommand, type SyslogReceiver } from "../support/syslog.ts";
@@ -46,11 +48,11 @@ test("no more than 128 messages are unacknowledged, and all of those are sent wi
       const isLast = command.txnr === 1001;
       if (unanswered.length < 128 && !isLast) return undefined;
       // More would arrive in the meantime if the window were larger.
-      setTimeout(() => {
+      void setTimeout(10).then(() => {
         const answers = unanswered.map(usualAnswer).join("");
         unanswered = [];
         socket.write(answers);
-      }, 10);
+      });
       return undefined;
     },
   });
@@ -143,7 +145,71 @@ test("a receiver that is silent for too long is left, and what it owes is sent a
   const sink = sinkTo(receiver, { transport: "relp", answerTimeoutMs: 300 }, facts);
   await sink.write(batchOf(someEvents(10)), never);
   expect(idsOf(receiver)).toEqual([...idsFrom(0, 10), ...idsFrom(0, 10)]);
-  expect(facts).toMatchObject([{ kind: "retrying", error: { code: "timeout" } }]);
+  expect(facts).toMatchObject([
+    { kind: "retrying", error: { code: "timeout", hint: expect.stringContaining("busy") as string } },
+  ]);
+});
+
+test("a receiver has 90 seconds for an answer to a message", async () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const held: [net.Socket, string][] = [];
+  const receiver = await relpReceiver({
+    answer(command, socket) {
+      if (command.command !== "syslog") return usualAnswer(command);
+      held.push([socket, usualAnswer(command)]);
+      return undefined;
+    },
+  });
+  const facts: Facts = [];
+  const unhurried = { transport: "relp", connectTimeoutMs: undefined, answerTimeoutMs: undefined } as const;
+  const writing = sinkTo(receiver, unhurried, facts).write(batchOf(someEvents(10)), never);
+  await receiver.heard(10);
+  await vi.advanceTimersByTimeAsync(89_000);
+  for (const [socket, answer] of held) socket.write(answer);
+  expect(await writing).toMatchObject({ delivered: { lines: 10, acknowledged: true } });
+  expect(facts).toEqual([]);
+  expect(receiver.messages).toHaveLength(10);
+});
+
+test("a slow receiver has its time for each answer, however long the batch takes", async () => {
+  const facts: Facts = [];
+  let last = Promise.resolve();
+  const receiver = await relpReceiver({
+    answer(command, socket) {
+      if (command.command !== "syslog") return usualAnswer(command);
+      last = last.then(() => setTimeout(300)).then(() => void socket.write(usualAnswer(command)));
+      return undefined;
+    },
+  });
+  await sinkTo(receiver, { transport: "relp", answerTimeoutMs: 2000 }, facts).write(batchOf(someEvents(10)), never);
+  expect(receiver.messages).toHaveLength(10);
+  expect(facts).toEqual([]);
+});
+
+test("a slow receiver that does not read while it works is not left as long as it answers", async () => {
+  const facts: Facts = [];
+  let slow = 0;
+  const receiver = await relpReceiver({
+    answer(command, socket) {
+      if (command.command !== "syslog" || ++slow > 10) return usualAnswer(command);
+      if (slow === 10) void workOff(socket);
+      return undefined;
+    },
+    // Before it would read more: what comes is far more than the buffers between hold.
+    onMessage: (socket, count) => count === 10 && socket.pause(),
+  });
+  async function workOff(socket: net.Socket) {
+    for (let txnr = 2; txnr <= 11; txnr++) {
+      await setTimeout(300);
+      socket.write(usualAnswer({ txnr, command: "syslog", data: Buffer.alloc(0) }));
+    }
+    socket.resume();
+  }
+  const options = { transport: "relp", answerTimeoutMs: 2000, maxMessageBytes: 1_000_000 } as const;
+  await sinkTo(receiver, options, facts).write(batchOf(someEvents(100, "x".repeat(500_000))), never);
+  expect(receiver.messages).toHaveLength(100);
+  expect(facts).toEqual([]);
 });
 
 test("a receiver that takes nothing uses the retries up: the batch fails as an outage, and is not called acknowledged", async () => {

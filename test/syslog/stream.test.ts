@@ -1,7 +1,13 @@
-import { once } from "node:events";
-import net from "node:net";
-import { expect, onTestFinished, test } from "vitest";
-import { closedPort, newlineReceiver, octetReceiver, parseSyslog, type SyslogReceiver } from "../support/syslog.ts";
+import type net from "node:net";
+import { expect, test } from "vitest";
+import {
+  closedPort,
+  newlineReceiver,
+  octetReceiver,
+  parseSyslog,
+  serverThat,
+  type SyslogReceiver,
+} from "../support/syslog.ts";
 import type { AuditEvent } from "../../src/source.ts";
 import { TransientError } from "../../src/errors.ts";
 import { never } from "../support/world.ts";
@@ -15,23 +21,7 @@ const linesOf = ({ messages }: SyslogReceiver, from = 0) =>
     .join("");
 const linesSent = (events: readonly AuditEvent[]) => events.map(({ record }) => `${record.toString()}\n`).join("");
 
-/** A server on TCP that does as it is told with each connection. */
-async function serverThat(meets: (socket: net.Socket, number: number) => void, port = 0): Promise<{ port: number }> {
-  let connections = 0;
-  const sockets = new Set<net.Socket>();
-  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
-    socket.on("error", () => undefined);
-    sockets.add(socket);
-    meets(socket, ++connections);
-  });
-  server.listen(port, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(async () => {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  return { port: (server.address() as net.AddressInfo).port };
-}
+const ONCE = { attempts: 1, baseMs: 1, capMs: 1 };
 
 test("a batch arrives whole and in order, with the count of each message before it", async () => {
   const receiver = await octetReceiver();
@@ -97,25 +87,73 @@ test("a receiver that ends the connection before we do has not taken the batch, 
   async function* chunks() {
     yield someEvents(10);
     await left;
-    // The end is on its way: one turn of the loop brings it.
-    await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  const retry = { attempts: 1, baseMs: 1, capMs: 1 };
-  const writing = sinkTo({ port }, { retry }).write({ plan, part, chunks: chunks() }, never);
+  const writing = sinkTo({ port }, { retry: ONCE }).write({ plan, part, chunks: chunks() }, never);
   await expect(writing).rejects.toThrow("the receiver closed the connection");
 });
 
 test("a receiver that ends its side while bytes wait for it is left at once", async () => {
   const { port } = await serverThat((socket) => socket.pause().end());
-  const retry = { attempts: 1, baseMs: 1, capMs: 1 };
-  const writing = sinkTo({ port }, { retry }).write(batchOf(someEvents(20_000, "x".repeat(1000))), never);
+  const writing = sinkTo({ port }, { retry: ONCE }).write(batchOf(someEvents(20_000, "x".repeat(1000))), never);
   await expect(writing).rejects.toThrow("the receiver closed the connection");
 });
 
-test("a receiver that takes all and never ends its side is not waited for longer than for an answer", async () => {
-  const { port } = await serverThat((socket) => socket.resume());
-  const receipt = await sinkTo({ port }, { answerTimeoutMs: 200 }).write(batchOf(someEvents(10)), never);
-  expect(receipt).toMatchObject({ delivered: { lines: 10 } });
+test("a receiver that hangs has taken nothing, however much its system buffers for it", async () => {
+  const { port } = await serverThat((socket) => socket.pause());
+  const writing = sinkTo({ port }, { answerTimeoutMs: 200, retry: ONCE }).write(batchOf(someEvents(10)), never);
+  await expect(writing).rejects.toMatchObject({
+    ...{ name: "TransientError", code: "timeout" },
+    message: `write the last to tcp://127.0.0.1:${port}: the receiver did not end the connection within 200 ms`,
+    hint: expect.stringContaining("busy") as string,
+  });
+});
+
+test("a busy receiver may read late: the batch waits for it, and is not sent again", async () => {
+  const facts: Facts = [];
+  // Longer than a connection may take to open.
+  const receiver = await octetReceiver({
+    onConnection(socket) {
+      socket.pause();
+      setTimeout(() => socket.resume(), 2500);
+    },
+  });
+  await sinkTo(receiver, { connectTimeoutMs: 1000 }, facts).write(batchOf(someEvents(10)), never);
+  expect(receiver.messages).toHaveLength(10);
+  expect(facts).toEqual([]);
+});
+
+test("a receiver that reads and leaves at once, as a load balancer with nothing behind it, never counts as one that took all", async () => {
+  const { port } = await serverThat((socket) => socket.once("data", () => socket.end()));
+  for (let batch = 0; batch < 10; batch++) {
+    const writing = sinkTo({ port }, { retry: ONCE }).write(batchOf(someEvents(10)), never);
+    await expect(writing).rejects.toMatchObject({
+      message: expect.stringContaining("the receiver closed the connection") as string,
+      hint: expect.stringContaining("check sink.port and sink.transport") as string,
+    });
+  }
+});
+
+test("a receiver that resets the connection at the first bytes is told as perhaps the wrong port", async () => {
+  const { port } = await serverThat((socket) => socket.once("data", () => socket.resetAndDestroy()));
+  const writing = sinkTo({ port }, { retry: ONCE }).write(batchOf(someEvents(10)), never);
+  await expect(writing).rejects.toMatchObject({
+    ...{ name: "TransientError", code: "network" },
+    message: expect.stringContaining("ECONNRESET") as string,
+    hint: expect.stringContaining("check sink.port and sink.transport") as string,
+  });
+});
+
+test("a port for RELP is refused by what it answers, and the batch is not tried again", async () => {
+  let connections = 0;
+  const { port } = await serverThat((socket, number) => {
+    connections = number;
+    socket.once("data", () => socket.end("0 serverclose 0\n"));
+  });
+  await expect(sinkTo({ port }).write(batchOf(someEvents(10)), never)).rejects.toMatchObject({
+    ...{ name: "RefusedError", code: "bad_request" },
+    hint: expect.stringContaining("set sink.transport to relp") as string,
+  });
+  expect(connections).toBe(1);
 });
 
 test("a receiver that is away uses the retries up: the batch fails as an outage", async () => {
@@ -171,10 +209,13 @@ test("while a receiver reads nothing, the batch waits: no more is taken from it 
 
 test("a receiver that takes nothing for too long is left", async () => {
   const { port } = await serverThat((socket) => socket.pause());
-  const options = { answerTimeoutMs: 50, retry: { attempts: 1, baseMs: 1, capMs: 1 } };
+  const options = { answerTimeoutMs: 300, retry: ONCE };
   const events = someEvents(20_000, "x".repeat(1000));
   const writing = sinkTo({ port }, options).write(batchOf(events), never);
-  await expect(writing).rejects.toThrow(/not a byte was taken within 300 ms/);
+  await expect(writing).rejects.toMatchObject({
+    message: expect.stringContaining("not a byte was taken within 300 ms") as string,
+    hint: expect.stringContaining("busy") as string,
+  });
 });
 
 test.each(["tcp", "relp"] as const)("an abort while %s waits for the receiver ends the wait", async (transport) => {

@@ -1,7 +1,21 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { closedPort, parseSyslog, udpReceiver } from "../support/syslog.ts";
 import { never } from "../support/world.ts";
 import { batchOf, digestOf, sinkTo, someEvents, type Facts } from "./batch.ts";
+
+// As a name server that has both addresses, in its own order; one that does not answer is IPv6's loopback.
+vi.mock("node:dns/promises", async (importOriginal) => {
+  const dns = await importOriginal<typeof import("node:dns/promises")>();
+  const both = [
+    { address: "::1", family: 6 },
+    { address: "127.0.0.1", family: 4 },
+  ];
+  return {
+    ...dns,
+    lookup: async (host: string, options: { order?: string } = {}) =>
+      host === "both.example" ? both[options.order === "ipv4first" ? 1 : 0] : await dns.lookup(host, options as object),
+  };
+});
 
 test("each message is one datagram, and none is lost on the way to a receiver on the same machine", async () => {
   const receiver = await udpReceiver();
@@ -27,6 +41,12 @@ test("a host that refuses datagrams is away, even when it refuses only the last 
     { kind: "retrying", stage: "write" },
     { kind: "retrying", stage: "write" },
   ]);
+});
+
+test("of a host's addresses one of IPv4 is taken: nobody would say that a receiver does not listen on the other", async () => {
+  const receiver = await udpReceiver();
+  await sinkTo(receiver, { transport: "udp", host: "both.example" }).write(batchOf(someEvents(3)), never);
+  await receiver.heard(3);
 });
 
 test("an abort between two bursts ends the batch with the signal's own reason", async () => {
