@@ -79,6 +79,11 @@ export interface StreamStatus {
    * that failed. */
   readonly completeness: number | null;
   readonly reconciledAt: string | null;
+  /** How far the source's clock was ahead of this machine's when it was asked last (negative: behind); null before. The lag is
+   * reckoned by the later of both. */
+  readonly clockOffsetSeconds: number | null;
+  /** What was committed before the worker started is known, as far back as it is read. */
+  readonly isPastRead: boolean;
   /** When the source forgets what is exported next, and how long that is from now (negative: it has); null where it keeps all. */
   readonly retention: { readonly until: string; readonly leftSeconds: number } | null;
   /** What is known to be lost, however long ago it happened. */

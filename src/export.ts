@@ -8,7 +8,7 @@ import type { CommitOutcome, Draft, Ledger } from "./ledger.ts";
 import type { Manifest, Plan, QuarantineObject, StoredObject } from "./manifest.ts";
 import type { ReadAhead } from "./readahead.ts";
 import type { Receipt, Sink } from "./sink.ts";
-import { earlierClock, type Source } from "./source.ts";
+import type { Source } from "./source.ts";
 import type { Store } from "./store.ts";
 import { epochMs, type EpochMs, type Span } from "./time.ts";
 import {
@@ -44,6 +44,8 @@ export interface Pipeline {
 /** What one tick came to. */
 export interface TickResult extends Totals {
   readonly head: Head;
+  /** How far the source's clock is ahead of ours; undefined when no window was due, and it was not asked. */
+  readonly clockOffsetMs?: number;
 }
 
 /** Counted over what was committed by us. */
@@ -84,12 +86,15 @@ export async function tick(
   let total = NOTHING;
   if (nextWindow(head.exportedUntil ?? windows.start, clock, windows) === undefined) return { ...total, head };
 
-  const now = await atStage("fetch", earlierClock(source, clock, signal));
+  const clockOffsetMs = await atStage("fetch", source.clockOffsetMs(signal));
+  // The earlier of the two clocks: what is past by both is past.
+  const now = epochMs(clock + Math.min(clockOffsetMs, 0));
   const kept = (): EpochMs => retentionFloor(epochMs(now + elapsedMs()), source.retentionMs);
   warnOfRetention(pipeline, head, now);
   try {
     for (let isFirst = true; ;) {
-      stop.throwIfAborted();
+      signal.throwIfAborted();
+      if (stop.aborted) break;
       const proposal = propose(pipeline, head, now, kept(), isFirst);
       if (proposal === undefined) break;
       const { plan, found } = await atStage("plan", ledger.plan(proposal, signal));
@@ -109,7 +114,7 @@ export async function tick(
   } finally {
     reader.close();
   }
-  return { ...total, head };
+  return { ...total, head, clockOffsetMs };
 }
 
 /** What comes next: the gap that the source does not keep any more, else the next window; undefined when none is ready. */

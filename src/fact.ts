@@ -133,6 +133,8 @@ export type StreamFact = { readonly stream: string } & (
       readonly bytes: number;
       readonly durationMs: number;
       readonly exportedUntil: EpochMs | undefined;
+      /** How far the source's clock is ahead of ours; undefined when it was not asked. */
+      readonly clockOffsetMs?: number | undefined;
       /** The ledger's head, `sequence sha256`: an anchor outside of the archive. */
       readonly head: string;
     }

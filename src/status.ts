@@ -4,7 +4,6 @@ import {
   type PastFailure,
   type RunningWindow,
   type StatusDocument,
-  type StreamState,
   type StreamStatus,
   type Totals,
 } from "./document.ts";
@@ -12,7 +11,8 @@ import { ExporterError } from "./errors.ts";
 import type { Fact, StreamFact } from "./fact.ts";
 import { listsOf, NO_TOTALS, NOTHING_RECENT, plus, shownSpan, sumsOf, withCommitted, type Recent } from "./recent.ts";
 import type { SourceIdentity } from "./source.ts";
-import { epochMs, formatDuration, formatInstant, MINUTE_MS, SECOND_MS, type EpochMs } from "./time.ts";
+import { stateOf } from "./state.ts";
+import { epochMs, formatInstant, SECOND_MS, type EpochMs } from "./time.ts";
 
 /** A stream as it is configured. */
 export interface StreamDescription {
@@ -22,6 +22,8 @@ export interface StreamDescription {
   readonly schedule: string;
   readonly start: EpochMs;
   readonly retentionMs: number | undefined;
+  /** The `lag` of its windows: clocks that are further apart hold the export up, or hide how far behind it is. */
+  readonly settleMs: number;
   /** Beyond this lag it is not ready. */
   readonly lagLimitMs: number;
 }
@@ -34,12 +36,19 @@ export interface Status {
   readonly streams: ReadonlyMap<string, StreamSoFar>;
 }
 
-interface StreamSoFar {
+/** One stream, as far as the facts went. */
+export interface StreamSoFar {
   readonly described: StreamDescription;
   /** The ledger was read: where there is no `exportedUntil`, nothing was exported. */
   readonly isHeadFound: boolean;
   readonly exportedUntil: EpochMs | undefined;
   readonly head: StreamStatus["head"];
+  /** Where the ledger was when it was read first: what comes after it is news. Undefined before. */
+  readonly newsAfter: number | undefined;
+  /** What was before that is known too, as far as it could be read. */
+  readonly isPastRead: boolean;
+  /** How far the source's clock was ahead of ours when it was asked last. */
+  readonly clockOffsetMs: number | undefined;
   readonly lastTick: EpochMs | undefined;
   readonly lastSuccess: EpochMs | undefined;
   readonly lastCommit: EpochMs | undefined;
@@ -58,6 +67,9 @@ const NOTHING_YET: Omit<StreamSoFar, "described"> = {
   isHeadFound: false,
   exportedUntil: undefined,
   head: null,
+  newsAfter: undefined,
+  isPastRead: false,
+  clockOffsetMs: undefined,
   lastTick: undefined,
   lastSuccess: undefined,
   lastCommit: undefined,
@@ -105,6 +117,8 @@ function changes(before: StreamSoFar, fact: StreamFact, at: EpochMs): Partial<St
         isHeadFound: true,
         exportedUntil: fact.exportedUntil,
         head: fact.sha256 === null ? null : { sequence: fact.sequence, sha256: fact.sha256 },
+        newsAfter: before.newsAfter ?? fact.sequence,
+        isPastRead: before.isPastRead || fact.sequence === 0,
       };
     case "window.started":
       return {
@@ -123,11 +137,19 @@ function changes(before: StreamSoFar, fact: StreamFact, at: EpochMs): Partial<St
         recent: withCommitted(before.recent, [fact]),
       };
     case "past.read":
-      return { recent: withCommitted(before.recent, fact.committed) };
+      return {
+        recent: withCommitted(before.recent, fact.committed),
+        totals: fact.committed
+          .filter(({ sequence }) => sequence > (before.newsAfter ?? Infinity))
+          .reduce(plus, before.totals),
+        isPastRead: true,
+      };
+    case "past.failed":
+      return { isPastRead: true };
     case "tick.done": {
-      const { exportedUntil = before.exportedUntil } = fact;
+      const { exportedUntil = before.exportedUntil, clockOffsetMs = before.clockOffsetMs } = fact;
       const well = { lastTick: at, lastSuccess: at, failedTicks: 0, failure: null, running: null };
-      return { ...well, isHeadFound: true, exportedUntil, head: headOf(fact.head) };
+      return { ...well, isHeadFound: true, exportedUntil, clockOffsetMs, head: headOf(fact.head) };
     }
     case "tick.failed": {
       const failure = failureOf(fact.error);
@@ -206,12 +228,14 @@ function streamAt(
 ): Omit<StreamStatus, "windows" | "hours"> {
   const { described, exportedUntil, isStopped, recent } = soFar;
   const { stream, source, sink, schedule, lagLimitMs, retentionMs, start } = described;
-  const lagMs = soFar.isHeadFound ? now - (exportedUntil ?? start) : undefined;
+  // By the later of both clocks: ours may be slow, and the source forgets by its own.
+  const later = now + Math.max(0, soFar.clockOffsetMs ?? 0);
+  const lagMs = soFar.isHeadFound ? later - (exportedUntil ?? start) : undefined;
   const forgottenAt = retentionMs === undefined ? undefined : epochMs((exportedUntil ?? start) + retentionMs);
   const isTicking = startedAt !== undefined && !isStopped;
   return {
     stream,
-    ...stateOf(soFar, lagMs, now, startedAt !== undefined),
+    ...stateOf(soFar, lagMs, now, startedAt),
     source: { type: source.type, baseUrl: source.baseUrl, account: source.account },
     ...{ sink, schedule },
     exportedUntil: shown(exportedUntil),
@@ -230,7 +254,9 @@ function streamAt(
     retention:
       forgottenAt === undefined || !soFar.isHeadFound
         ? null
-        : { until: formatInstant(forgottenAt), leftSeconds: Math.floor((forgottenAt - now) / SECOND_MS) },
+        : { until: formatInstant(forgottenAt), leftSeconds: Math.floor((forgottenAt - later) / SECOND_MS) },
+    clockOffsetSeconds: soFar.clockOffsetMs === undefined ? null : soFar.clockOffsetMs / SECOND_MS,
+    isPastRead: soFar.isPastRead,
     ...sumsOf(recent, now),
     totals: soFar.totals,
   };
@@ -238,37 +264,4 @@ function streamAt(
 
 function shown(instant: EpochMs | undefined): string | null {
   return instant === undefined ? null : formatInstant(instant);
-}
-
-interface StateShown {
-  readonly state: StreamState;
-  readonly why: string | null;
-  readonly hint: string | null;
-}
-
-function stateOf(soFar: StreamSoFar, lagMs: number | undefined, now: EpochMs, isWorking: boolean): StateShown {
-  const { described, exportedUntil, failure, isStopped, lastCommit, lastTick } = soFar;
-  if (failure !== null) {
-    const hint = failure.hint ?? "it may pass: the next tick tries again, and goes on from where the export is";
-    return { state: isStopped ? "stopped" : "failing", why: failure.message, hint };
-  }
-  if (lagMs !== undefined && lagMs > described.lagLimitMs) {
-    const place =
-      exportedUntil === undefined ? "nothing is exported yet" : `exported until ${formatInstant(exportedUntil)}`;
-    const why = `${place}: ${roughly(lagMs)} behind, the limit is ${roughly(described.lagLimitMs)}`;
-    const isComingForward = lastCommit !== undefined && now - lastCommit <= described.lagLimitMs;
-    if (isComingForward)
-      return { state: "behind", why, hint: "it is catching up: nothing to do while the lag shrinks" };
-    return { state: "behind", why, hint: isWorking ? "look at the log for what it waits for" : "start the worker" };
-  }
-  if (isWorking && lastTick === undefined) {
-    return { state: "starting", why: "the first tick has not ended yet", hint: null };
-  }
-  return { state: "ok", why: null, hint: null };
-}
-
-/** A duration in whole minutes, or in seconds below a minute. */
-function roughly(durationMs: number): string {
-  const unit = durationMs < MINUTE_MS ? SECOND_MS : MINUTE_MS;
-  return formatDuration(Math.floor(durationMs / unit) * unit);
 }

@@ -14,7 +14,12 @@ const one = (status: Status, now = LATER) => statusAt(status, now).streams[0]!;
 const until = (sequence: number) => committed(sequence).window.to;
 
 test("what was committed is counted, a failure stays until a success", () => {
-  expect(one(fold([]))).toMatchObject({ state: "starting", exportedUntil: null, lagSeconds: null, nextTick: null });
+  expect(one(fold([]), START)).toMatchObject({
+    state: "starting",
+    exportedUntil: null,
+    lagSeconds: null,
+    nextTick: null,
+  });
   const well = fold([
     [LATER, committed(18)],
     [LATER, ticked(18)],
@@ -161,4 +166,44 @@ test.each([1, 4, 10, 100])("of %i streams each shows its last day, and one that 
   expect(streams.at(-1)?.hours).toHaveLength(168);
   expect(statusAt(status, now).streams[0]?.hours).toHaveLength(168);
   expect(JSON.stringify(streams).length).toBeLessThan(600_000);
+});
+
+test("a clock that is slow does not hide the lag, nor what the source forgets, and is said", () => {
+  const status = fold(
+    [[LATER, ticked(18, { clockOffsetMs: 20 * MINUTE_MS })]],
+    [described("acme", { retentionMs: 90 * DAY_MS })],
+  );
+  expect(one(status)).toMatchObject({
+    ...{ state: "ok", lagSeconds: 1200, clockOffsetSeconds: 1200, retention: { leftSeconds: 90 * 86_400 - 1200 } },
+    ...{ why: "this machine's clock is 20m behind that of the source", hint: expect.stringContaining("NTP") as string },
+  });
+  expect(one(status, epochMs(LATER + 11 * MINUTE_MS))).toMatchObject({ state: "behind", lagSeconds: 1860 });
+  // What was known of the clocks stays known when a tick had no reason to ask; a few seconds are nothing to tell.
+  expect(one(after(status, ticked(19), LATER)).clockOffsetSeconds).toBe(1200);
+  expect(one(after(status, ticked(19, { clockOffsetMs: -3000 }), LATER))).toMatchObject({
+    why: null,
+    lagSeconds: -300,
+  });
+});
+
+test("a worker that cannot even read its ledger is starting until the limit of its lag, and behind then", () => {
+  const minutes = (count: number) => one(fold([]), epochMs(START + count * MINUTE_MS));
+  expect(minutes(30)).toMatchObject({ state: "starting" });
+  expect(minutes(31)).toMatchObject({
+    ...{ state: "behind", lagSeconds: null, why: "the ledger was not read for 31m: the first tick has not ended yet" },
+  });
+});
+
+test("what was in the ledger at the start is known and no news; what another worker adds to it later is news", () => {
+  const gap = (sequence: number) => committed(sequence, { type: "gap", events: 0 });
+  const read = (...windows: Fact[]): Fact => ({
+    ...{ kind: "past.read", stream: "acme", committed: windows as Extract<Fact, { kind: "window.committed" }>[] },
+  });
+  const found: Fact = { kind: "head.found", stream: "acme", sequence: 2, sha256: "ab", exportedUntil: until(2) };
+  const begun = fold([[LATER, found]]);
+  expect(one(begun).isPastRead).toBe(false);
+  const known = after(begun, read(committed(1), gap(2)), LATER);
+  expect(one(known)).toMatchObject({ isPastRead: true, gaps: { count: 1 }, totals: { windows: 0, gaps: 0 } });
+  const later = after(known, read(gap(3), committed(4)), LATER);
+  expect(one(later)).toMatchObject({ gaps: { count: 2, seconds: 600 }, totals: { windows: 2, gaps: 1 } });
 });

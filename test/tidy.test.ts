@@ -8,7 +8,7 @@ const SRC = join(import.meta.dirname, "../src");
 const RINGS: readonly RegExp[] = [
   /^(?:time|errors)\.ts$/,
   /^(?:window|source|batch|sink|store|ledger|head|manifest|ids|known-ids|fact|retry|format|meaning|lateness|keys|signature)\.ts$/,
-  /^(?:http|http-errors|budget|json|json-arrays|json-record|agents|secret|readahead|span-length|export|gc|collect|quarantine|reconcile|rebuild|verify|log|progress|document|status|recent|past|metrics)\.ts$|^(?:sources|sinks|stores|formats|syslog|verify)\//,
+  /^(?:http|http-errors|budget|json|json-arrays|json-record|agents|secret|readahead|span-length|export|gc|collect|quarantine|reconcile|rebuild|verify|log|progress|document|status|state|recent|past|metrics)\.ts$|^(?:sources|sinks|stores|formats|syslog|verify)\//,
   /^(?:config|worker|schedule|server|version)\.ts$|^(?:config|notify|page)\//,
   /^(?:assemble|cli|cli-archive|cli-simulate|main)\.ts$|^commands\//,
 ];

@@ -15,6 +15,7 @@ export function describe({ config, pipeline }: Pick<Stream, "config" | "pipeline
     sink: sink.place,
     schedule,
     start: windows.start,
+    settleMs: windows.lagMs,
     retentionMs: source.retentionMs,
     lagLimitMs: lagLimitMs ?? windows.lagMs + windows.sizeMs + TICKS_ALLOWED * longestWaitMs(schedule),
   };

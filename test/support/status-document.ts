@@ -25,6 +25,7 @@ export function streamOf(changes: Partial<StreamStatus> = {}): StreamStatus {
     ...{ head: null, completeness: null, reconciledAt: null, retention: null, windows: [], hours: [] },
     gaps: { count: 0, seconds: 0, spans: [], knownFrom: null },
     last24Hours: NO_TOTALS,
+    ...{ clockOffsetSeconds: null, isPastRead: true },
     day: { from: null, ...NO_TOTALS, lateness: {}, wouldCatch: "0s", keys: [] },
     totals: NO_TOTALS,
     ...changes,

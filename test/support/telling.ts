@@ -9,7 +9,7 @@ import { START } from "./world.ts";
 export const described = (stream: string, changes: Partial<StreamDescription> = {}): StreamDescription => ({
   ...{ stream, sink: "memory", schedule: "*/5 * * * *", start: START, retentionMs: undefined },
   source: { type: "memory", baseUrl: "memory:", account: "acme" },
-  lagLimitMs: 30 * MINUTE_MS,
+  ...{ lagLimitMs: 30 * MINUTE_MS, settleMs: 2 * MINUTE_MS },
   ...changes,
 });
 
