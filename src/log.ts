@@ -57,11 +57,11 @@ export function factLog(log: Logger, now: () => number = () => performance.now()
 function repetitions(now: () => number): (fact: Fact, level: Level) => boolean {
   const logged = new Map<string, { readonly what: string; readonly at: number }>();
   return (fact, level) => {
-    if (fact.kind === "tick.done") logged.delete(fact.stream);
-    if (fact.kind === "notification.sent") logged.delete(fact.notifier);
+    if (fact.kind === "tick.done") logged.delete(`stream ${fact.stream}`);
+    if (fact.kind === "notification.sent") logged.delete(`notifier ${fact.notifier}`);
     const isTick = fact.kind === "tick.failed" && level === "error";
     if (!isTick && fact.kind !== "notification.failed") return false;
-    const who = "stream" in fact ? fact.stream : fact.notifier;
+    const who = "stream" in fact ? `stream ${fact.stream}` : `notifier ${fact.notifier}`;
     const what = `${fact.error.code} ${fact.error.stage ?? ""}`;
     const last = logged.get(who);
     if (last?.what === what && now() - last.at < ERROR_AGAIN_AFTER_MS) return true;

@@ -114,6 +114,23 @@ test("a notifier that fails is a warning once, until something is sent again", (
   ]);
 });
 
+test("a stream that is named like a notifier has failures of its own", () => {
+  const { observe, lines } = logOf("info");
+  const refused: Fact = {
+    ...{ kind: "tick.failed", stream: "webhook", durationMs: 1 },
+    error: new RefusedError("forbidden", "no"),
+  };
+  const failing: Fact = {
+    ...{ kind: "notification.failed", notifier: "webhook", what: "gap acme" },
+    error: new RefusedError("forbidden", "no"),
+  };
+  observe(refused);
+  observe(failing);
+  observe({ kind: "notification.sent", notifier: "webhook", what: "gap acme" });
+  observe(refused);
+  expect(lines.map(({ fact }) => fact)).toEqual(["tick.failed", "notification.failed"]);
+});
+
 test("what was read of the past is told by its number", () => {
   const { observe, lines } = logOf();
   const { kind: _, stream: __, sha256: ___, ...window } = committed(0) as Extract<Fact, { kind: "window.committed" }>;
