@@ -1,4 +1,4 @@
-import { ExporterError, exitCodeOf, LedgerError, worstExitCode } from "./errors.ts";
+import { ExporterError, exitCodeOf, LedgerError, TransientError, worstExitCode } from "./errors.ts";
 import { tick, type Pipeline } from "./export.ts";
 import type { Observe } from "./fact.ts";
 import { reconcile } from "./reconcile.ts";
@@ -50,9 +50,9 @@ async function workStream(
   observe({ kind: "stream.started", stream: name, schedule, source: source.identity.baseUrl, sink: sink.place });
   const schedules = new Map<"tick" | "reconcile", string>([["tick", schedule]]);
   if (comparing !== undefined) schedules.set("reconcile", comparing.schedule);
-  const alarm = cronAlarm(schedules);
+  const alarm = cronAlarm(schedules, () => epochMs(Date.now()));
   try {
-    for (let due: ReadonlySet<string> = new Set(["tick"]); ; due = await alarm.next(signal)) {
+    for (let due: ReadonlySet<string> = new Set(["tick"]); !signal.aborted; due = await alarm.next(signal)) {
       const error = due.has("tick") ? await runTick(pipeline, signal, abandon) : undefined;
       if (error instanceof LedgerError) {
         observe({ kind: "stream.stopped", stream: name, error });
@@ -61,18 +61,27 @@ async function workStream(
       // Comparing only reads: what it finds broken in the past must not keep the present from being exported.
       if (due.has("reconcile") && comparing !== undefined) await runReconcile(pipeline, comparing.spanMs, signal);
     }
+    return 0;
   } catch (error) {
     // Asked to stop is not a failure; whatever else comes here is a bug.
-    if (signal.aborted) return 0;
+    if (isAbort(error, signal) || isAbort(error, abandon)) return 0;
     throw error;
-  } finally {
-    await alarm.stop();
   }
+}
+
+/** Whether it is the end that was asked for, as it is told: by its own reason, by Node, or by a request that was cut off. */
+function isAbort(error: unknown, signal: AbortSignal): boolean {
+  if (!signal.aborted) return false;
+  return (
+    error === signal.reason ||
+    (error instanceof Error && error.name === "AbortError") ||
+    error instanceof TransientError
+  );
 }
 
 /**
  * One tick, observed. Resolves with the error that ended it, if one of ours did; a bug and an abort are thrown. No window is
- * begun once `signal` has aborted, and the one at hand is given up when `abandon` does.
+ * begun once `signal` has aborted: what was done until then is told. The window at hand is given up when `abandon` aborts.
  */
 export async function runTick(
   pipeline: Pipeline,
@@ -88,8 +97,7 @@ export async function runTick(
     observe({ kind: "tick.done", ...totals, durationMs: durationMs(), exportedUntil, head: `${seq} ${sha256 ?? "-"}` });
     return undefined;
   } catch (error) {
-    signal.throwIfAborted();
-    if (!(error instanceof ExporterError)) throw error;
+    if (isAbort(error, abandon) || !(error instanceof ExporterError)) throw error;
     observe({ kind: "tick.failed", error, durationMs: durationMs() });
     return error;
   }
@@ -106,8 +114,7 @@ async function runReconcile(pipeline: Pipeline, spanMs: number, signal: AbortSig
     const report = await reconcile(pipeline, span, now, signal);
     if (report !== undefined) observe({ kind: "reconciled", ...report });
   } catch (error) {
-    signal.throwIfAborted();
-    if (!(error instanceof ExporterError)) throw error;
+    if (isAbort(error, signal) || !(error instanceof ExporterError)) throw error;
     observe({ kind: "reconcile.failed", error });
   }
 }

@@ -70,6 +70,42 @@ test("an abort is no failure: the tick throws its reason, the worker ends with 0
   expect(kinds(facts)).not.toContain("tick.failed");
 });
 
+test("asked to stop during a tick, what it did until then is told, with its counts and the head", async () => {
+  const stop = new AbortController();
+  const one = stage("one");
+  const { pipeline, facts, files } = one;
+  const observe = (fact: { kind: string }) => {
+    if (fact.kind === "window.committed") stop.abort(new Error("stop"));
+    return pipeline.observe(fact);
+  };
+  expect(
+    await work([{ pipeline: { ...pipeline, observe }, schedule: "* * * * *" }], () => undefined, stop.signal, never),
+  ).toBe(0);
+  expect(manifestsIn(files)).toHaveLength(1);
+  expect(facts.at(-1)).toMatchObject({
+    kind: "tick.done",
+    windows: 1,
+    head: expect.stringMatching(/^1 [0-9a-f]{64}$/) as string,
+  });
+});
+
+test.each([
+  ["the ledger is damaged", new LedgerError("cut"), 74],
+  ["a bug", new TypeError("undefined is not a function"), undefined],
+])("what is met after it was asked to stop counts: %s", async (_, error, code) => {
+  const stop = new AbortController();
+  const effect = (what: string) => {
+    if (!what.startsWith("create ledger/manifests/")) return;
+    stop.abort(new Error("stop"));
+    throw error;
+  };
+  const { pipeline, facts } = stage("one", { effect });
+  const ended = work([{ pipeline, schedule: "* * * * *" }], () => undefined, stop.signal);
+  if (code === undefined) await expect(ended).rejects.toBe(error);
+  else expect(await ended).toBe(code);
+  if (code !== undefined) expect(facts.at(-1)).toMatchObject({ kind: "tick.failed", error: { code: "ledger" } });
+});
+
 test("a stream with a damaged ledger stops, the others go on, and the exit code is 74 at the end", async () => {
   const stop = new AbortController();
   const broken = stage("broken");

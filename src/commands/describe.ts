@@ -1,8 +1,8 @@
 import type { Stream } from "../assemble.ts";
-import { longestWaitMs } from "../schedule.ts";
+import { longestSpanMs } from "../schedule.ts";
 import type { StreamDescription } from "../status.ts";
 
-/** So many ticks may fail or be late before a stream counts as behind. */
+/** So many ticks in a row may fail or be late before a stream counts as behind. */
 const TICKS_ALLOWED = 3;
 
 /** A stream as its status shows it. */
@@ -17,6 +17,6 @@ export function describe({ config, pipeline }: Pick<Stream, "config" | "pipeline
     start: windows.start,
     settleMs: windows.lagMs,
     retentionMs: source.retentionMs,
-    lagLimitMs: lagLimitMs ?? windows.lagMs + windows.sizeMs + TICKS_ALLOWED * longestWaitMs(schedule),
+    lagLimitMs: lagLimitMs ?? windows.lagMs + windows.sizeMs + longestSpanMs(schedule, TICKS_ALLOWED),
   };
 }

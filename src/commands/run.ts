@@ -54,7 +54,9 @@ async function workUntil(
     observe({ kind: "worker.stopping", reason: signal.reason instanceof Error ? signal.reason.message : "" });
     timer = setTimeout(() => abandon.abort(signal.reason), graceMs);
   };
-  signal.addEventListener("abort", stop, { once: true });
+  // A signal that came while all this was made ready has rung already.
+  if (signal.aborted) stop();
+  else signal.addEventListener("abort", stop, { once: true });
   const scheduled = streams.map(({ pipeline, config: { schedule, reconcile } }) => ({
     pipeline,
     schedule,

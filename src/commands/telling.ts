@@ -13,8 +13,7 @@ import { describe } from "./describe.ts";
 /** Status, metrics and page of a worker: all three go by the facts that `observe` is told. */
 export function tellingOf(streams: readonly Pick<Stream, "config" | "pipeline">[]): Telling & { observe: Observe } {
   let status = starting(EXPORTER.version, streams.map(describe));
-  const ring = nextRing();
-  const document = (asked?: string): StatusDocument => statusAt(status, epochMs(Date.now()), ring, asked);
+  const document = (asked?: string): StatusDocument => statusAt(status, epochMs(Date.now()), nextRing, asked);
   const counted = metrics(
     streams.map(({ config: { name } }) => name),
     EXPORTER.version,

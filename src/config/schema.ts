@@ -107,7 +107,7 @@ const stream = group({
   lagLimit: duration(SECOND_MS, 365 * DAY_MS)
     .optional()
     .describe(
-      "How far behind the clock the stream may be before it counts as not ready. Without it: windows.lag, windows.size and three times the longest wait between two runs of the schedule, such as 22m for the defaults.",
+      "How far behind the clock the stream may be before it counts as not ready. Without it: windows.lag, windows.size and the longest that three waits of the schedule in a row can take, such as 22m for the defaults.",
     ),
   reconcile: reconcile
     .optional()
