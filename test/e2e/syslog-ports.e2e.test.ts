@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { SyslogTransport } from "../../src/sinks/syslog.ts";
+import { raw } from "../../src/formats/raw.ts";
+import { peculiarEvents } from "../support/peculiar.ts";
+import { rsyslogInstalled, startRsyslog, type Rsyslog } from "../support/rsyslog.ts";
+import { syslogTo, tlsOf, writeAll } from "../support/syslog-sink.ts";
+import { memorySource, START } from "../support/world.ts";
+
+type Input = "tcp" | "tls" | "relp" | "relpTls";
+
+/** Where nobody answers at all, the wait is what shows it. */
+const QUICK = { connectTimeoutMs: 2000, retry: { attempts: 1, baseMs: 1, capMs: 1 } };
+
+const WRONGS: readonly (readonly [transport: SyslogTransport, input: Input, advises: RegExp])[] = [
+  ["tcp", "tls", /TLS.*check sink\.port and sink\.transport/],
+  ["tcp", "relp", /set sink\.transport to relp/],
+  // In TLS it answers that it wants TLS, but the end of the connection may come before that.
+  ["tcp", "relpTls", /sink\.transport/],
+  ["tls", "tcp", /without TLS/],
+  ["tls", "relp", /without TLS/],
+  ["tls", "relpTls", /set sink\.transport to relp/],
+  ["relp", "tcp", /one for RELP/],
+  ["relp", "tls", /TLS.*check sink\.port and sink\.transport/],
+  ["relp", "relpTls", /sink\.transport/],
+  ["relp+tls", "tcp", /without TLS/],
+  ["relp+tls", "tls", /one for RELP/],
+  ["relp+tls", "relp", /without TLS/],
+];
+
+describe.skipIf(!rsyslogInstalled())("rsyslog's port for another transport", () => {
+  let rsyslog: Rsyslog<Input>;
+  beforeAll(async () => {
+    rsyslog = await startRsyslog(["tcp", "tls", "relp", "relpTls"]);
+  });
+  afterAll(() => rsyslog.stop());
+
+  test.each(WRONGS)(
+    "%s to the port of %s: no batch counts as written, and the error says what to set",
+    async (transport, input, advises) => {
+      const tls = transport.endsWith("tls") ? tlsOf(rsyslog) : undefined;
+      const way = { transport, port: rsyslog.ports[input], tls };
+      const sink = syslogTo(way, raw(memorySource([])), QUICK);
+      const writing = (count: number) => writeAll(sink, peculiarEvents(count, START));
+      for (const count of [1, 20]) {
+        await expect(writing(count)).rejects.toMatchObject({ hint: expect.stringMatching(advises) as string });
+      }
+      // With more under way, a reset may come before any answer.
+      await expect(writing(2000)).rejects.toMatchObject({
+        hint: expect.stringMatching(/sink\.(?:port|transport)/) as string,
+      });
+    },
+  );
+});
