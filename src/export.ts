@@ -239,10 +239,12 @@ async function writeWindow(
 }
 
 function observeCommit(observe: ObserveStream, draft: Draft, head: Head): void {
-  const { seq: sequence, kind, window, missing } = draft;
+  const { seq: sequence, kind, window, missing, delivered } = draft;
   observe({ kind: "window.committed", ...committedOf(draft), sha256: head.sha256 ?? "" });
   const gap = kind === "gap" ? window : missing;
   if (gap !== undefined) observe({ kind: "gap.found", sequence, window: gap });
+  const { truncated = 0 } = delivered ?? {};
+  if (truncated > 0) observe({ kind: "events.truncated", sequence, events: truncated });
 }
 
 function spanOf({ from, to }: Span): Span {

@@ -105,6 +105,12 @@ export type StreamFact = { readonly stream: string } & (
       readonly leftMs: number;
     }
   | {
+      /** Events of a committed window were shortened to fit the sink's transport. */
+      readonly kind: "events.truncated";
+      readonly sequence: number;
+      readonly events: number;
+    }
+  | {
       readonly kind: "items.quarantined";
       readonly sequence: number;
       readonly key: string;

@@ -24,18 +24,22 @@ export interface Plan extends Span {
   readonly folder?: EpochMs | undefined;
 }
 
-/** A data object as its manifest names it. */
-export interface StoredObject {
+/** A file of lines as its manifest names it. */
+interface StoredLines {
   /** Relative to the stream's folder or prefix. */
   readonly key: string;
   /** Size as stored (gzip). */
   readonly bytes: number;
   /** Of the stored bytes, hex. */
   readonly sha256: string;
+  readonly lines: number;
+}
+
+/** A data object. */
+export interface StoredObject extends StoredLines {
   /** Of the uncompressed lines, hex. */
   readonly contentSha256: string;
   readonly contentBytes: number;
-  readonly lines: number;
   /** Smallest and largest event time in it. */
   readonly first: EpochMs;
   readonly last: EpochMs;
@@ -44,21 +48,15 @@ export interface StoredObject {
 /** What a sink without objects was given of a window so far. */
 export interface Delivered {
   readonly lines: number;
+  /** Of these, the events that were shortened to fit the transport; left out where none was. */
+  readonly truncated?: number | undefined;
   readonly contentSha256: string;
   /** False where the transport cannot say whether it arrived. */
   readonly acknowledged: boolean;
 }
 
-/** An object of items that could not be exported, as its manifest names it. */
-export interface QuarantineObject {
-  /** Relative to the stream's folder or prefix. */
-  readonly key: string;
-  /** Size as stored (gzip). */
-  readonly bytes: number;
-  /** Of the stored bytes, hex. */
-  readonly sha256: string;
-  readonly lines: number;
-}
+/** An object of items that could not be exported. */
+export type QuarantineObject = StoredLines;
 
 /** An ids file, relative to the ledger. */
 export interface IdsFile {
@@ -144,7 +142,9 @@ const ManifestShape = z.object({
       last: instant,
     }),
   ),
-  delivered: z.object({ lines: count, contentSha256: sha256, acknowledged: z.boolean() }).optional(),
+  delivered: z
+    .object({ lines: count, truncated: count.optional(), contentSha256: sha256, acknowledged: z.boolean() })
+    .optional(),
   missing: span.optional(),
   quarantine: z.array(z.object({ key: z.string(), bytes: count, sha256, lines: count })),
   ids: z.object({ key: z.string(), sha256 }).nullable(),

@@ -18,6 +18,7 @@ export const METRICS = {
   siem_export_events_exported_total: counter(["stream"], "Events committed, late ones included."),
   siem_export_late_events_total: counter(["stream"], "Events that became visible after their own window was exported."),
   siem_export_quarantined_events_total: counter(["stream"], "Items put aside, because they cannot be exported."),
+  siem_export_truncated_events_total: counter(["stream"], "Events shortened to fit the sink's transport, and marked."),
   siem_export_objects_written_total: counter(["stream"], "Objects of committed windows."),
   siem_export_written_bytes_total: counter(["stream"], "Bytes of the objects of committed windows, as stored."),
   /** kind: window, gap, repair; empty: true, false. */
@@ -85,6 +86,7 @@ const COUNTED_FROM_ZERO: readonly Name[] = [
   "siem_export_events_exported_total",
   "siem_export_late_events_total",
   "siem_export_quarantined_events_total",
+  "siem_export_truncated_events_total",
   "siem_export_objects_written_total",
   "siem_export_written_bytes_total",
   "siem_export_gaps_total",
@@ -159,6 +161,9 @@ function countFact(fact: Fact, count: Count, tickTook: (stream: string, duration
   switch (fact.kind) {
     case "window.committed":
       countWindow(fact, count);
+      break;
+    case "events.truncated":
+      count("siem_export_truncated_events_total", { stream }, fact.events);
       break;
     case "gap.found":
       count("siem_export_gaps_total", { stream });

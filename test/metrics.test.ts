@@ -53,7 +53,7 @@ test("what was committed is counted; an empty window is told from one that was n
 test("each stream counts from zero, so that the first that happens is an increase", async () => {
   const found = await metricsOf().values();
   for (const stream of ["acme", "other"]) {
-    for (const name of ["events_exported", "late_events", "quarantined_events", "gaps", "written_bytes"]) {
+    for (const name of ["events_exported", "late_events", "quarantined_events", "truncated_events", "gaps", "written_bytes"]) {
       expect(found.get(`siem_export_${name}_total{stream="${stream}"}`), name).toBe(0);
     }
   }

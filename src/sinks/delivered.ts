@@ -9,6 +9,8 @@ export interface DeliveredTally {
   begin(part: number): void;
   /** Some lines as sent, each with its newline, in one piece or several. */
   add(lines: number, ...text: Buffer[]): void;
+  /** One of them was shortened. */
+  addTruncated(): void;
   sum(): Delivered;
 }
 
@@ -16,17 +18,26 @@ export interface DeliveredTally {
 export function deliveredTally(acknowledged: boolean): DeliveredTally {
   let hash = createHash("sha256");
   let lines = 0;
+  let truncated = 0;
   return {
     nothing: { lines: 0, contentSha256: createHash("sha256").digest("hex"), acknowledged },
     begin(part) {
       if (part > 0) return;
       hash = createHash("sha256");
-      lines = 0;
+      lines = truncated = 0;
     },
     add(count, ...text) {
       for (const piece of text) hash.update(piece);
       lines += count;
     },
-    sum: () => ({ lines, contentSha256: hash.copy().digest("hex"), acknowledged }),
+    addTruncated() {
+      truncated++;
+    },
+    sum: () => ({
+      lines,
+      ...(truncated > 0 && { truncated }),
+      contentSha256: hash.copy().digest("hex"),
+      acknowledged,
+    }),
   };
 }

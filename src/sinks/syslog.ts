@@ -91,8 +91,9 @@ export function syslog(options: SyslogOptions, format: Format, vocabulary: Vocab
     async write({ plan, part, chunks }, signal) {
       tally.begin(part);
       const batch = outbox(chunks, (event) => {
-        const { octets, line } = sent.of(event, plan.seq);
+        const { octets, line, isTruncated } = sent.of(event, plan.seq);
         tally.add(1, line, NEWLINE);
+        if (isTruncated) tally.addTruncated();
         return octets;
       });
       try {

@@ -22,6 +22,7 @@ export interface MessageOptions {
 export interface Message {
   readonly octets: Buffer;
   readonly line: Buffer;
+  readonly isTruncated: boolean;
 }
 
 export interface Messages {
@@ -90,7 +91,7 @@ export function messages(options: MessageOptions, format: Format, vocabulary: Vo
       const octets = Buffer.allocUnsafe(lineAt + line.length);
       octets.write(before);
       line.copy(octets, lineAt);
-      return { octets, line: octets.subarray(lineAt) };
+      return { octets, line: octets.subarray(lineAt), isTruncated: tail === TRUNCATED };
     },
   };
 }

@@ -206,7 +206,7 @@ interface ShownManifest {
   missing?: { from: string; to: string };
   lateness?: Record<string, number>;
   quarantine: { key: string; lines: number }[];
-  delivered?: { lines: number; contentSha256: string; acknowledged: boolean };
+  delivered?: { lines: number; truncated?: number; contentSha256: string; acknowledged: boolean };
   window: { from: string; to: string };
   events: number;
   late: number;

@@ -7,7 +7,7 @@ import { syslog } from "../../src/sinks/syslog.ts";
 import { messages, type MessageOptions } from "../../src/syslog/message.ts";
 import { epochMs, MINUTE_MS } from "../../src/time.ts";
 import { octetReceiver, parseSyslog } from "../support/syslog.ts";
-import { at, eventsOver, never, START, world } from "../support/world.ts";
+import { at, eventsOver, manifestsIn, never, START, world } from "../support/world.ts";
 import { FORMAT, OPTIONS, VOCABULARY } from "./batch.ts";
 
 const made = (options: Partial<MessageOptions> = {}) => messages({ ...OPTIONS, ...options }, FORMAT, VOCABULARY);
@@ -129,6 +129,21 @@ test("each event on its way from source to receiver is formatted once, a shorten
   await receiver.heard(100);
   expect(receiver.messages.filter((message) => message.includes('truncated="true"'))).toHaveLength(1);
   expect(formatted.sort()).toEqual(history.map(({ id }) => id).sort());
+});
+
+test("how many events were shortened stands in the manifest, and is told when their window is committed", async () => {
+  const receiver = await octetReceiver();
+  const history = eventsOver(START, epochMs(START + 10 * MINUTE_MS), 20).map((event, index) =>
+    index === 5 || index === 7 ? { ...event, record: Buffer.from(`"${"x".repeat(9000)}"`) } : event,
+  );
+  const { pipeline, facts, files } = world(history, { batch: { maxEvents: 6, maxBytes: 1 << 20 } });
+  const sink = syslog({ ...OPTIONS, port: receiver.port }, FORMAT, VOCABULARY, () => undefined);
+  await tick({ ...pipeline, sink }, epochMs(START + 12 * MINUTE_MS), never);
+  const delivered = manifestsIn(files).map((manifest) => manifest.delivered?.truncated);
+  expect(delivered).toEqual([2, undefined]);
+  expect(facts.filter(({ kind }) => kind === "events.truncated")).toEqual([
+    { kind: "events.truncated", sequence: 1, events: 2 },
+  ]);
 });
 
 test("an event that is refused stands in quarantine, and its window is committed without it", async () => {
