@@ -37,7 +37,7 @@ ARG NODE_IMAGE
 # Equal to the version in package.json; the container's check compares them.
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="siem-export-worker" \
-      org.opencontainers.image.description="Exports SaaS audit logs, window by window, to S3 or a folder" \
+      org.opencontainers.image.description="Exports SaaS audit logs, window by window, to S3, a folder or syslog" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="${NODE_IMAGE}"

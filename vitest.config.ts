@@ -13,7 +13,10 @@ export default defineConfig({
       "default",
       [
         "./test/support/reporter.ts",
-        { leftOut: "Left out: the tests against real servers (Ceph, Swift). To run them: .ci/servers && npm run e2e" },
+        {
+          leftOut:
+            "Left out: the tests against real servers (Ceph, Swift, rsyslog, syslog-ng, Prometheus) and a real browser. To run them: .ci/servers && npm run e2e",
+        },
       ],
     ],
   },

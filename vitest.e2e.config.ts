@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     include: ["test/e2e/**/*.e2e.test.ts"],
     globalSetup: ["./test/support/build.ts", "./test/support/servers.ts"],
-    // One file at a time: the servers and the two cores of a small machine are shared.
-    fileParallelism: false,
+    // Mostly they wait, for a ring of the schedule or a time limit: three files at once fit on two cores.
+    maxWorkers: 3,
     testTimeout: 120_000,
     hookTimeout: 120_000,
     reporters: ["default", "./test/support/reporter.ts"],

@@ -9,6 +9,7 @@ import type { Format } from "./format.ts";
 import { cef } from "./formats/cef.ts";
 import { leef } from "./formats/leef.ts";
 import { raw } from "./formats/raw.ts";
+import { readAnyLine } from "./formats/read.ts";
 import type { Remover, Removers } from "./gc.ts";
 import { httpClient, type HttpClientOptions } from "./http.ts";
 import { ledger } from "./ledger.ts";
@@ -76,7 +77,7 @@ function assembleStream(
   }
   const observe = observeStream(surroundings.observe, name);
   const source = sourceOf(config, budgets.get(accountKey(config.source)), env, observe);
-  const format = FORMATS[config.format](source);
+  const format = formatOf(config, source);
   const patient = (store: Store): Store =>
     retryingStore(store, DEFAULT_RETRY, (error, attempt, delayMs) =>
       observe({ kind: "retrying", stage: "store", error, attempt, delayMs }),
@@ -119,7 +120,7 @@ export function sourceFor(
   { env, observe }: Omit<Surroundings, "now">,
 ): { readonly source: Source; readonly format: Format } {
   const source = sourceOf(config, undefined, env, observeStream(observe, config.name));
-  return { source, format: FORMATS[config.format](source) };
+  return { source, format: formatOf(config, source) };
 }
 
 function observeStream(observe: Observe, stream: string): ObserveStream {
@@ -170,6 +171,11 @@ const FORMATS: Readonly<Record<StreamConfig["format"], (source: Source) => Forma
   cef: ({ vocabulary }) => cef(vocabulary),
   leef: ({ vocabulary }) => leef(vocabulary),
 };
+
+/** Writes one format, and reads all: a stream may have changed its own. */
+function formatOf({ format }: StreamConfig, source: Source): Format {
+  return { ...FORMATS[format](source), read: readAnyLine(source) };
+}
 
 /** Where lines go to. `data` is where objects lie, for a sink that keeps any. */
 function sinkOf(

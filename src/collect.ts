@@ -21,8 +21,8 @@ export interface Collection {
   readonly late: number;
   readonly lateness: Lateness;
   readonly keys: KeyTally;
-  /** The events that are new, of those given. */
-  fresh(events: readonly AuditEvent[]): AuditEvent[];
+  /** The events that are new, of those given; one that cannot be written is an item. `refusal` is asked of new ones only. */
+  fresh(events: readonly AuditEvent[], refusal: Refusal): Fetched;
   /** The items that are new, and of this window as far as can be told. */
   freshPoison(items: readonly Poison[]): Poison[];
   /** True when the object's events are all of this window and new: then they are counted. Else why they are not. */
@@ -64,12 +64,22 @@ export function collection({ plan, known, now }: CollectionOptions): Collection 
     get late() {
       return late;
     },
-    fresh: (given) =>
-      given.filter((event) => {
-        const isFresh = isOurs(event.time) && !known.has(event.id) && ids.add(event.id);
-        if (isFresh) count(event);
-        return isFresh;
-      }),
+    fresh(given, refusal) {
+      const fit: AuditEvent[] = [];
+      const unfit: Poison[] = [];
+      for (const event of given) {
+        const { id, time, record } = event;
+        if (!isOurs(time) || known.has(id) || !ids.add(id)) continue;
+        const reason = refusal(event);
+        if (reason !== undefined) {
+          unfit.push({ reason, record, id, time });
+          continue;
+        }
+        count(event);
+        fit.push(event);
+      }
+      return { events: fit, poison: unfit };
+    },
     freshPoison: (items) =>
       items.filter(({ id, time, record }) => {
         const item = id ?? record;
@@ -91,20 +101,8 @@ export function collection({ plan, known, now }: CollectionOptions): Collection 
   };
 }
 
-/** The events and items of a fetched span that are new: an event that cannot be written is an item. */
-function split({ events, poison }: Fetched, into: Collection, refusal: Refusal): Fetched {
-  const fit: AuditEvent[] = [];
-  const unfit: Poison[] = [];
-  for (const event of events) {
-    const reason = refusal(event);
-    if (reason === undefined) fit.push(event);
-    else unfit.push({ reason, record: event.record, id: event.id, time: event.time });
-  }
-  return { events: into.fresh(fit), poison: into.freshPoison([...poison, ...unfit]) };
-}
-
 /** Why an event cannot be written; undefined for nearly all. */
-type Refusal = (event: AuditEvent) => string | undefined;
+export type Refusal = (event: AuditEvent) => string | undefined;
 
 function refusalOf({ maxEventBytes, sink }: Pipeline): Refusal {
   return (event) =>
@@ -136,9 +134,11 @@ export async function* newEvents(
       const next = await atStage("fetch", fetching.next());
       if (next.done === true) break;
       const unseen = await atStage("plan", withoutSeen(pipeline, plan, next.value, signal));
-      const { events, poison } = split(unseen, collected, refusal);
-      aside.push(...poison);
-      for (const { record } of poison) asideBytes += record.length;
+      const { events, poison } = collected.fresh(unseen.events, refusal);
+      for (const item of [...collected.freshPoison(unseen.poison), ...poison]) {
+        aside.push(item);
+        asideBytes += item.record.length;
+      }
       if (asideBytes >= batch.maxBytes) await putAside();
       yield events;
     }

@@ -134,7 +134,7 @@ const MESSAGES: Readonly<Record<Fact["kind"], string>> = {
   "past.failed": "the windows that were committed before could not be read; the status lacks them, the export does not",
   "gap.found": "the source does not keep this span any more: its events are lost, and the ledger says so",
   "retention.near": "more than half of the time that the source keeps its events has gone by since this stream's place",
-  "items.quarantined": "items that are no events were put aside",
+  "items.quarantined": "items that could not be written as events were put aside",
   reconciled: "a past span was compared with the source",
   "reconcile.failed": "a past span could not be compared with the source",
   "window.lost": "another worker committed the window first; going on from its head",

@@ -1,7 +1,7 @@
 import type { DayStatus, HourStatus, Totals, WindowStatus } from "./document.ts";
 import type { Committed } from "./fact.ts";
-import { keyTally, type KeyCounts } from "./keys.ts";
-import { boundFor, latenessOf, type LatenessCounts } from "./lateness.ts";
+import { keyTally, type KeyCounts, type KeyTally } from "./keys.ts";
+import { boundFor, latenessOf, type Lateness, type LatenessCounts } from "./lateness.ts";
 import { DAY_MS, epochMs, formatInstant, HOUR_MS, SECOND_MS, type EpochMs, type Span } from "./time.ts";
 
 /** A day of windows of five minutes, and some. */
@@ -43,14 +43,41 @@ export function withCommitted(recent: Recent, committed: readonly Committed[]): 
     .filter(({ end }) => end > until - DAY_MS)
     .sort((one, other) => one.sequence - other.sequence)
     .slice(-WINDOWS_KEPT);
-  const hours = new Map(recent.hours.map((hour) => [hour.from, hour]));
   const oldest = epochMs(hourOf(until) - HOURS_KEPT_MS);
-  for (const one of committed) addTo(hours, one, { from: oldest, to: until });
-  return {
-    until,
-    windows,
-    hours: [...hours.values()].filter(({ from }) => from >= oldest).sort((one, other) => one.from - other.from),
+  const changed = new Map<EpochMs, OpenHour>();
+  const kept = new Map(recent.hours.filter(({ from }) => from >= oldest).map((hour) => [hour.from, hour]));
+  const open = (at: EpochMs): OpenHour | undefined => {
+    if (at < oldest || at >= until) return undefined;
+    const hour = changed.get(at) ?? openHour(kept.get(at) ?? { ...NO_HOUR, from: at });
+    changed.set(at, hour);
+    return hour;
   };
+  for (const one of committed) addTo(open, one, oldest);
+  for (const [at, hour] of changed) kept.set(at, closed(hour));
+  return { until, windows, hours: [...kept.values()].sort((one, other) => one.from - other.from) };
+}
+
+const NO_HOUR = { ...NO_TOTALS, exportedMs: 0, gapMs: 0, keys: {}, lateness: {} };
+
+/** An hour to which windows are being added: many at once cost little more than one. */
+interface OpenHour {
+  totals: Totals;
+  exportedMs: number;
+  gapMs: number;
+  readonly from: EpochMs;
+  readonly keys: KeyTally;
+  readonly lateness: Lateness;
+}
+
+function openHour({ from, exportedMs, gapMs, keys: known, lateness: before, ...totals }: Hour): OpenHour {
+  const [keys, lateness] = [keyTally(), latenessOf()];
+  keys.addCounts(known);
+  lateness.addCounts(before);
+  return { from, exportedMs, gapMs, keys, lateness, totals };
+}
+
+function closed({ totals, keys, lateness, ...rest }: OpenHour): Hour {
+  return { ...totals, ...rest, keys: keys.top(KEYS_KEPT), lateness: lateness.counts() };
 }
 
 function hourOf(instant: EpochMs): EpochMs {
@@ -58,25 +85,24 @@ function hourOf(instant: EpochMs): EpochMs {
 }
 
 /** A window counts in the hour where it begins; the time it covers, and the time that is lost, in every hour they touch. */
-function addTo(hours: Map<EpochMs, Hour>, committed: Committed, kept: Span): void {
-  const { type, window, missing } = committed;
-  const change = (at: EpochMs, make: (hour: Hour) => Partial<Hour>): void => {
-    if (at < kept.from || at >= kept.to) return;
-    const hour = hours.get(at) ?? { from: at, ...NO_TOTALS, exportedMs: 0, gapMs: 0, keys: {}, lateness: {} };
-    hours.set(at, { ...hour, ...make(hour) });
-  };
-  change(hourOf(window.from), (hour) => ({
-    ...plus(hour, committed),
-    keys: mergedKeys(hour.keys, committed.keys),
-    lateness: mergedLateness(hour.lateness, committed.lateness),
-  }));
+function addTo(open: (at: EpochMs) => OpenHour | undefined, committed: Committed, oldest: EpochMs): void {
+  const { type, window, missing, keys = {}, lateness = {} } = committed;
+  const first = open(hourOf(window.from));
+  if (first !== undefined) {
+    first.totals = plus(first.totals, committed);
+    first.keys.addCounts(keys);
+    first.lateness.addCounts(lateness);
+  }
+  // A repair only adds to what counts as exported already.
+  if (type === "repair") return;
   const lost = type === "gap" ? window : missing;
-  for (let at = hourOf(epochMs(Math.max(window.from, kept.from))); at < window.to; at = epochMs(at + HOUR_MS)) {
+  for (let at = hourOf(epochMs(Math.max(window.from, oldest))); at < window.to; at = epochMs(at + HOUR_MS)) {
+    const hour = open(at);
+    if (hour === undefined) continue;
     const span = { from: at, to: epochMs(at + HOUR_MS) };
     const gapMs = lost === undefined ? 0 : overlapMs(span, lost);
-    // A repair only adds to what counts as exported already.
-    const exportedMs = type === "window" ? overlapMs(span, window) - gapMs : 0;
-    change(at, (hour) => ({ exportedMs: hour.exportedMs + exportedMs, gapMs: hour.gapMs + gapMs }));
+    hour.gapMs += gapMs;
+    hour.exportedMs += overlapMs(span, window) - gapMs;
   }
 }
 
@@ -94,22 +120,6 @@ export function plus(totals: Totals, { type, events, late, quarantined, bytes, m
     gaps: totals.gaps + (type === "gap" || missing !== undefined ? 1 : 0),
     bytes: totals.bytes + bytes,
   };
-}
-
-function mergedKeys(one: KeyCounts, other: KeyCounts | undefined): KeyCounts {
-  if (other === undefined) return one;
-  const tally = keyTally();
-  tally.addCounts(one);
-  tally.addCounts(other);
-  return tally.top(KEYS_KEPT);
-}
-
-function mergedLateness(one: LatenessCounts, other: LatenessCounts | undefined): LatenessCounts {
-  if (other === undefined) return one;
-  const lateness = latenessOf();
-  lateness.addCounts(one);
-  lateness.addCounts(other);
-  return lateness.counts();
 }
 
 function shownWindow({ sequence, type, window, events, late, quarantined, bytes, missing }: Committed) {

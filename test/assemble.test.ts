@@ -93,3 +93,41 @@ test("putting streams together touches nothing: no folder is made, nothing is as
   );
   expect(existsSync(folder)).toBe(false);
 });
+
+test("a stream of Communications Mining to a syslog receiver has its ledger in the state directory", async () => {
+  const { pipeline, ledgerStore, dataStore, format } = await only(
+    oneStream(
+      {
+        source: "source: { type: communications-mining, token: t0ken, baseUrl: https://acme.reinfer.io }",
+        batch: "format: cef\n    severities: { get_datasets: 9 }",
+        sink: "sink: { type: syslog, transport: relp, host: siem.example }",
+      },
+      "stateDirectory: /state\n",
+    ),
+  );
+  expect(pipeline.source.identity).toEqual({
+    type: "communications-mining",
+    baseUrl: "https://acme.reinfer.io",
+    account: "",
+  });
+  expect([ledgerStore.place, dataStore, pipeline.sink.place]).toEqual([
+    "/state/acme/ledger",
+    undefined,
+    "relp://siem.example:2514",
+  ]);
+  const line = format.line({ id: "1", time: now, key: "get_datasets", record: Buffer.from('{"event_id":"1"}') });
+  expect(line.toString()).toMatch(/^CEF:0\|UiPath\|[^|]*\|[^|]*\|get_datasets\|Get datasets\|9\|/);
+});
+
+test("whatever format a stream writes, it reads the lines that it wrote in another", async () => {
+  const formats = await Promise.all(
+    ["raw", "cef", "leef"].map(async (name) => (await only(oneStream({ batch: `format: ${name}` }))).format),
+  );
+  const record = Buffer.from('{"id":"a1","created_at":"2026-11-20T00:00:00.000Z","event_key":"user_login"}');
+  const event = { id: "a1", time: now, key: "user_login", record };
+  for (const writer of formats) {
+    for (const reader of formats) {
+      expect(reader.read(writer.line(event))).toMatchObject({ id: "a1", time: now, key: "user_login" });
+    }
+  }
+});

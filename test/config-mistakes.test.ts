@@ -132,7 +132,7 @@ const CASES: readonly Case[] = [
     what: "a size in bytes has a unit of 1024",
     text: oneStream({ batch: "batch: { maxBytes: 32MB }" }),
     mistakes: [
-      '5:24  streams[0].batch.maxBytes: found "32MB"  (accepted: a size in KiB, MiB or GiB, such as 32MiB, from 64KiB to 1GiB)',
+      '5:24  streams[0].batch.maxBytes: found "32MB"  (accepted: a size in B, KiB, MiB or GiB, such as 32MiB, from 64KiB to 1GiB)',
     ],
   },
   {

@@ -16,7 +16,7 @@ test("a syslog sink needs its transport and its host, and has the transport's po
     facility: 13,
     appName: "siem-export",
     enterpriseId: 32_473,
-    maxMessageBytes: 8192,
+    maxMessageBytes: 8096,
     oversize: "truncate",
     tls: undefined,
   });
@@ -40,7 +40,7 @@ test.each([
   ["transport: tcp, host: h, serverName: n", "serverName: only for tls and relp+tls"],
   [
     "transport: udp, host: h, maxMessageBytes: 64KiB",
-    "maxMessageBytes: more than one datagram holds; for udp at most 63KiB",
+    "maxMessageBytes: more than one datagram holds; for udp at most 65507B",
   ],
   ["transport: tls, host: h, certFile: package.json", "keyFile: missing beside certFile; set both or none"],
   ["transport: tls, host: h, keyFile: package.json", "certFile: missing beside keyFile; set both or none"],

@@ -69,17 +69,17 @@ async function working(api: Simulator) {
   const ask = (path: string) => fetch(`http://127.0.0.1:${server.port}${path}`);
   return {
     /** Resolves when so many facts of this kind have come from now on. */
-    async next(kind: Fact["kind"], count = 1) {
+    next: async (kind: Fact["kind"], count = 1): Promise<void> => {
       const start = facts.length;
       while (facts.slice(start).filter((fact) => fact.kind === kind).length < count) {
         await new Promise<void>((resolve) => arrivals.add(resolve));
       }
     },
-    async ready() {
+    ready: async () => {
       const response = await ask("/readyz");
       return { code: response.status, body: (await response.json()) as { ready: boolean; unready: object[] } };
     },
-    async metric(name: string) {
+    metric: async (name: string): Promise<number | undefined> => {
       const text = await (await ask("/metrics")).text();
       const line = text.split("\n").find((one) => one.startsWith(`${name} `) || one.startsWith(`${name}{`));
       return line === undefined ? undefined : Number(line.split(" ").at(-1));

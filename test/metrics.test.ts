@@ -13,7 +13,7 @@ function metricsOf() {
   const shown = metrics(["acme", "other"], "1.2.3", () => statusAt(status, clock.now));
   return {
     clock,
-    tell(...facts: Fact[]) {
+    tell: (...facts: Fact[]): void => {
       for (const fact of facts) {
         shown.observe(fact);
         status = after(status, fact, clock.now);
@@ -21,7 +21,7 @@ function metricsOf() {
     },
     text: () => shown.text(),
     /** The values of our metrics by name and labels. */
-    async values(): Promise<Map<string, number>> {
+    values: async (): Promise<Map<string, number>> => {
       const lines = (await shown.text()).split("\n").filter((line) => line.startsWith("siem_export_"));
       return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.split(" ").at(-1))]));
     },

@@ -20,7 +20,7 @@ function watch(first: readonly Fact[] = [ticked(18)]) {
   return {
     told,
     kinds: () => told.map(({ kind }) => kind),
-    tell(...facts: Fact[]) {
+    tell: (...facts: Fact[]): void => {
       for (const fact of facts) {
         now = epochMs(now + MINUTE_MS);
         status = after(status, fact, now);
@@ -28,7 +28,7 @@ function watch(first: readonly Fact[] = [ticked(18)]) {
       }
     },
     /** Looks every 15 seconds until so much later. */
-    wait(ms: number) {
+    wait: (ms: number): void => {
       for (const end = now + ms; now < end;) {
         now = epochMs(now + 15_000);
         look();
@@ -88,6 +88,18 @@ test("a stream that catches up is not told, however far behind it is; nor that i
     wait(5 * MINUTE_MS);
   }
   expect(kinds()).toEqual([]);
+});
+
+test("a stream that caught up for a while and then hangs is told, measured from where it hangs", () => {
+  const hoursAgo = (hours: number) => ticked(18, { exportedUntil: epochMs(LATER - hours * HOUR_MS) });
+  const { tell, wait, kinds } = watch([hoursAgo(40)]);
+  for (let hours = 39; hours >= 20; hours--) {
+    tell(hoursAgo(hours));
+    wait(5 * MINUTE_MS);
+  }
+  expect(kinds()).toEqual([]);
+  wait(6 * MINUTE_MS);
+  expect(kinds()).toEqual(["unhealthy"]);
 });
 
 test("a stream that comes forward more slowly than the time goes by is told", () => {

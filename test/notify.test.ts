@@ -30,11 +30,11 @@ function notifying(config: NotifyConfig) {
   return {
     facts,
     end: (ms: number) => told.end(AbortSignal.timeout(ms)),
-    tell(fact: Fact) {
+    tell: (fact: Fact): void => {
       status = after(status, fact, LATER);
       told.observe(fact);
     },
-    async saw(count: number, kind: Fact["kind"]) {
+    saw: async (count: number, kind: Fact["kind"]): Promise<void> => {
       while (facts.filter((fact) => fact.kind === kind).length < count) await once(arrivals, "fact");
     },
   };

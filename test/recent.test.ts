@@ -47,7 +47,9 @@ test("it is bounded, however many windows there are and however small they are",
     const from = epochMs(START + index * 1000);
     return committed(index + 1, { window: { from, to: epochMs(from + 1000) }, keys: { [`key ${index}`]: 5 } });
   };
-  const { windows: told, hours, day } = shownOf(Array.from({ length: 10_000 }, (_, index) => small(index)));
+  const recent = withCommitted(NOTHING_RECENT, Array.from({ length: 10_000 }, (_, index) => small(index)));
+  expect([recent.windows.length, recent.hours.length]).toEqual([300, 3]);
+  const { windows: told, hours, day } = shown(recent);
   expect([told.length, hours.length, day.keys.length]).toEqual([300, 3, 10]);
   expect([told[0]?.sequence, told.at(-1)?.sequence, day.windows, day.events]).toEqual([9701, 10_000, 10_000, 50_000]);
 });

@@ -128,6 +128,19 @@ describe("an archive that nobody touched", () => {
   });
 });
 
+test("objects of a sink that the stream had before are out of reach, which is not said as if they were gone", async () => {
+  const files = await exported([12]);
+  const { findings } = await verified({ ...archiveIn(files), data: undefined });
+  expect(findings).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({
+        code: "OBJECT_MISSING",
+        message: expect.stringContaining("verify with the sink that wrote it") as string,
+      }),
+    ]),
+  );
+});
+
 test("where there is no manifest at all, nothing is proved, and that is wrong", async () => {
   const { errors, summary } = await verified(archiveIn(new Map()));
   expect(errors).toEqual(["HEAD_MISSING manifests/000000000001.json"]);

@@ -43,14 +43,17 @@ export async function demoCommand(options: DemoOptions, signal: AbortSignal): Pr
     const server = await serveHealth({ host: "127.0.0.1", port: 0 }, telling);
     const story = demoStory({ directory, streams: config.streams, port: server.port, now });
     readers.push(telling.observe, story.observe);
-    const names = config.streams.map(({ name }) => name);
-    observe({ kind: "worker.started", version: EXPORTER.version, config: "demo", streams: names });
-    const scheduled = streams.map(({ pipeline, config: { schedule } }) => ({ pipeline, schedule }));
-    const working = (ending: AbortSignal): Promise<number> => work(scheduled, observe, ending);
-    const exitCode = await (durationMs === undefined ? working(signal) : within(durationMs, signal, working));
-    story.end();
-    await server.close();
-    return exitCode;
+    try {
+      const names = config.streams.map(({ name }) => name);
+      observe({ kind: "worker.started", version: EXPORTER.version, config: "demo", streams: names });
+      const scheduled = streams.map(({ pipeline, config: { schedule } }) => ({ pipeline, schedule }));
+      const working = (ending: AbortSignal): Promise<number> => work(scheduled, observe, ending);
+      const exitCode = await (durationMs === undefined ? working(signal) : within(durationMs, signal, working));
+      story.end();
+      return exitCode;
+    } finally {
+      await server.close();
+    }
   } finally {
     await api.close();
   }

@@ -109,16 +109,16 @@ export function divisorOfHour() {
   });
 }
 
-const BYTE_UNITS: Readonly<Record<string, number>> = { KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+const BYTE_UNITS: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
 
 function parseByteSize(text: string): number {
-  const [, amount, unit = ""] = /^(\d+)(KiB|MiB|GiB)$/.exec(text) ?? [];
+  const [, amount, unit = ""] = /^(\d+)(B|KiB|MiB|GiB)$/.exec(text) ?? [];
   return Number(amount) * (BYTE_UNITS[unit] ?? Number.NaN);
 }
 
 /** A size written with a unit, from `min` to `max`; read into bytes. */
 export function byteSize(min: string, max: string) {
-  return parsed(`a size in KiB, MiB or GiB, such as 32MiB, from ${min} to ${max}`, (found) => {
+  return parsed(`a size in B, KiB, MiB or GiB, such as 32MiB, from ${min} to ${max}`, (found) => {
     const bytes = parseByteSize(found);
     return bytes >= parseByteSize(min) && bytes <= parseByteSize(max) ? { value: bytes } : { flaw: "" };
   });

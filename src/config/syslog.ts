@@ -44,8 +44,10 @@ export const syslog = group({
     .default(32_473)
     .describe("The private enterprise number in the name of the structured data. 32473 is the one for examples."),
   maxMessageBytes: byteSize("1KiB", "1MiB")
-    .prefault("8KiB")
-    .describe("The most bytes of one message. Receivers cut longer ones, rsyslog beyond 8 KiB unless told otherwise."),
+    .prefault("8096B")
+    .describe(
+      "The most bytes of one message. Receivers cut longer ones: rsyslog beyond 8,096 bytes, unless told otherwise.",
+    ),
   oversize: choice(["truncate", "quarantine"])
     .default("truncate")
     .describe(
@@ -83,7 +85,7 @@ function syslogRules(keys: Readonly<Record<string, unknown>>): readonly Rule[] {
   const isTooLong = typeof maxMessageBytes === "number" && maxMessageBytes > DATAGRAM_MAX_BYTES;
   return [
     ["framing", "only for tcp and tls", framing !== undefined && typeof transport === "string" && !isFramed],
-    ["maxMessageBytes", "more than one datagram holds; for udp at most 63KiB", transport === "udp" && isTooLong],
+    ["maxMessageBytes", "more than one datagram holds; for udp at most 65507B", transport === "udp" && isTooLong],
     ["certFile", "missing beside keyFile; set both or none", keyFile !== undefined && certFile === undefined],
     ["keyFile", "missing beside certFile; set both or none", certFile !== undefined && keyFile === undefined],
     ...TLS_KEYS.map((key): Rule => [key, "only for tls and relp+tls", isPlain && keys[key] !== undefined]),

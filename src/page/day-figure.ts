@@ -2,7 +2,7 @@ import type { StreamStatus } from "../document.ts";
 import { DAY_MS, epochMs, HOUR_MS, MINUTE_MS, type EpochMs, type Span } from "../time.ts";
 import { hourOf, instantOf, type Cell } from "./day.ts";
 import { html, type Html } from "./html.ts";
-import { legend, LOOK_WORDS, shape, type Look } from "./look.ts";
+import { dot, legend, LOOK_WORDS, shape, type Look } from "./look.ts";
 import { counted, several, sized, spanText } from "./words.ts";
 
 const COLUMNS = DAY_MS / HOUR_MS;
@@ -39,15 +39,15 @@ export function dayFigure(stream: StreamStatus, all: readonly Cell[], now: Epoch
   const cells = all.filter(({ from, to }) => from < day.to && to > day.from);
   const coming = ahead(stream, now).filter(({ from, to }) => from < to);
   const marked = cells
-    .filter(({ kind }) => kind !== "exported" && kind !== "empty")
+    .filter(({ kind }) => kind === "gap" || kind === "quarantined")
     .map((cell): Drawn => ({ from: cell.from, to: cell.to, look: cell.kind, told: tell(cell) }));
   const begin = all[0]?.from ?? now;
   const looks = new Set<Look>([...cells.map(({ kind }) => kind), ...coming.map(({ look }) => look)]);
   if (begin > day.from) looks.add("outside");
   const [events, bytes] = [chart(cells, day, "events"), chart(cells, day, "bytes")];
   const captions = [
-    `Events, up to ${events.peak < 10 ? events.peak.toFixed(1) : counted(Math.round(events.peak))} a minute`,
-    `Stored, up to ${sized(Math.round(bytes.peak))} a minute`,
+    events.peak === 0 ? "No events" : `Events, up to ${rateText(events.peak)} a minute`,
+    bytes.peak === 0 ? "Nothing stored" : `Stored, up to ${sized(Math.round(bytes.peak))} a minute`,
   ];
   const label = `${stream.stream}, the last 24 hours. ${captions.join(". ")}. ${summaryOf(cells)}.`;
   return html`<svg class="plot" width="100%" height="${HEIGHT}" role="img" aria-label="${label}">
@@ -72,7 +72,7 @@ export function dayFigure(stream: StreamStatus, all: readonly Cell[], now: Epoch
         preserveAspectRatio="none"
       >
         <path class="c-outside" d="${pathOf([{ from: day.from, to: begin }], day)}" />
-        ${(["exported", "empty"] as const).map(
+        ${(["exported", "late", "empty"] as const).map(
           (look) =>
             html`<path
               class="c-${look}"
@@ -83,7 +83,7 @@ export function dayFigure(stream: StreamStatus, all: readonly Cell[], now: Epoch
             />`,
         )}
       </svg>
-      ${hourHits(stream, day)}${[...marked, ...coming].map((one) => shapes(one, day))}
+      ${dots(cells, day)}${hourHits(stream, day)}${[...marked, ...coming].map((one) => shapes(one, day))}
     </svg>
     ${axis(day)}${legend(looks)}`;
 }
@@ -147,13 +147,21 @@ function boxesOf(span: Span, day: Span): Box[] {
   return boxes;
 }
 
-/** The many cells that need no mark, in one path. */
+/** The many cells that are told by their hour, in one path. */
 function pathOf(spans: readonly Span[], day: Span): string {
   const width = COLUMN_FILL * 100;
   return spans
     .flatMap((span) => boxesOf(span, day))
     .map(({ column, y, height }) => `M${column * 100} ${y}h${width}v${height}h-${width}z`)
     .join("");
+}
+
+/** What tells a cell with late arrivals: there may be one in every window. */
+function dots(cells: readonly Cell[], day: Span): Html {
+  return html`${cells
+    .filter(({ kind }) => kind === "late")
+    .flatMap((cell) => boxesOf(cell, day))
+    .map(({ column, y, height }) => dot(percent(column + COLUMN_FILL / 2), MAP_TOP + y + height / 2))}`;
 }
 
 function shapes({ look, told, ...span }: Drawn, day: Span): Html {
@@ -165,6 +173,10 @@ function shapes({ look, told, ...span }: Drawn, day: Span): Html {
     height,
   }));
   return html`<g><title>${told}</title>${boxes.map((box) => shape(look, box))}</g>`;
+}
+
+function rateText(rate: number): string {
+  return rate < 10 ? rate.toFixed(1) : counted(Math.round(rate));
 }
 
 /** Invisible columns that tell an hour to a pointer. */

@@ -59,6 +59,18 @@ export function cellsOf({ windows, hours }: Pick<StreamStatus, "windows" | "hour
   return cells;
 }
 
+/** What the hours from `from` on hold together: exact, repairs included. */
+export function countedSince(
+  { hours }: Pick<StreamStatus, "hours">,
+  from: EpochMs,
+): Counts & { readonly gaps: number } {
+  const sum = { windows: 0, events: 0, late: 0, quarantined: 0, bytes: 0, gaps: 0 };
+  for (const hour of hours.filter((one) => instantOf(one.from) >= from)) {
+    for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += hour[name];
+  }
+  return sum;
+}
+
 const isSmall = ({ from, to }: Span): boolean => to - from < SLOT_MS;
 const slotOf = ({ from }: Span): number => Math.floor(from / SLOT_MS);
 

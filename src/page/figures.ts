@@ -21,7 +21,7 @@ export function figures(stream: StreamStatus, now: EpochMs): Html {
     ${figure("Next tick", next && html`${next <= now ? "now" : away(next, now)}`, last === undefined ? "none has ended yet" : `last one ${away(last, now)}`)}
     ${figure("Completeness", completeness === null ? undefined : alarmingIf(completeness < 1, shareText(completeness)), reconciled === undefined ? "not compared with the source" : `compared ${away(reconciled, now)}`)}
     ${figure("Gaps", gapSeconds > 0 ? alarmingIf(true, lasting(gapSeconds)) : html`none`, "in the last seven days")}
-    ${figure("In quarantine", alarmingIf(day.quarantined > 0, counted(day.quarantined)), "in the last day")}
+    ${figure("In quarantine", alarmingIf(day.quarantined > 0, counted(day.quarantined)), "in the last day exported")}
     ${figure("Since the start", html`${counted(totals.events)}`, `${totals.events === 1 ? "event" : "events"} in ${several(totals.windows, "window")}`)}
     ${left === undefined ? undefined : figure("Source forgets in", left > 0 ? html`${lasting(left)}` : alarmingIf(true, "has forgotten"), "what is exported next")}
   </dl>`;

@@ -1,7 +1,7 @@
 import type { CellKind } from "./day.ts";
 import { html, type Html } from "./html.ts";
 
-/** How a span of time is drawn: committed, at work, to come, to come and over the limit, or not at all in the archive. */
+/** How a span of time is drawn: committed, at work, to come, to come and over the limit, or before what is known. */
 export type Look = CellKind | "running" | "waiting" | "overdue" | "outside";
 
 export const LOOK_WORDS: Readonly<Record<Look, string>> = {
@@ -13,7 +13,7 @@ export const LOOK_WORDS: Readonly<Record<Look, string>> = {
   running: "at work",
   waiting: "not yet",
   overdue: "overdue",
-  outside: "before the archive begins",
+  outside: "nothing known",
 };
 
 /** The patterns of looks, once a page. */
@@ -51,12 +51,16 @@ export function shape(look: Look, { x, width, middle, y, height }: Box): Html {
     case "running":
       return html`<rect class="c-${look}" fill="url(#p-${look})" ${place} />`;
     case "late":
-      return html`<rect class="c-late" ${place} /><circle class="dot" cx="${middle}" cy="${center}" r="2.2" />`;
+      return html`<rect class="c-late" ${place} />${dot(middle, center)}`;
     case "quarantined":
       return html`<rect class="c-quarantined" ${place} /><text class="mark" x="${middle}" y="${center + 3.5}">!</text>`;
     default:
       return html`<rect class="c-${look}" ${place} />`;
   }
+}
+
+export function dot(x: string, y: number): Html {
+  return html`<circle class="dot" cx="${x}" cy="${Math.round(y * 10) / 10}" r="2.2" />`;
 }
 
 /** What these looks mean. */

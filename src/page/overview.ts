@@ -1,6 +1,6 @@
 import type { StreamStatus } from "../document.ts";
 import type { EpochMs } from "../time.ts";
-import { instantOf, type Cell } from "./day.ts";
+import { countedSince, instantOf, type Cell } from "./day.ts";
 import { dayOf } from "./day-figure.ts";
 import { html, type Html } from "./html.ts";
 import { anchorOf, sign } from "./state.ts";
@@ -60,7 +60,7 @@ function row({ stream, cells }: Known, isTold: boolean, now: EpochMs): Html {
       ${isOver ? html`<span class="alarming">${lasting(lagSeconds)}</span>` : lagSeconds === null ? NOTHING : lasting(lagSeconds)}
     </td>
     <td class="strip">${strip(cells, dayOf(now), 16, "Last 24 hours")}</td>
-    <td class="number minor">${counted(day.events)}</td>
+    <td class="number minor">${counted(countedSince(stream, dayOf(now).from).events)}</td>
     <td class="number minor">
       ${day.quarantined > 0 ? html`<span class="alarming">${counted(day.quarantined)}</span>` : "0"}
     </td>

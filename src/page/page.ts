@@ -48,7 +48,7 @@ export function renderPage(document: StatusDocument, selected?: string): string 
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="referrer" content="same-origin" />
         <title>${`${signOf(state)} ${verdict.short}`}</title>
-        <link rel="icon" id="icon" href="${iconOf(state)}" />
+        <link rel="icon" id="icon" href="${iconOf(state)}" data-alarm="${iconOf("stopped")}" />
         <link rel="stylesheet" href="${STYLE_ADDRESS}" />
         <script src="${SCRIPT_ADDRESS}" id="script" defer></script>
       </head>

@@ -14,6 +14,7 @@ export const SCRIPT = `"use strict";
   const page = document.getElementById("page");
   const announcement = document.getElementById("announcement");
   const offline = document.getElementById("offline");
+  const icon = document.getElementById("icon");
   const answeredAt = () => document.getElementById("now").textContent;
   let failures = 0;
   let timer;
@@ -69,7 +70,7 @@ export const SCRIPT = `"use strict";
     const said = page.dataset.say;
     changeElement(page, wanted);
     document.title = answer.title;
-    document.getElementById("icon").href = answer.getElementById("icon").href;
+    icon.href = answer.getElementById("icon").href;
     // An element that has moved has lost the focus on its way.
     if (focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
     if (page.dataset.say !== said) announcement.textContent = page.dataset.say;
@@ -96,8 +97,12 @@ export const SCRIPT = `"use strict";
       failures++;
       const text = "The worker cannot be reached (" + error.message + "). This page shows what was known at " + answeredAt() + ".";
       if (offline.textContent !== text) offline.textContent = text;
+      // What was well a while ago must not look well now: the tab is what a person sees of a page in the background.
+      document.title = "✕ The worker cannot be reached";
+      icon.href = icon.dataset.alarm;
     } finally {
       offline.hidden = failures === 0;
+      document.documentElement.classList.toggle("stale", failures > 0);
       asking = false;
       const everyMs = document.hidden ? HIDDEN_EVERY_MS : Math.min(EVERY_MS * 2 ** Math.min(failures, 8), FAILING_EVERY_MS_MAX);
       timer = setTimeout(ask, everyMs);

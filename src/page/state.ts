@@ -6,7 +6,7 @@ const SIGNS: Readonly<Record<StreamState, string>> = {
   stopped: "■",
   failing: "✕",
   behind: "!",
-  starting: "↻",
+  starting: "…",
   ok: "✓",
 };
 const WORST_FIRST = Object.keys(SIGNS) as StreamState[];

@@ -1,6 +1,6 @@
 import type { PastFailure, StreamStatus } from "../document.ts";
 import { DAY_MS, epochMs, HOUR_MS, type EpochMs } from "../time.ts";
-import { instantOf, type Cell } from "./day.ts";
+import { countedSince, instantOf, type Cell } from "./day.ts";
 import { dayFigure, dayOf } from "./day-figure.ts";
 import { figures } from "./figures.ts";
 import { html, type Html } from "./html.ts";
@@ -40,7 +40,7 @@ function why({ state, why, hint }: StreamStatus): Html | undefined {
 }
 
 function day(stream: StreamStatus, cells: readonly Cell[], now: EpochMs): Html {
-  const { events, bytes, windows, late, gaps } = stream.day;
+  const { events, bytes, windows, late, gaps } = countedSince(stream, dayOf(now).from);
   return html`<figure class="day">
     <figcaption>
       <h3>Last 24 hours, UTC</h3>
@@ -117,7 +117,7 @@ function week(cells: readonly Cell[], now: EpochMs): Html | undefined {
 function eventKeys({ day: { keys } }: StreamStatus): Html {
   const rows = keys.map(({ key, events }) => ({ name: html`<code>${key}</code>`, count: events }));
   return html`<div>
-    <h3>Most frequent events of the last day</h3>
+    <h3>Most frequent events of the last day exported</h3>
     ${keys.length === 0 ? html`<p>None yet.</p>` : barTable(["Event", "How often"], rows)}
   </div>`;
 }
@@ -135,7 +135,9 @@ function lateness({ day }: StreamStatus): Html {
     <h3>How late the late events came</h3>
     ${
       rows.length === 0
-        ? html`<p>Every event of the last day was there when its window was read.</p>`
+        ? html`<p>
+            ${day.windows === 0 ? "None yet." : "Every event of the last day exported was there when its window was read."}
+          </p>`
         : html`${barTable(["After its window", "Events"], rows)}
             <p>${caught}</p>`
     }

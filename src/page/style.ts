@@ -46,6 +46,7 @@ svg { display: block; }
   border-bottom: 1px solid var(--bad); text-align: center; font-weight: 600;
 }
 #offline[hidden] { display: none; }
+.stale #page { filter: grayscale(1); }
 
 header.wide { padding-top: 26px; padding-bottom: 26px; }
 .brand { display: flex; flex-wrap: wrap; gap: 2px 16px; justify-content: space-between; margin-bottom: 20px; }
@@ -62,7 +63,7 @@ header.wide { padding-top: 26px; padding-bottom: 26px; }
 .is-behind { color: var(--warn); } .is-behind .glyph, .glyph.is-behind { background: var(--warn); color: var(--card); }
 .is-failing, .is-stopped { color: var(--bad); }
 .is-failing .glyph, .is-stopped .glyph, .glyph.is-failing, .glyph.is-stopped { background: var(--bad); color: var(--card); }
-.is-starting { color: var(--quiet); }
+.is-starting { color: var(--quiet); } .is-starting .glyph, .glyph.is-starting { color: var(--card); }
 
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; margin: 0 0 20px; }
 table { border-collapse: collapse; width: 100%; }
@@ -82,7 +83,7 @@ tbody th { font-size: 15px; color: var(--ink); overflow-wrap: anywhere; }
 
 .stream { padding: 20px; scroll-margin-top: 12px; }
 .stream > .top { display: flex; flex-wrap: wrap; gap: 4px 14px; align-items: baseline; }
-.route { margin-top: 2px; overflow-wrap: anywhere; }
+.route { margin-top: 2px; overflow-wrap: anywhere; } .route .mono { white-space: nowrap; }
 .why { margin-top: 14px; padding: 12px 16px; border-left: 3px solid currentColor; border-radius: 0 6px 6px 0; }
 .why.is-ok, .why.is-starting { background: var(--plain-soft); } .why.is-behind { background: var(--warn-soft); }
 .why.is-failing, .why.is-stopped { background: var(--bad-soft); }
@@ -164,6 +165,7 @@ footer p + p { margin-top: 4px; }
   th, td { padding: 9px 8px; }
   th:first-child, td:first-child { padding-left: 14px; } th:last-child, td:last-child { padding-right: 14px; }
   .figures { gap: 16px; }
+  .columns .bar { width: 24%; }
   .figures dd { font-size: 17px; }
   .hours span:not(:nth-child(6n + 1)) { visibility: hidden; }
 }

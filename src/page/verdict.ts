@@ -18,6 +18,8 @@ export function verdictOf({ streams, stopping }: StatusDocument, now: EpochMs): 
   const unwell = streams.filter(isUnwell).sort(byNeed);
   const starting = streams.filter(({ state }) => state === "starting");
   const faults = faultsOf(streams);
+  // Only who has asked the source again can say that nothing is missing.
+  const isCompared = streams.every(({ completeness }) => completeness === 1);
   const all =
     streams.length === 1
       ? "The stream is"
@@ -31,7 +33,7 @@ export function verdictOf({ streams, stopping }: StatusDocument, now: EpochMs): 
         ? `${several(starting.length, "stream")} ${starting.length === 1 ? "is" : "are"} starting`
         : faults.length > 0
           ? `${all} well, but not everything is there`
-          : `${all} well, and everything is there`;
+          : `${all} well, and ${isCompared ? "everything is there" : "up to date"}`;
   const state = unwell.length === 0 && faults.length > 0 ? "behind" : worstState(streams);
   return {
     short,

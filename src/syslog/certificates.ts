@@ -50,7 +50,7 @@ function contextOf(ca: string | undefined, cert: string | undefined, key: string
     });
   } catch (cause) {
     throw new ConfigError(`read ${files}: ${(cause as Error).message}`, {
-      hint: "sink.tls.certFile and sink.tls.keyFile must be PEM, belong together, and the key must have no password",
+      hint: "sink.certFile and sink.keyFile must be PEM, belong together, and the key must have no password",
       cause,
     });
   }
@@ -60,7 +60,7 @@ function contextOf(ca: string | undefined, cert: string | undefined, key: string
 function readAuthorities(file: string): string {
   const text = read("caFile", file);
   const certificates = text.match(CERTIFICATE) ?? [];
-  const hint = "sink.tls.caFile must be a PEM file of certificates";
+  const hint = "sink.caFile must be a PEM file of certificates";
   if (certificates.length === 0) throw new ConfigError(`read ${file}: no certificate is in it`, { hint });
   try {
     for (const certificate of certificates) new X509Certificate(certificate);
@@ -74,7 +74,7 @@ function read(setting: "caFile" | "certFile" | "keyFile", file: string): string 
   try {
     return readFileSync(file, "utf8");
   } catch (cause) {
-    const hint = `sink.tls.${setting} must name a PEM file that this process may read`;
+    const hint = `sink.${setting} must name a PEM file that this process may read`;
     throw new ConfigError(`read ${file}: ${flawOfReading(cause)}`, { hint, cause });
   }
 }

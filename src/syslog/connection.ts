@@ -64,7 +64,10 @@ export async function connect(
 
   let phase: Phase = "connect";
   const isTls = secure !== undefined;
-  const attempt = (): Attempt => ({ place, phase, isTls, serverName: receiver.tls?.serverName ?? host });
+  const attempt = (): Attempt => ({
+    ...{ place, phase, isTls, hasCertificate: receiver.tls?.certFile !== undefined },
+    serverName: receiver.tls?.serverName ?? host,
+  });
   const { wait, fail } = waiting(() => socket.destroy());
 
   const onAbort = () => fail(signal.reason as Error);

@@ -10,6 +10,8 @@ export interface Attempt {
   readonly place: string;
   readonly phase: Phase;
   readonly isTls: boolean;
+  /** Whether the receiver is shown a certificate of ours. */
+  readonly hasCertificate: boolean;
   /** The name that the receiver's certificate must have. */
   readonly serverName: string;
 }
@@ -26,11 +28,13 @@ const DOING: Readonly<Record<Phase, string>> = {
 
 const NOT_LISTENING =
   "nothing listens there: check sink.host, sink.port, and that the receiver listens for sink.transport on this port";
+const NO_CERTIFICATE =
+  "the receiver may want a certificate of ours: set sink.certFile and sink.keyFile, of an authority that it trusts";
 const OWN_CERTIFICATE =
-  "the receiver may want a certificate of ours: sink.tls.certFile and sink.tls.keyFile, of an authority that it trusts";
+  "the receiver may not accept our certificate: sink.certFile must be of an authority that it trusts, and of a name that it lets in";
 const PERHAPS_PLAIN =
   "the port may be one without TLS (often 514 or 601; with TLS often 6514): check sink.port and sink.transport";
-const CA_FILE = "name the PEM file of its authority in sink.tls.caFile";
+const CA_FILE = "name the PEM file of its authority in sink.caFile";
 
 const NETWORK_HINTS: Readonly<Record<string, string>> = {
   ENOTFOUND: "the name is not known: check sink.host, and DNS",
@@ -42,7 +46,7 @@ const NETWORK_HINTS: Readonly<Record<string, string>> = {
 
 /** What Node says of the receiver's certificate, in words, and what to do. */
 const CERTIFICATE: Readonly<Record<string, readonly [string, string]>> = {
-  DEPTH_ZERO_SELF_SIGNED_CERT: ["its certificate is self-signed, and not trusted", "name it in sink.tls.caFile"],
+  DEPTH_ZERO_SELF_SIGNED_CERT: ["its certificate is self-signed, and not trusted", "name it in sink.caFile"],
   SELF_SIGNED_CERT_IN_CHAIN: ["its certificate is of an authority that is not trusted", CA_FILE],
   UNABLE_TO_GET_ISSUER_CERT: ["its certificate is of an unknown authority", CA_FILE],
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ["its certificate is of an unknown authority", CA_FILE],
@@ -76,8 +80,11 @@ export function failureOf(thrown: unknown, attempt: Attempt): ExporterError {
       .replace(/^ERR_SSL_(?:TLSV1\d?|SSLV3)_ALERT_/, "")
       .toLowerCase()
       .replaceAll("_", " ");
-    const message = `${what}: the receiver refuses our certificate, or that we have none (alert: ${alert})`;
-    return new RefusedError("unauthorized", message, { hint: OWN_CERTIFICATE, cause });
+    const refusal = attempt.hasCertificate
+      ? "refuses our certificate"
+      : "wants a certificate of ours, and we have none";
+    const message = `${what}: the receiver ${refusal} (alert: ${alert})`;
+    return new RefusedError("unauthorized", message, { hint: certificateHint(attempt.hasCertificate), cause });
   }
   const message = `${what}: ${cause.message.includes(code) ? cause.message : `${cause.message} (${code})`}`;
   return new TransientError("network", message, { hint: NETWORK_HINTS[code] ?? lostHint(attempt), cause });
@@ -99,14 +106,18 @@ export function timedOut(limitMs: number, attempt: Attempt): TransientError {
 }
 
 /** A receiver that ends a TLS connection for no shown reason has often not liked what it was shown. */
-function lostHint({ phase, isTls }: Attempt): string | undefined {
+function lostHint({ phase, isTls, hasCertificate }: Attempt): string | undefined {
   if (!isTls) return undefined;
-  return phase === "handshake" ? PERHAPS_PLAIN : OWN_CERTIFICATE;
+  return phase === "handshake" ? PERHAPS_PLAIN : certificateHint(hasCertificate);
+}
+
+function certificateHint(hasCertificate: boolean): string {
+  return hasCertificate ? OWN_CERTIFICATE : NO_CERTIFICATE;
 }
 
 function wrongName(what: string, cause: Failure, { serverName }: Attempt): RefusedError {
   const names = cause.cert?.subjectaltname ?? `CN=${String(cause.cert?.subject.CN)}`;
-  const hint = `set sink.tls.serverName to a name that it has (${names}), if that is the receiver that you mean`;
+  const hint = `set sink.serverName to a name that it has (${names}), if that is the receiver that you mean`;
   return new RefusedError("forbidden", `${what}: its certificate is not for ${serverName}, but for ${names}`, {
     hint,
     cause,

@@ -96,4 +96,4 @@ async function connectedSocket(receiver: Receiver, signal: AbortSignal): Promise
 }
 
 const failure = ({ place, host }: Receiver, phase: "connect" | "write", error: unknown) =>
-  failureOf(error, { place, phase, isTls: false, serverName: host });
+  failureOf(error, { place, phase, isTls: false, hasCertificate: false, serverName: host });

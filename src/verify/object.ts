@@ -119,6 +119,12 @@ export async function judgeQuarantine(
   return { findings: [], ids: Buffer.concat(packed), late: 0 };
 }
 
+/** A data object of a stream whose sink has none: it had another sink once, and only that one's place holds it. */
+export function objectOutOfReach({ seq }: Manifest, { key }: StoredObject): FileVerdict {
+  const message = "the stream's sink keeps no objects, and cannot be asked: verify with the sink that wrote it";
+  return only(wrong("OBJECT_MISSING", key, seq, message));
+}
+
 /** An ids file by itself: there, untouched, sorted. Whether it is of the right ids, the window's tally says. */
 export function judgeIds({ seq }: Manifest, { key, sha256 }: IdsFile, stored: Buffer | undefined): FileVerdict {
   if (stored === undefined) return only(wrong("IDS_MISSING", key, seq, "it is not there"));

@@ -6,7 +6,15 @@ import type { Span } from "../time.ts";
 import { ahead } from "./ahead.ts";
 import { reachOf, type Chain, type Judged } from "./chain.ts";
 import { wrong, type ArchiveFinding } from "./finding.ts";
-import { judgeIds, judgeNames, judgeObject, judgeQuarantine, type FileVerdict, type ReadLine } from "./object.ts";
+import {
+  judgeIds,
+  judgeNames,
+  judgeObject,
+  objectOutOfReach,
+  judgeQuarantine,
+  type FileVerdict,
+  type ReadLine,
+} from "./object.ts";
 import type { Places } from "./strays.ts";
 import { judgeCounts, knownOf, recentIds, tallyOf, type RecentIds, type Tally } from "./tally.ts";
 
@@ -130,7 +138,8 @@ async function judgePiece(archive: Archive, piece: Piece, signal: AbortSignal): 
     case "begin":
       return { findings: piece.findings, ids: undefined, late: 0 };
     case "object": {
-      const stored = await archive.data?.read(piece.object.key, signal);
+      if (archive.data === undefined) return objectOutOfReach(piece.manifest, piece.object);
+      const stored = await archive.data.read(piece.object.key, signal);
       return judgeObject(piece.manifest, piece.object, stored, archive.read);
     }
     case "quarantine":

@@ -6,7 +6,9 @@ import type { StatusDocument } from "../../src/document.ts";
 import { assets, renderPage } from "../../src/page/page.ts";
 import { serveHealth } from "../../src/server.ts";
 import { barriers, browserInstalled, isTooWide, screens, type Screens } from "../support/browser.ts";
+import { freePort } from "../support/process.ts";
 import { start } from "../support/program.ts";
+import { openStage } from "../support/stage.ts";
 import { before, busyStream, documentOf, hoursOf, streamOf } from "../support/status-document.ts";
 
 const SCREENS = {
@@ -124,6 +126,36 @@ describe.skipIf(!browserInstalled())("in a browser", () => {
     });
   });
 
+  test("a worker of which one stream is refused shows which, why, and what to do", async () => {
+    const port = await freePort();
+    const source = { type: "pachca", token: "another", account: "acme" };
+    const stage = await openStage(
+      {
+        config: { server: { host: "127.0.0.1", port } },
+        stream: { lagLimit: "7d" },
+        more: [{ name: "refused" }],
+      },
+      onTestFinished,
+    );
+    const [demo, refused] = stage.settings["streams"] as { source: object }[];
+    stage.write({ ...stage.settings, streams: [demo, { ...refused, source: { ...demo?.source, ...source } }] });
+    const worker = stage.start(["run"]);
+    onTestFinished(async () => {
+      worker.kill("SIGTERM");
+      await worker.ended;
+    });
+    await worker.saw(/"fact":"tick\.failed"/);
+    await worker.saw(/"fact":"tick\.done"/);
+    const { page, complaints, screenshot } = await browser.open(`http://127.0.0.1:${port}/`);
+    await screenshot("run");
+    expect(await page.title()).toBe("✕ 1 of 2 streams is not well");
+    expect(await page.locator("tbody tr").first().getAttribute("id")).toBe("row-refused");
+    expect(await page.locator("#stream-refused .why").textContent()).toMatch(/HTTP 401[^]*token/);
+    expect(await page.locator("#row-demo .word").textContent()).toBe("ok");
+    expect(await barriers(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+  });
+
   test("the keyboard reaches the copy button, and it copies the ledger's head", async () => {
     const { url, close } = await serve(documentOf(busyStream()));
     onTestFinished(close);
@@ -196,12 +228,14 @@ describe.skipIf(!browserInstalled())("in a browser", () => {
     await page
       .getByText("The worker cannot be reached (nobody answers). This page shows what was known at 10:42:05 UTC.")
       .waitFor();
+    expect(await page.title()).toBe("✕ The worker cannot be reached");
     await screenshot("unreachable");
     expect(await barriers(page)).toEqual([]);
     const again = await serve(documentOf(busyStream()), { port: first.port });
     onTestFinished(again.close);
     await page.evaluate(ASK_NOW);
     await page.locator("#offline").waitFor({ state: "hidden" });
+    expect(await page.title()).toBe("✓ The stream is well, and everything is there");
     expect(await page.locator("#announcement").textContent()).toContain("The worker answers again.");
   });
 

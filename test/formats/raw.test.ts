@@ -155,6 +155,34 @@ test("an event of 9 KB becomes one of 8,192 bytes: of its largest member what th
   );
 });
 
+test("a text is cut between its letters, wherever the limit falls: not in an escape, not between the halves of a pair", () => {
+  const pieces = [
+    "\\\\",
+    "\\u00e9",
+    "\\ud83d\\ude00",
+    "\\\\u0041",
+    "\\\\\\\\ud83d",
+    "\\n",
+    "😀",
+    "Ж",
+    '\\"',
+    "\\ud83d",
+    "x",
+  ];
+  const event = eventWith("1", "k", "", `,"text":"${[...pieces, ...pieces.toReversed()].join("")}${"x".repeat(30)}"`);
+  const whole = parseTree(event.record.toString());
+  let lines = 0;
+  for (let maxBytes = 60; maxBytes < event.record.length; maxBytes++) {
+    const short = format.shorten(event, maxBytes);
+    if (short === undefined) continue;
+    const members = parseTree(short.toString()) as Map<string, Tree>;
+    members.delete("truncated");
+    expect(isBeginning(members, whole)).toBe(true);
+    lines++;
+  }
+  expect(lines).toBeGreaterThan(120);
+});
+
 test("half a number is another number: it is left out; of a list the first items stay", () => {
   const long = eventWith("1", "k", "", `,"n":${"7".repeat(300)},"is":true`);
   const identity = { id: "1", created_at: "2026-11-20T10:00:00.123Z", event_key: "k" };

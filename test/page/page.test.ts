@@ -26,6 +26,11 @@ test("when every stream is well and nothing is missing, the page says so first",
   expect(page).toContain("<title>✓ Both streams are well, and everything is there</title>");
 });
 
+test("a stream that was never compared with its source is up to date, and no more is said", () => {
+  const page = renderPage(documentOf(busyStream(), busyStream({ stream: "other", completeness: null })));
+  expect(headline(page)).toBe("Both streams are well, and up to date");
+});
+
 test("a stream that is not well comes first, with why and what to do", () => {
   const page = renderPage(documentOf(busyStream({ stream: "well" }), busyStream({ stream: "ill", ...FAILING })));
   expect(headline(page)).toBe("1 of 2 streams is not well");
@@ -124,7 +129,7 @@ test("a name that no stream has shows them all", () => {
   expect(renderPage(documentOf(busyStream()), "other")).toContain('id="stream-acme"');
 });
 
-/** Each window late, so that each is drawn and told by itself: what costs most. */
+/** Late events in every window: the costliest of what is usual. */
 function costly(stream: string) {
   const windows = busyStream().windows.map((window) => ({ ...window, late: 1, events: 12_345 }));
   return busyStream({ stream, windows, hours: hoursOf(windows) });
@@ -132,7 +137,7 @@ function costly(stream: string) {
 
 test("the page of a large ledger stays under 300 KB, and takes under 100 ms", () => {
   // Whatever the ledger has, the document has 300 windows and seven days of hours a stream.
-  const large = documentOf(...["one", "two", "three"].map(costly));
+  const large = documentOf(...["one", "two", "three", "four", "five", "six"].map(costly));
   renderPage(large);
   const before = process.cpuUsage();
   const page = renderPage(large);
@@ -144,4 +149,11 @@ test("the page of a large ledger stays under 300 KB, and takes under 100 ms", ()
 test("the page of a hundred streams stays under 300 KB", () => {
   const streams = tenants(100);
   expect(Buffer.byteLength(renderPage(documentOf(...streams)))).toBeLessThan(300_000);
+});
+
+test("what is told of the last 24 hours is theirs, not of the last day that was exported", () => {
+  const behind = busyStream({ state: "behind", hours: busyStream().hours.slice(0, 100), windows: [] });
+  const text = textOf(renderPage(documentOf(behind)));
+  expect(text).toContain("0 events in 0 windows, 0 B");
+  expect(text).toContain("No events");
 });

@@ -7,7 +7,14 @@ export const root = fileURLToPath(new URL("../../", import.meta.url));
 export const read = (path: string) => readFileSync(join(root, path), "utf8");
 
 /** Those that are written by hand, and whose every word is held against the program. */
-export const NAMES = ["README.md", "CHANGELOG.md", "docs/architecture.md", "docs/guarantees.md", "docs/operations.md"];
+export const NAMES = [
+  "README.md",
+  "CHANGELOG.md",
+  "docs/architecture.md",
+  "docs/guarantees.md",
+  "docs/operations.md",
+  "docs/siem.md",
+];
 export const pages = new Map(
   [...NAMES, "docs/configuration.md", "deploy/compose/README.md"].map((name) => [name, read(name)]),
 );

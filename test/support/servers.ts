@@ -1,4 +1,5 @@
 import type { TestProject } from "vitest/node";
+import { prometheusInstalled } from "./prometheus.ts";
 import { rgwInstalled, startRgw, type S3Server } from "./rgw.ts";
 import { rsyslogInstalled } from "./rsyslog.ts";
 import { startSwift, swiftInstalled } from "./swift.ts";
@@ -21,9 +22,10 @@ export default async function servers(project: TestProject): Promise<() => Promi
   const missing = [
     ...(rgwInstalled() ? [] : ["Ceph's S3 gateway"]),
     ...(swiftInstalled() ? [] : ["Swift without conditional writes"]),
-    // These two are quick to start, and each file of tests starts its own.
+    // These are quick to start, and each file of tests starts its own.
     ...(rsyslogInstalled() ? [] : ["rsyslog"]),
     ...(syslogNgInstalled() ? [] : ["syslog-ng"]),
+    ...(prometheusInstalled() ? [] : ["Prometheus"]),
   ];
   const line = `left out: ${missing.join(" and ")}, not installed here; .ci/servers installs what the tests need`;
   if (missing.length > 0 && process.env["REQUIRE_SERVERS"] === "1") throw new Error(line);

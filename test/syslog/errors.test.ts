@@ -1,7 +1,13 @@
 import { expect, test } from "vitest";
 import { failureOf } from "../../src/syslog/errors.ts";
 
-const ATTEMPT = { place: "tls://logs:6514", phase: "handshake", isTls: true, serverName: "logs" } as const;
+const ATTEMPT = {
+  place: "tls://logs:6514",
+  phase: "handshake",
+  isTls: true,
+  hasCertificate: false,
+  serverName: "logs",
+} as const;
 const nodeError = (code: string, message = `something (${code})`) => Object.assign(new Error(message), { code });
 
 test("what a handshake cannot show twice is a refusal, and says what is wrong with which certificate", () => {

@@ -77,7 +77,7 @@ test("no message is over the limit, none is cut, and an event is refused only wh
   const sizes = fc.record({ max: fc.integer({ min: 100, max: 600 }), letters: fc.nat(700) });
   fc.assert(
     fc.property(sizes, fc.constantFrom("truncate" as const, "quarantine" as const), ({ max, letters }, oversize) => {
-      const event = { ...EVENT, record: Buffer.from(`"${"ж".repeat(letters)}"`) };
+      const event = { ...EVENT, id: "событие", record: Buffer.from(`"${"ж".repeat(letters)}"`) };
       const limited = made({ maxMessageBytes: max, oversize });
       // As long as a sequence can get.
       const sequence = 123_456_789_012;

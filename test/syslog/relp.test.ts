@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { openRelp } from "../../src/syslog/relp.ts";
 import { outbox } from "../../src/syslog/outbox.ts";
 import { parseSyslog, relpReceiver, usualAnswer, type RelpCommand, type SyslogReceiver } from "../support/syslog.ts";
+import { TransientError } from "../../src/errors.ts";
 import { never } from "../support/world.ts";
 import { batchOf, digestOf, sinkTo, someEvents, type Facts } from "./batch.ts";
 
@@ -204,7 +205,8 @@ test("an answer to nothing that was sent is a breach of the protocol, and is not
 test("a source that fails in the middle of a batch is not the receiver's fault: its own error comes out", async () => {
   const receiver = await relpReceiver();
   const { plan, part } = batchOf([]);
-  const failure = new Error("page 3");
+  // One that would be tried again if it were the receiver's: the batch has ended, so nothing more would come of it.
+  const failure = new TransientError("network", "page 3");
   async function* chunks() {
     yield someEvents(10);
     throw failure;

@@ -3,6 +3,7 @@ import net from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { closedPort, newlineReceiver, octetReceiver, parseSyslog, type SyslogReceiver } from "../support/syslog.ts";
 import type { AuditEvent } from "../../src/source.ts";
+import { TransientError } from "../../src/errors.ts";
 import { never } from "../support/world.ts";
 import { batchOf, digestOf, sinkTo, someEvents, type Facts } from "./batch.ts";
 
@@ -104,6 +105,13 @@ test("a receiver that ends the connection before we do has not taken the batch, 
   await expect(writing).rejects.toThrow("the receiver closed the connection");
 });
 
+test("a receiver that ends its side while bytes wait for it is left at once", async () => {
+  const { port } = await serverThat((socket) => socket.pause().end());
+  const retry = { attempts: 1, baseMs: 1, capMs: 1 };
+  const writing = sinkTo({ port }, { retry }).write(batchOf(someEvents(20_000, "x".repeat(1000))), never);
+  await expect(writing).rejects.toThrow("the receiver closed the connection");
+});
+
 test("a receiver that takes all and never ends its side is not waited for longer than for an answer", async () => {
   const { port } = await serverThat((socket) => socket.resume());
   const receipt = await sinkTo({ port }, { answerTimeoutMs: 200 }).write(batchOf(someEvents(10)), never);
@@ -192,7 +200,8 @@ test("an abort between two tries ends the wait", async () => {
 test("a source that fails in the middle of a batch is not the receiver's fault: its own error comes out", async () => {
   const receiver = await octetReceiver();
   const { plan, part } = batchOf([]);
-  const failure = new Error("page 3");
+  // One that would be tried again if it were the receiver's: the batch has ended, so nothing more would come of it.
+  const failure = new TransientError("network", "page 3");
   async function* chunks() {
     yield someEvents(10);
     throw failure;
