@@ -27,17 +27,23 @@ const SLOWEST = 1 / 64;
 /** Timers overflow at 24.8 days and fire at once; and a machine that slept is seen within this. */
 const TIMER_MAX_MS = MINUTE_MS;
 
+/** After this, half of what a user has used is forgotten. */
+const USE_HALVES_MS = MINUTE_MS;
+
 export type Sent = () => void;
 
 /** The requests that one account may make. One budget for all streams of an account in this process. */
 export interface RequestBudget {
   /**
    * Resolves when a request may start, with what is to be called when it has been sent (a connection takes its time, and
-   * the second counts from when it arrives): first come, first served, never more than the limit in any second (below one a second: in any
-   * such time).
+   * the second counts from when it arrives). Never more than the limit in any second (below one a second: in any such time).
+   *
+   * Of several users, the one who used least in the last minutes goes first: a stream that is live, and asks for little, need
+   * not wait behind one that fetches years; two of the same kind share. Each one's requests go in the order they came.
+   * @param user who asks: any object of its own
    * @throws the signal's reason when aborted; the place is given up then
    */
-  take(signal: AbortSignal): Promise<Sent>;
+  take(signal: AbortSignal, user?: object): Promise<Sent>;
 
   /** To be told of each 429: halves the rate, and nobody starts before `retryAfterMs` is over. It recovers by itself. */
   throttled(retryAfterMs: number): void;
@@ -45,7 +51,9 @@ export interface RequestBudget {
 
 /** `now` is a monotonic clock in milliseconds. */
 export function requestBudget(requestsPerSecond: number, now: () => number = () => performance.now()): RequestBudget {
-  const waiting = new Set<(sent: Sent) => void>();
+  /** Who waits, in the order they came. */
+  const waiting = new Map<(sent: Sent) => void, object>();
+  const use = recentUse();
   const starts = lastStarts(Math.max(1, Math.floor(requestsPerSecond)));
   // Below one request a second, the limit is one in several.
   const secondMs = SECOND_MS * Math.max(1, 1 / requestsPerSecond) + JITTER_MS;
@@ -60,9 +68,24 @@ export function requestBudget(requestsPerSecond: number, now: () => number = () 
     return Math.max(pacedMs, pausedUntilMs, starts.oldestMs() + secondMs);
   }
 
+  /** The first in line of the user who used least. */
+  function first(): ((sent: Sent) => void) | undefined {
+    let least = Infinity;
+    let chosen: ((sent: Sent) => void) | undefined;
+    const nowMs = now();
+    const looked = new Set<object>();
+    for (const [start, user] of waiting) {
+      if (looked.has(user)) continue;
+      looked.add(user);
+      const used = use.at(user, nowMs);
+      if (used < least) [least, chosen] = [used, start];
+    }
+    return chosen;
+  }
+
   function admit(): void {
     clearTimeout(timer);
-    for (const start of waiting) {
+    for (let start = first(); start !== undefined; start = first()) {
       const nowMs = now();
       const slotMs = nextSlotMs(nowMs);
       if (slotMs > nowMs) {
@@ -71,13 +94,14 @@ export function requestBudget(requestsPerSecond: number, now: () => number = () 
       }
       lastSlotMs = slotMs;
       const correct = starts.add(nowMs);
+      use.add(waiting.get(start) ?? EVERYBODY, nowMs);
       waiting.delete(start);
       start(() => correct(now()));
     }
   }
 
   return {
-    take(signal) {
+    take(signal, user = EVERYBODY) {
       return new Promise((resolve, reject) => {
         signal.throwIfAborted();
         const giveUp = () => {
@@ -93,7 +117,7 @@ export function requestBudget(requestsPerSecond: number, now: () => number = () 
         // All who wait listen to one signal: that is no leak.
         setMaxListeners(0, signal);
         signal.addEventListener("abort", giveUp, { once: true });
-        waiting.add(start);
+        waiting.set(start, user);
         if (waiting.size === 1) admit();
       });
     },
@@ -103,6 +127,22 @@ export function requestBudget(requestsPerSecond: number, now: () => number = () 
       pausedUntilMs = Math.max(pausedUntilMs, nowMs + Math.min(retryAfterMs, RETRY_AFTER_MAX_MS));
       rate.halve(nowMs, pausedUntilMs);
     },
+  };
+}
+
+/** Who asks without saying who. */
+const EVERYBODY = {};
+
+/** Requests of each user, the older the less. */
+function recentUse(): { at(user: object, nowMs: number): number; add(user: object, nowMs: number): void } {
+  const counts = new WeakMap<object, { readonly count: number; readonly atMs: number }>();
+  const at = (user: object, nowMs: number): number => {
+    const known = counts.get(user);
+    return known === undefined ? 0 : known.count * 2 ** ((known.atMs - nowMs) / USE_HALVES_MS);
+  };
+  return {
+    at,
+    add: (user, nowMs) => counts.set(user, { count: at(user, nowMs) + 1, atMs: nowMs }),
   };
 }
 

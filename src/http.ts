@@ -87,7 +87,7 @@ export function httpClient(options: HttpClientOptions): HttpClient {
   async function send(request: HttpRequest, token: string, signal: AbortSignal): Promise<HttpAnswer> {
     // Loaded before a place is taken, so that the place is used at once.
     await loadGot();
-    const sent = await budget.take(signal);
+    const sent = await budget.take(signal, options);
     const startedMs = performance.now();
     const answer = await exchange(request, token, sent, signal);
     const durationMs = performance.now() - startedMs;

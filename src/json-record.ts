@@ -88,7 +88,8 @@ export function recordReader(names: readonly string[]): RecordReader {
     strings(body) {
       const values: string[] = [];
       for (let member = 0; member < names.length; member++) {
-        const [from = 0, to = -1] = [bounds[member * 2], bounds[member * 2 + 1]];
+        const from = bounds[member * 2] ?? 0;
+        const to = bounds[member * 2 + 1] ?? -1;
         if (to < 0) return undefined;
         values.push(body.toString("utf8", from, to));
       }

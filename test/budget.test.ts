@@ -66,6 +66,44 @@ describe("by a clock of our own", () => {
     expect(mostInASecond(starts)).toBeLessThanOrEqual(50);
   });
 
+  test("whoever is live does not wait behind a back-fill, and two of a kind share", async () => {
+    const budget = requestBudget(50);
+    const [history, other, live] = [{}, {}, {}];
+    const served = { history: 0, other: 0 };
+    // Each asks again as soon as it was served, sixteen at once: more than the limit.
+    const fetchOn = async (user: object, name: keyof typeof served): Promise<void> => {
+      for (;;) {
+        await budget.take(never, user);
+        served[name]++;
+      }
+    };
+    for (let chain = 0; chain < 16; chain++) void fetchOn(history, "history");
+    await vi.advanceTimersByTimeAsync(10_000);
+    const waits: number[] = [];
+    for (let tick = 0; tick < 5; tick++) {
+      const asked = performance.now();
+      for (let page = 0; page < 3; page++)
+        void budget.take(never, live).then(() => waits.push(performance.now() - asked));
+      await vi.advanceTimersByTimeAsync(5000);
+    }
+    expect(waits).toHaveLength(15);
+    // Three places of the fifty a second, and the one that was given already.
+    expect(Math.max(...waits)).toBeLessThan(100);
+
+    const before = served.history;
+    await vi.advanceTimersByTimeAsync(10 * 60_000);
+    expect(served.history - before).toBeGreaterThan(29_000);
+    const [start, startedAt] = [served.history, performance.now()];
+    for (let chain = 0; chain < 16; chain++) void fetchOn(other, "other");
+    await vi.advanceTimersByTimeAsync(30 * 60_000);
+    const whole = ((performance.now() - startedAt) / 1000) * 49;
+    expect(served.other + served.history - start).toBeGreaterThan(whole);
+    // The newcomer goes first until both have used the same; from then on they take turns.
+    const [theirs, ours] = [served.other, served.history];
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(Math.abs(served.other - theirs - (served.history - ours))).toBeLessThan(60);
+  });
+
   test("places are given in the order they were asked for", async () => {
     const budget = requestBudget(10);
     const order: number[] = [];

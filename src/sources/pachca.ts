@@ -68,8 +68,9 @@ export function pachca(options: PachcaOptions, client: HttpClient): Source {
   function pageOf({ items, strings }: ScannedArray): Page {
     const events: AuditEvent[] = [];
     const poison: Poison[] = [];
-    for (const [index, record] of items.entries()) {
-      const event = plainEvent(record, strings[index]);
+    let index = 0;
+    for (const record of items) {
+      const event = plainEvent(record, strings[index++]);
       if (event !== undefined && event.key !== OWN_READ_KEY) {
         events.push(event);
         continue;
