@@ -18,7 +18,10 @@ export async function readPast(
   const committed: Committed[] = [];
   for (let next = from; next <= last; next += READS_AT_ONCE) {
     const sequences = Array.from({ length: Math.min(READS_AT_ONCE, last - next + 1) }, (_, index) => next + index);
-    const links = await Promise.all(sequences.map((sequence) => readLink(ledger, stream, sequence, signal)));
+    const reads = sequences.map((sequence) => readLink(ledger, stream, sequence, signal));
+    // All have ended, also where one failed: what comes next does not add to them.
+    await Promise.allSettled(reads);
+    const links = await Promise.all(reads);
     committed.push(...links.map(({ manifest }) => committedOf(manifest)));
   }
   return committed;
@@ -30,6 +33,8 @@ export async function readPast(
  */
 export function pastReader(ledgers: ReadonlyMap<string, Store>, observe: Observe, signal: AbortSignal): Observe {
   const known = new Map<string, number>();
+  // One stream after another, so that so many requests at once are all that there are, whatever the number of streams.
+  let reading = Promise.resolve();
 
   function goOn(stream: string, upTo: number, isOurs: boolean): void {
     const before = known.get(stream) ?? 0;
@@ -37,13 +42,15 @@ export function pastReader(ledgers: ReadonlyMap<string, Store>, observe: Observe
     known.set(stream, upTo);
     const [ledger, first, last] = [ledgers.get(stream), before + 1, isOurs ? upTo - 1 : upTo];
     if (ledger === undefined || first > last) return;
-    readPast(ledger, stream, { first, last }, signal).then(
-      (committed) => observe({ kind: "past.read", stream, committed }),
-      (error: unknown) => {
-        // The status lacks it, the export does not: it goes by its own reading of the ledger.
-        if (!signal.aborted && error instanceof ExporterError) observe({ kind: "past.failed", stream, error });
-      },
-    );
+    reading = reading
+      .then(() => readPast(ledger, stream, { first, last }, signal))
+      .then(
+        (committed) => observe({ kind: "past.read", stream, committed }),
+        (error: unknown) => {
+          // The status lacks it, the export does not: it goes by its own reading of the ledger.
+          if (!signal.aborted && error instanceof ExporterError) observe({ kind: "past.failed", stream, error });
+        },
+      );
   }
 
   return (fact) => {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { LedgerError, RefusedError, TransientError, type ExporterError } from "../src/errors.ts";
 import type { Fact } from "../src/fact.ts";
-import { NOTHING_TOLD, noticesOf, type Notice, type Watched } from "../src/notify/notice.ts";
+import { behindSince, NOTHING_TOLD, noticesOf, type Behind, type Notice, type Told } from "../src/notify/notice.ts";
 import { after, statusAt, type Status } from "../src/status.ts";
 import { epochMs, HOUR_MS, MINUTE_MS } from "../src/time.ts";
 import { committed, fold, LATER, ticked } from "./support/telling.ts";
@@ -9,12 +9,15 @@ import { committed, fold, LATER, ticked } from "./support/telling.ts";
 /** Tells facts to a status, a minute apart, and looks at it after each. */
 function watch(first: readonly Fact[] = [ticked(18)]) {
   let status: Status = fold(first.map((fact) => [LATER, fact]));
-  let watched: Watched = NOTHING_TOLD;
+  let before: Told = NOTHING_TOLD;
+  let behind: Behind;
   let now = LATER;
   const told: Notice[] = [];
   function look(): void {
-    const seen = noticesOf(watched, statusAt(status, now).streams[0]!, now);
-    watched = seen.watched;
+    const shown = statusAt(status, now).streams[0]!;
+    behind = behindSince(behind, shown, now);
+    const seen = noticesOf(before, shown, behind, now);
+    before = seen.told;
     told.push(...seen.notices);
   }
   return {
@@ -66,6 +69,60 @@ test("a damaged ledger is told at once, and nothing takes it back", () => {
   tell(failed(error), { kind: "stream.stopped", stream: "acme", error });
   wait(2 * HOUR_MS);
   expect(told).toMatchObject([{ kind: "unhealthy", code: "ledger", hint: "restore it" }]);
+  expect(told[0]?.text).toBe("acme is stopped: read x: cut");
+});
+
+test("what gets worse is told again at once: an outage, then a refusal, then a damaged ledger; what eases is not", () => {
+  const error = new LedgerError("read x: cut");
+  const { tell, told } = watch();
+  tell(away, away, away, away, refused, away, refused, failed(error), {
+    kind: "stream.stopped",
+    stream: "acme",
+    error,
+  });
+  expect(told.map(({ text }) => text)).toEqual([
+    "acme is failing: GET /x: reset",
+    "acme is failing: GET /x: HTTP 401",
+    "acme is stopped: read x: cut",
+  ]);
+});
+
+test("a worker that cannot read its ledger is told ten minutes after its limit", () => {
+  const { wait, told } = watch([]);
+  wait(5 * MINUTE_MS);
+  expect(told).toEqual([]);
+  wait(6 * MINUTE_MS);
+  expect(told.map(({ text }) => text)).toEqual([
+    expect.stringMatching(/^acme is behind: the ledger was not read for 1h40m/),
+  ]);
+});
+
+test("a comparison that finds something missing is told once, and the next one that does too", () => {
+  const compared = (same: number): Fact => ({
+    ...{ kind: "reconciled", stream: "acme", span: { from: LATER, to: LATER }, source: 1000, missingIds: [], extra: 0 },
+    ...{ same, missing: 1000 - same },
+  });
+  const { tell, wait, told } = watch();
+  tell(compared(1000), compared(999));
+  wait(11 * MINUTE_MS);
+  expect(told.map(({ kind, text }) => [kind, text])).toEqual([
+    ["incomplete", "acme: of the source's events in the span that was compared, the archive has 99.900 %"],
+  ]);
+  tell(compared(998));
+  expect(told).toHaveLength(2);
+});
+
+test("a gap that lay in the ledger at the start is no news; one that another worker makes later is", () => {
+  const { tell, told } = watch([
+    { kind: "head.found", stream: "acme", sequence: 18, sha256: "ab", exportedUntil: committed(18).window.to },
+  ]);
+  const read = (sequence: number): Fact => ({
+    ...{ kind: "past.read", stream: "acme", committed: [committed(sequence, { type: "gap", quarantined: 1 })] },
+  });
+  tell(read(17));
+  expect(told).toEqual([]);
+  tell(read(19));
+  expect(told.map(({ kind }) => kind)).toEqual(["gap", "quarantine"]);
 });
 
 test("a stream that is stuck is told when it has been behind for ten minutes", () => {

@@ -1,14 +1,16 @@
 import { once } from "node:events";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { expect, onTestFinished, test } from "vitest";
 import type { NotifyConfig } from "../src/config.ts";
-import { RefusedError } from "../src/errors.ts";
+import { RefusedError, TransientError } from "../src/errors.ts";
 import type { Fact } from "../src/fact.ts";
 import { notifications } from "../src/notify/notify.ts";
 import { simulator } from "../src/simulator/simulator.ts";
 import { after, statusAt } from "../src/status.ts";
+import { epochMs, MINUTE_MS } from "../src/time.ts";
 import { answerWith, serve } from "./support/serve.ts";
-import { fold, LATER, ticked } from "./support/telling.ts";
+import { freePort } from "./support/process.ts";
+import { committed, fold, LATER, ticked } from "./support/telling.ts";
 
 const SECRET = "hooks/T0/canary-4f1c9a7e";
 const refused: Fact = {
@@ -19,19 +21,21 @@ const refused: Fact = {
 /** Notifications of one stream; what they come to can be awaited. */
 function notifying(config: NotifyConfig) {
   let status = fold([[LATER, ticked(18)]]);
+  let now = LATER;
   const facts: Fact[] = [];
   const arrivals = new EventTarget();
   const observe = (fact: Fact): void => {
     facts.push(fact);
     arrivals.dispatchEvent(new Event("fact"));
   };
-  const told = notifications(config, () => statusAt(status, LATER), observe, {});
+  const told = notifications(config, () => statusAt(status, now), observe, {});
   onTestFinished(() => told.end(AbortSignal.abort()));
   return {
     facts,
     end: (ms: number) => told.end(AbortSignal.timeout(ms)),
-    tell: (fact: Fact): void => {
-      status = after(status, fact, LATER);
+    tell: (fact: Fact, laterMs = 0): void => {
+      now = epochMs(now + laterMs);
+      status = after(status, fact, now);
       told.observe(fact);
     },
     saw: async (count: number, kind: Fact["kind"]): Promise<void> => {
@@ -100,6 +104,63 @@ test("an address that nobody answers at, or that is none, is said without it", a
     expect(JSON.stringify(facts) + String((facts[0] as { error: Error }).error)).not.toContain("canary");
   }
 }, 60_000);
+
+test("what could not be sent is told as it stands a minute later; what was sent is not told again", async () => {
+  const { url, bodies } = await receiver(404, 200);
+  const { tell, saw } = notifying({ webhook: { url: () => url } });
+  tell(refused);
+  await saw(1, "notification.failed");
+  tell(refused);
+  tell(refused, MINUTE_MS);
+  await saw(1, "notification.sent");
+  tell(refused, MINUTE_MS);
+  tell(ticked(18));
+  await saw(2, "notification.sent");
+  const kinds = bodies.map((body) => (JSON.parse(body) as { kind: string }).kind);
+  expect(kinds).toEqual(["unhealthy", "unhealthy", "recovered"]);
+});
+
+test("an alarm that could not be sent is not told when all is well again", async () => {
+  const { url, bodies } = await receiver(404, 200);
+  const { tell, saw } = notifying({ webhook: { url: () => url } });
+  tell(refused);
+  await saw(1, "notification.failed");
+  tell(ticked(18), 2 * MINUTE_MS);
+  tell(committed(19, { quarantined: 1 }));
+  tell(ticked(19));
+  await saw(1, "notification.sent");
+  expect(bodies.map((body) => (JSON.parse(body) as { kind: string }).kind)).toEqual(["unhealthy", "quarantine"]);
+});
+
+test("a receiver that has taken a message and never ends its answer has taken it", async () => {
+  const { baseUrl } = await serve((_, response) => {
+    response.writeHead(200, { "content-length": "100" }).write("x");
+  });
+  const { tell, saw, facts } = notifying({ webhook: { url: () => baseUrl } });
+  tell(refused);
+  await saw(1, "notification.sent");
+  expect(facts).toHaveLength(1);
+}, 5000);
+
+test("a redirect of a webhook is refused, with a hint that names its own key", async () => {
+  const { url } = await receiver(302);
+  const { tell, saw, facts } = notifying({ webhook: { url: () => url } });
+  tell(refused);
+  await saw(1, "notification.failed");
+  const hint = "redirects are not followed, so that the token goes nowhere else: set url to the address itself";
+  expect(facts).toMatchObject([{ error: { code: "bad_request", hint } }]);
+});
+
+test("a message in Pachca is repeated when the connection was never made", async () => {
+  const port = await freePort();
+  const baseUrl = `http://127.0.0.1:${port}`;
+  const { tell, saw } = notifying({ pachca: { baseUrl, token: () => "t", entityType: "user", entityId: 1 } });
+  tell(refused);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const server = createServer((_, response) => response.writeHead(201).end()).listen(port, "127.0.0.1");
+  onTestFinished(() => void server.close());
+  await saw(1, "notification.sent");
+});
 
 test("Pachca gets a message from the bot", async () => {
   const api = await simulator({ token: "bot-token" });
@@ -170,6 +231,17 @@ test("what waits for a receiver that never answers is bounded, and what is dropp
   told.observe(refused);
   expect(facts.length).toBe(49);
   expect(new Set(facts.map(({ kind }) => kind))).toEqual(new Set(["notification.dropped"]));
+});
+
+test("the heart goes on beating through an outage that may pass, and while a stream catches up", async () => {
+  const { url } = await receiver(200);
+  const { tell, saw, facts } = notifying({ heartbeat: { url: () => url, everyMs: 20 } });
+  const away: Fact = { ...refused, error: new TransientError("network", "GET /x: reset") };
+  const beats = () => facts.filter(({ kind }) => kind === "notification.sent").length;
+  tell(away);
+  await saw(beats() + 2, "notification.sent");
+  tell(ticked(18, { exportedUntil: epochMs(LATER - 5 * 60 * MINUTE_MS) }));
+  await saw(beats() + 2, "notification.sent");
 });
 
 test("the heart beats while all is well, and only then", async () => {

@@ -97,3 +97,36 @@ test("a past that cannot be read is said, and disturbs nothing", async () => {
   await next.reads(1);
   expect(next.read).toMatchObject([{ kind: "past.failed", error: { code: "ledger" } }]);
 });
+
+test("so many requests at once are all that there are, whatever the number of streams", async () => {
+  const files = new Map<string, Buffer>();
+  await runTick(worker(files, 4).pipeline, never);
+  let [open, most] = [0, 0];
+  const store = storeUnder(memoryStore(files), "ledger/");
+  const counting = {
+    ...store,
+    async read(key: string, signal: AbortSignal) {
+      most = Math.max(most, ++open);
+      await new Promise((resolve) => setImmediate(resolve));
+      open--;
+      return store.read(key, signal);
+    },
+  };
+  const read: string[] = [];
+  const arrivals = new EventTarget();
+  const names = ["one", "two", "three"];
+  const observe = pastReader(
+    new Map(names.map((name) => [name, counting])),
+    (fact) => {
+      if (fact.kind === "past.read" || fact.kind === "past.failed") read.push(fact.stream);
+      arrivals.dispatchEvent(new Event("read"));
+    },
+    never,
+  );
+  for (const stream of names) {
+    observe({ kind: "head.found", stream, sequence: 20, sha256: "ab", exportedUntil: START });
+  }
+  while (read.length < 3) await once(arrivals, "read");
+  expect(read).toEqual(names);
+  expect(most).toBe(16);
+});

@@ -12,27 +12,30 @@ export interface Message {
   readonly url: () => string;
   /** What messages call it. */
   readonly what: string;
+  /** What the configuration calls its address: hints say to mend that. */
+  readonly key: "url" | "baseUrl";
   readonly agents: Agents;
   readonly headers?: (() => Readonly<Record<string, string>>) | undefined;
   readonly body?: string | undefined;
   /**
-   * Whether it may be sent again when nobody knows whether it was taken: after a timeout, a cut connection, a 5xx. A 429 says
-   * that it was not.
+   * Whether it may be sent again at once when nobody knows whether it was taken: after a timeout, a cut connection, a 5xx. A
+   * 429, and a connection that was never made, say that it was not.
    */
   readonly repeatable: boolean;
 }
 
 const ANSWER_WITHIN_MS = 10 * SECOND_MS;
+const NEVER_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
 const POLICY: RetryPolicy = { attempts: 4, baseMs: SECOND_MS, capMs: 10 * SECOND_MS };
 
 /**
- * Sends a message; resolves when it was taken. What the other side answers is thrown away but for its status.
+ * Sends a message; resolves when the head of an answer says that it was taken. What else is answered is thrown away.
  * @throws TransientError, RefusedError, ProtocolError when it was not taken; the signal's reason when aborted
  */
 export async function exchange(message: Message, signal: AbortSignal): Promise<void> {
   const attempt = async (): Promise<ExporterError | undefined> => {
     const error = await failureOf(message, signal);
-    const again = message.repeatable || error?.code === "rate_limited";
+    const again = message.repeatable || error?.code === "rate_limited" || wasNeverConnected(error);
     if (error instanceof TransientError && again) throw error;
     return error;
   };
@@ -40,7 +43,17 @@ export async function exchange(message: Message, signal: AbortSignal): Promise<v
   if (error !== undefined) throw error;
 }
 
+function wasNeverConnected(error: ExporterError | undefined): boolean {
+  return NEVER_CONNECTED.has((error?.cause as NodeJS.ErrnoException | undefined)?.code ?? "");
+}
+
 async function failureOf(message: Message, signal: AbortSignal): Promise<ExporterError | undefined> {
+  const error = await errorOf(message, signal);
+  // Hints are worded for a source.
+  return error && Object.assign(error, { hint: error.hint?.replaceAll("baseUrl", message.key) });
+}
+
+async function errorOf(message: Message, signal: AbortSignal): Promise<ExporterError | undefined> {
   try {
     return statusError(await answerTo(message, signal));
   } catch (error) {
@@ -62,17 +75,16 @@ function answerTo({ method, url: address, what, agents, headers, body }: Message
   return new Promise<HttpAnswer>((resolve, reject) => {
     const sent = (isSecure ? https : http).request(url, options, (response) => {
       const { statusCode: status = 0, headers: head } = response;
-      response.resume();
-      response.once("error", reject);
-      response.once("end", () =>
-        resolve({ what, status, headers: head, body: Buffer.alloc(0), receivedAt: epochMs(Date.now()) }),
-      );
+      resolve({ what, status, headers: head, body: Buffer.alloc(0), receivedAt: epochMs(Date.now()) });
+      // Read to its end, so that the connection can be used again; but nobody waits for it, not even the end of the process.
+      response.on("error", () => undefined).resume();
+      response.socket.unref();
     });
     const timer = setTimeout(() => {
       sent.destroy(Object.assign(new Error("no answer in time"), { name: "TimeoutError", event: "request" }));
     }, ANSWER_WITHIN_MS);
     sent.once("close", () => clearTimeout(timer));
-    sent.once("error", reject);
+    sent.on("error", reject);
     sent.end(body);
   });
 }

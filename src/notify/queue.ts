@@ -7,6 +7,8 @@ import { MINUTE_MS } from "../time.ts";
 interface Waiting {
   readonly what: string;
   readonly send: (signal: AbortSignal) => Promise<void>;
+  /** Told how it ended, unless the queue itself was ended. */
+  readonly ended: (isSent: boolean) => void;
 }
 
 /** Sends one after another, beside the export: whoever puts something in does not wait, and no failure comes back. */
@@ -36,7 +38,7 @@ export function sendQueue(notifier: Notifier, observe: Observe, signal: AbortSig
     idle.dispatchEvent(new Event("idle"));
   }
 
-  async function sendOne({ what, send }: Waiting): Promise<void> {
+  async function sendOne({ what, send, ended }: Waiting): Promise<void> {
     const limit = new AbortController();
     const stop = (): void => limit.abort(signal.reason);
     signal.addEventListener("abort", stop, { once: true });
@@ -44,10 +46,12 @@ export function sendQueue(notifier: Notifier, observe: Observe, signal: AbortSig
     try {
       await send(limit.signal);
       observe({ kind: "notification.sent", notifier, what });
+      ended(true);
     } catch (error) {
       if (error instanceof ExporterError) observe({ kind: "notification.failed", notifier, what, error });
       else if (!limit.signal.aborted) throw error;
       else if (!signal.aborted) observe({ kind: "notification.dropped", notifier, what });
+      if (!signal.aborted) ended(false);
     } finally {
       clearTimeout(timer);
       signal.removeEventListener("abort", stop);
@@ -56,8 +60,10 @@ export function sendQueue(notifier: Notifier, observe: Observe, signal: AbortSig
 
   return {
     put(one) {
-      if (waiting.length >= WAITING_MAX) observe({ kind: "notification.dropped", notifier, what: one.what });
-      else waiting.push(one);
+      if (waiting.length >= WAITING_MAX) {
+        observe({ kind: "notification.dropped", notifier, what: one.what });
+        one.ended(false);
+      } else waiting.push(one);
       if (!isSending) void sendAll();
     },
     async drained(end) {

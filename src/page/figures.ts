@@ -2,7 +2,7 @@ import type { StreamStatus } from "../document.ts";
 import type { EpochMs } from "../time.ts";
 import { instantOf } from "./day.ts";
 import { html, type Html } from "./html.ts";
-import { away, counted, lasting, NOTHING, several, shownTime } from "./words.ts";
+import { away, counted, lasting, NOTHING, several, shareText, shownTime } from "./words.ts";
 
 /** The numbers that tell a stream, each with what it is measured against. */
 export function figures(stream: StreamStatus, now: EpochMs): Html {
@@ -63,9 +63,4 @@ function lag({ lagSeconds, lagLimitSeconds }: StreamStatus): Html {
       </svg>
     </dd>
   </div>`;
-}
-
-/** `100 %`, and never rounded up to it. */
-export function shareText(share: number): string {
-  return share === 1 ? "100 %" : `${(Math.floor(share * 100_000) / 1000).toFixed(3)} %`;
 }

@@ -15,6 +15,11 @@ export function several(count: number, noun: string): string {
   return `${counted(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+/** `100 %`, and never rounded up to it. */
+export function shareText(share: number): string {
+  return share === 1 ? "100 %" : `${(Math.floor(share * 100_000) / 1000).toFixed(3)} %`;
+}
+
 /** `512 B`, `41.3 KiB` */
 export function sized(bytes: number): string {
   let amount = bytes;
