@@ -1,3 +1,5 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import type { StatusDocument } from "../src/document.ts";
 import { freePort } from "./support/process.ts";
@@ -79,14 +81,18 @@ test("not ready while the API is away, and why is said; ready when it is back", 
   expect((await ask(port, "/readyz")).status).toBe(503);
   stage.api.faults.serverError = undefined;
   await next.saw(/"fact":"tick\.done"/);
-  expect((await ask(port, "/readyz")).status).toBe(200);
+  // An answer may be a second old.
+  await expect.poll(async () => (await ask(port, "/readyz")).status, { timeout: 5000 }).toBe(200);
 });
 
 test("without a worker, status goes by the ledger, and health fails and says why", async () => {
   const { stage } = await staged();
   const before = await stage.run(["status", "--json"]);
   expect(before.code, before.stderr).toBe(0);
-  expect(JSON.parse(before.stdout)).toMatchObject({ startedAt: null, streams: [{ exportedUntil: null, head: null }] });
+  expect(JSON.parse(before.stdout)).toMatchObject({
+    ...{ startedAt: null, worker: "none" },
+    streams: [{ exportedUntil: null, head: null }],
+  });
   await stage.run(["once"]);
   const after = await stage.run(["status", "--json"]);
   const { streams } = JSON.parse(after.stdout) as StatusDocument;
@@ -114,13 +120,40 @@ test("a worker that hangs is not healthy, and is not waited for", async () => {
   const health = await stage.run(["health"]);
   expect(health.code, health.stderr).toBe(75);
   const status = await stage.run(["status", "--json"]);
-  expect(JSON.parse(status.stdout)).toMatchObject({ startedAt: null });
+  expect(JSON.parse(status.stdout)).toMatchObject({ startedAt: null, worker: "silent" });
+});
+
+test("a worker of another configuration is not believed, though its streams have the same names", async () => {
+  const { stage, port } = await staged();
+  const worker = stage.start(["run"]);
+  await worker.saw(/"fact":"tick\.done"/);
+  const other = await openStage({ config: { server: { host: "127.0.0.1", port } } }, onTestFinished);
+  const json = await other.run(["status", "--json"]);
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    startedAt: null,
+    worker: "other",
+    streams: [{ exportedUntil: null }],
+  });
+  const table = await other.run(["status"]);
+  expect(table.stdout).toContain("not the worker of this configuration");
+});
+
+test("a ledger that cannot be read is told as such: no tick has failed", async () => {
+  const { stage } = await staged();
+  await stage.run(["once"]);
+  writeFileSync(join(stage.folder, "out/demo/ledger/manifests/000000000001.json"), "{");
+  writeFileSync(join(stage.folder, "out/demo/ledger/checkpoint.json"), "{");
+  const { code, stdout } = await stage.run(["status", "--json"]);
+  expect(code).toBe(74);
+  expect(JSON.parse(stdout)).toMatchObject({
+    streams: [{ state: "stopped", failure: { code: "ledger" }, lastTick: null, failedTicks: 0, errors: [] }],
+  });
 });
 
 test("a configuration without a server has no health to ask for", async () => {
   const stage = await openStage({}, onTestFinished);
   const { code, stderr } = await stage.run(["health"]);
-  expect([code, stderr]).toEqual([78, expect.stringContaining("server: false")]);
+  expect([code, stderr]).toEqual([75, expect.stringContaining("server: false")]);
 });
 
 test("a port that is taken is a mistake of the configuration", async () => {
@@ -183,4 +216,6 @@ test("status asks a worker that wants a token for it", async () => {
   expect((await fetch(`http://127.0.0.1:${port}/status.json`)).status).toBe(401);
   const { startedAt } = JSON.parse((await stage.run(["status", "--json"], { env })).stdout) as StatusDocument;
   expect(startedAt).not.toBeNull();
+  const refused = await stage.run(["status", "--json"], { env: { STATUS_TOKEN: "another" } });
+  expect(JSON.parse(refused.stdout)).toMatchObject({ startedAt: null, worker: "refused" });
 });

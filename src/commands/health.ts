@@ -1,28 +1,47 @@
+import { lookupIn } from "../config/environment.ts";
+import { readConfigFile } from "../config/file.ts";
+import { reached } from "../config/server.ts";
 import { ConfigError, TransientError } from "../errors.ts";
-import { loadStreams, type ConfigOptions } from "./streams.ts";
-import { within } from "./within.ts";
+import { SECOND_MS } from "../time.ts";
+import { askWorker, workerUrl } from "./ask.ts";
+import type { ConfigOptions } from "./streams.ts";
 
 /** A process that turns over answers within this time. */
-const HEALTH_TIMEOUT_MS = 3000;
+const HEALTH_TIMEOUT_MS = 3 * SECOND_MS;
 
-/** Asks the worker on this machine whether it turns over: 0 when it does. For a container's health check. */
-export async function healthCommand(options: ConfigOptions, signal: AbortSignal): Promise<number> {
-  const { server } = await loadStreams(options);
-  if (server === false) {
+/**
+ * Asks the worker on this machine whether it turns over: 0 when it does. For a container's health check, which restarts what
+ * is not well: so of the configuration only the server's address is read, and whatever else is wrong with it is no concern here.
+ *
+ * @throws TransientError for all that keeps it from knowing: there is no third answer
+ */
+export async function healthCommand({ config }: ConfigOptions, signal: AbortSignal): Promise<number> {
+  const server = await serverOf(config);
+  const asked = await askWorker(server, "/healthz", HEALTH_TIMEOUT_MS, signal);
+  if (typeof asked !== "string" && asked.code === 200) return 0;
+  const url = workerUrl(server, "/healthz");
+  if (asked === "nobody") {
+    throw new TransientError("network", `GET ${url}: no answer`, { hint: "no worker listens there" });
+  }
+  if (asked === "silent") {
+    throw new TransientError("timeout", `GET ${url}: no answer in ${HEALTH_TIMEOUT_MS / SECOND_MS} s`, {
+      hint: "the worker hangs, or is not what listens there",
+    });
+  }
+  throw new TransientError("unavailable", `GET ${url}: HTTP ${asked.code}`);
+}
+
+async function serverOf(path: string): Promise<{ readonly host: string; readonly port: number }> {
+  try {
+    const { value } = await readConfigFile(path, await lookupIn(process.env));
+    const found = reached.safeParse(value);
+    if (!found.success) throw new ConfigError(`read configuration ${path}: server has no host and port to ask`);
+    if (found.data.server !== false) return found.data.server;
     throw new ConfigError("ask the worker for its health: the configuration has server: false", {
       hint: "give it a server, or check the container's health in another way",
     });
-  }
-  // A worker that listens on every address is asked on this machine's own.
-  const host = server.host === "0.0.0.0" || server.host === "::" ? "127.0.0.1" : server.host;
-  const url = `http://${host.includes(":") ? `[${host}]` : host}:${server.port}/healthz`;
-  try {
-    const response = await within(HEALTH_TIMEOUT_MS, signal, (limit) => fetch(url, { signal: limit }));
-    if (response.ok) return 0;
-    throw new TransientError("unavailable", `GET ${url}: HTTP ${response.status}`);
   } catch (cause) {
-    signal.throwIfAborted();
-    if (cause instanceof TransientError) throw cause;
-    throw new TransientError("network", `GET ${url}: no answer`, { hint: "no worker listens there", cause });
+    if (!(cause instanceof ConfigError)) throw cause;
+    throw new TransientError("unavailable", cause.message, { hint: cause.hint, cause });
   }
 }

@@ -5,20 +5,26 @@ import { ExporterError, exitCodeOf, LedgerError, worstExitCode } from "../errors
 import type { Fact } from "../fact.ts";
 import { findHead } from "../head.ts";
 import { readPast } from "../past.ts";
-import { after, starting, statusAt } from "../status.ts";
+import { after, starting, statusAt, type StreamDescription } from "../status.ts";
 import { epochMs, formatDuration, SECOND_MS } from "../time.ts";
 import { EXPORTER } from "../version.ts";
+import { askWorker, workerUrl } from "./ask.ts";
 import { describe } from "./describe.ts";
 import { assembleNow, loadStreams, type ConfigOptions } from "./streams.ts";
-import { within } from "./within.ts";
 
 export interface StatusOptions extends ConfigOptions {
   readonly stream?: readonly string[];
   readonly json?: boolean;
 }
 
-/** A worker on this machine answers at once, or there is none. */
-const WORKER_TIMEOUT_MS = 2000;
+/** A worker on this machine answers at once, or it hangs. */
+const WORKER_TIMEOUT_MS = 2 * SECOND_MS;
+
+/**
+ * Whether the worker here told it. `none`: nobody listens at its address, or it has none; `silent`: somebody does and does not
+ * answer; `refused`: it does not take our token, or answers with another error; `other`: it is not of this configuration.
+ */
+type WorkerAnswer = "told" | "none" | "silent" | "refused" | "other";
 
 /** A day of windows of five minutes: enough to judge lateness by, and quickly read. */
 const WINDOWS_READ = 300;
@@ -32,49 +38,90 @@ export async function statusCommand(
   signal: AbortSignal,
 ): Promise<number> {
   const config = await loadStreams(options, names);
-  const running = await runningWorker(config, signal);
+  const streams = assembleNow(config, () => undefined);
+  const described = streams.map(describe);
+  const running = await runningWorker(config.server, described, signal);
   const { document, errors } =
-    running === undefined ? await readLedgers(config, signal) : { document: running, errors: [] };
-  const streams = document.streams.filter(({ stream }) => config.streams.some(({ name }) => name === stream));
-  const shown = { ...document, streams };
-  process.stdout.write(json ? `${JSON.stringify(shown)}\n` : tableOf(shown));
+    running.document === undefined
+      ? await readLedgers(streams, described, signal)
+      : { document: running.document, errors: [] };
+  const shown = {
+    ...document,
+    streams: document.streams.filter(({ stream }) => described.some((one) => one.stream === stream)),
+  };
+  process.stdout.write(
+    json ? `${JSON.stringify({ ...shown, worker: running.worker })}\n` : `${tableOf(shown)}${running.note}`,
+  );
   return worstExitCode(errors.map(exitCodeOf));
 }
 
-/** What the worker at the configured address says; undefined when none answers, or it is another's. */
-async function runningWorker({ server, streams }: Config, signal: AbortSignal): Promise<StatusDocument | undefined> {
-  if (server === false) return undefined;
-  // A worker that listens on every address is asked on this machine's own.
-  const host = server.host === "0.0.0.0" || server.host === "::" ? "127.0.0.1" : server.host;
-  const url = `http://${host.includes(":") ? `[${host}]` : host}:${server.port}/status.json`;
-  const headers: Record<string, string> =
-    server.token === undefined ? {} : { authorization: `Bearer ${server.token()}` };
+interface Running {
+  readonly worker: WorkerAnswer;
+  readonly document?: StatusDocument;
+  /** For a person, where it was not told by the worker. */
+  readonly note: string;
+}
+
+/** What the worker at the configured address says, if it is this configuration's. */
+async function runningWorker(
+  server: Config["server"],
+  described: readonly StreamDescription[],
+  signal: AbortSignal,
+): Promise<Running> {
+  const none: Running = { worker: "none", note: "\nNo worker answers here: this is what the ledgers say.\n" };
+  if (server === false) return none;
+  const asked = await askWorker(server, "/status.json", WORKER_TIMEOUT_MS, signal);
+  const where = workerUrl(server, "");
+  const without = (worker: WorkerAnswer, what: string): Running => ({
+    worker,
+    note: `\n${what} at ${where}: this is what the ledgers say.\n`,
+  });
+  if (asked === "nobody") return none;
+  if (asked === "silent") return without("silent", "Something listens, and does not answer: a worker that hangs?");
+  if (asked.code === 401) return without("refused", "The token (server.token) is not accepted");
+  if (asked.code !== 200) return without("refused", `The answer is HTTP ${asked.code}`);
+  const document = documentIn(asked.text);
+  if (document !== undefined && described.every((one) => isTold(one, document))) {
+    return { worker: "told", document, note: "" };
+  }
+  return without("other", "What answers is not the worker of this configuration");
+}
+
+function documentIn(text: string): StatusDocument | undefined {
   try {
-    const answer = await within(WORKER_TIMEOUT_MS, signal, async (limit) =>
-      (await fetch(url, { headers, signal: limit })).json(),
-    );
-    const document = answer as Partial<StatusDocument>;
-    const known = new Set(document.streams?.map(({ stream }) => stream));
-    return streams.every(({ name }) => known.has(name)) ? (document as StatusDocument) : undefined;
+    const found = JSON.parse(text) as Partial<StatusDocument> | null;
+    return Array.isArray(found?.streams) ? (found as StatusDocument) : undefined;
   } catch {
-    signal.throwIfAborted();
     return undefined;
   }
 }
 
+/** A name alone says little: two configurations can both have a `pachca`. */
+function isTold({ stream, source, sink }: StreamDescription, { streams }: StatusDocument): boolean {
+  const told = streams.find((one) => one.stream === stream);
+  return (
+    told !== undefined &&
+    told.sink === sink &&
+    told.source.type === source.type &&
+    told.source.baseUrl === source.baseUrl &&
+    told.source.account === source.account
+  );
+}
+
 /** The same document, as far as the ledgers can tell. */
 async function readLedgers(
-  config: Config,
+  streams: readonly Stream[],
+  described: readonly StreamDescription[],
   signal: AbortSignal,
 ): Promise<{ document: StatusDocument; errors: readonly ExporterError[] }> {
-  const streams = assembleNow(config, () => undefined);
   const read = await Promise.all(streams.map((stream) => readLedger(stream, signal)));
   const now = epochMs(Date.now());
-  const status = read
-    .flat()
-    .reduce((before, fact) => after(before, fact, now), starting(EXPORTER.version, streams.map(describe)));
+  const status = read.flat().reduce((before, fact) => after(before, fact, now), starting(EXPORTER.version, described));
   const errors = read.flat().flatMap((fact) => (fact.kind === "tick.failed" ? [fact.error] : []));
-  return { document: statusAt(status, now), errors };
+  const document = statusAt(status, now);
+  // What failed was reading, now: no tick did.
+  const shown = document.streams.map((one) => ({ ...one, lastTick: null, failedTicks: 0, errors: [] }));
+  return { document: { ...document, streams: shown }, errors };
 }
 
 /** What a worker would say of the ledger. */
@@ -93,7 +140,7 @@ async function readLedger({ config, ledgerStore, dataStore }: Stream, signal: Ab
   }
 }
 
-function tableOf({ startedAt, streams }: StatusDocument): string {
+function tableOf({ streams }: StatusDocument): string {
   const cells = [
     ["STREAM", "STATE", "EXPORTED UNTIL", "BEHIND", "SEQUENCE"],
     ...streams.map(({ stream, state, exportedUntil, lagSeconds, head }) => [
@@ -112,8 +159,7 @@ function tableOf({ startedAt, streams }: StatusDocument): string {
       .trimEnd(),
   );
   const notes = streams.flatMap((stream) => [...reasonOf(stream), ...lateLines(stream)]);
-  const source = startedAt === null ? "\nNo worker answers here: this is what the ledgers say.\n" : "";
-  return `${lines.join("\n")}\n${notes.map((note) => `\n${note}\n`).join("")}${source}`;
+  return `${lines.join("\n")}\n${notes.map((note) => `\n${note}\n`).join("")}`;
 }
 
 function reasonOf({ stream, why, hint }: StreamStatus): string[] {

@@ -2,12 +2,15 @@ import { z } from "zod";
 import { group, secretFile, secretText, text, whole } from "./kinds.ts";
 import { rules } from "./rules.ts";
 
+const host = text("a host name or an IP address", /^\S+$/)
+  .default("127.0.0.1")
+  .describe("The address to listen on. 0.0.0.0 in a container: whoever reaches the port can read the status.");
+const port = whole(0, 65_535).default(9464).describe("The port to listen on; 0 takes any free one.");
+
 /** Where health, metrics and the status are served. */
 export const server = group({
-  host: text("a host name or an IP address", /^\S+$/)
-    .default("127.0.0.1")
-    .describe("The address to listen on. 0.0.0.0 in a container: whoever reaches the port can read the status."),
-  port: whole(0, 65_535).default(9464).describe("The port to listen on; 0 takes any free one."),
+  host,
+  port,
   token: secretText()
     .optional()
     .describe(
@@ -24,4 +27,17 @@ export const server = group({
 
 export const servedOrNot = z.union([z.literal(false), server], {
   error: "false, or a mapping of host, port, token, tokenFile",
+});
+
+/** A variable's value is text until the whole configuration is checked. */
+const digits = z.string().regex(/^\d+$/).transform(Number).pipe(whole(0, 65_535));
+
+/** Where a worker can be reached, in a whole configuration: whatever else is wrong in it by now, the worker still runs. */
+export const reached = z.object({
+  server: z
+    .union([
+      z.literal([false, "false"]).transform(() => false as const),
+      z.object({ host, port: z.union([digits, port]) }),
+    ])
+    .prefault({}),
 });
