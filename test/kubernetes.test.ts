@@ -2,7 +2,7 @@ import { readdirSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { SECOND_MS } from "../src/time.ts";
+import { HOUR_MS, SECOND_MS } from "../src/time.ts";
 import { loadText, temporaryFolder } from "./support/config.ts";
 import { read, root } from "./support/pages.ts";
 
@@ -22,6 +22,7 @@ interface Worker {
 }
 interface Deployment {
   readonly spec: {
+    readonly progressDeadlineSeconds: number;
     readonly template: {
       readonly metadata: { readonly labels: Labels };
       readonly spec: {
@@ -34,7 +35,7 @@ interface Deployment {
   };
 }
 
-const { template } = (object("deployment.yaml") as Deployment).spec;
+const { template, progressDeadlineSeconds } = (object("deployment.yaml") as Deployment).spec;
 const [worker] = template.spec.containers;
 const config = read(`${FOLDER}/exporter.yaml`);
 const secrets = [...config.matchAll(/File: (\S+)/g)].map(([, path = ""]) => path);
@@ -68,6 +69,10 @@ test("probes, service and network policy find the worker's port", () => {
   expect(object("network-policy.yaml")).toMatchObject({
     spec: { podSelector: { matchLabels: selected }, ingress: [{ ports: [{ port: name }] }] },
   });
+});
+
+test("a first catching up of some hours, not ready as it is, is no failed rollout", () => {
+  expect(progressDeadlineSeconds * SECOND_MS).toBeGreaterThanOrEqual(12 * HOUR_MS);
 });
 
 test("what is mounted is what the configuration and the image look for", () => {
