@@ -65,9 +65,8 @@ export async function connect(
   const socket = secure === undefined ? net.connect(where) : tls.connect({ ...where, ...secure });
 
   let phase: Phase = "connect";
-  const isTls = secure !== undefined;
   const attempt = (): Attempt => ({
-    ...{ place, phase, isTls, hasCertificate: receiver.tls?.certFile !== undefined },
+    ...{ place, phase, hasCertificate: receiver.tls?.certFile !== undefined },
     serverName: receiver.tls?.serverName ?? host,
   });
   const { wait, renew, fail } = waiting(() => socket.destroy());
@@ -95,14 +94,14 @@ export async function connect(
     wait(limitMs, () => timedOut(limitMs, attempt()), begin);
   let stepAt = performance.now();
   await within(connectTimeoutMs, (done) => socket.once("connect", done));
-  if (isTls) {
+  if (secure !== undefined) {
     phase = "handshake";
     stepAt = performance.now();
     await within(connectTimeoutMs, (done) => socket.once("secureConnect", done));
   }
   const refusalMs = REFUSAL_WAIT_MS + 2 * (performance.now() - stepAt);
-  phase = isTls ? "refusal" : "write";
-  if (isTls) await wait(refusalMs, nothing, nothing);
+  phase = secure === undefined ? "write" : "refusal";
+  if (secure !== undefined) await wait(refusalMs, nothing, nothing);
 
   return {
     wait,

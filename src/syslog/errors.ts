@@ -9,7 +9,6 @@ export interface Attempt {
   /** `tls://logs.example.com:6514` */
   readonly place: string;
   readonly phase: Phase;
-  readonly isTls: boolean;
   /** Whether the receiver is shown a certificate of ours. */
   readonly hasCertificate: boolean;
   /** The name that the receiver's certificate must have. */

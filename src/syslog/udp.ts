@@ -97,4 +97,4 @@ async function connectedSocket(receiver: Receiver, signal: AbortSignal): Promise
 }
 
 const failure = ({ place, host }: Receiver, phase: "connect" | "datagram", error: unknown) =>
-  failureOf(error, { place, phase, isTls: false, hasCertificate: false, serverName: host });
+  failureOf(error, { place, phase, hasCertificate: false, serverName: host });

@@ -4,7 +4,6 @@ import { failureOf } from "../../src/syslog/errors.ts";
 const ATTEMPT = {
   place: "tls://logs:6514",
   phase: "handshake",
-  isTls: true,
   hasCertificate: false,
   serverName: "logs",
 } as const;
