@@ -1,9 +1,11 @@
+import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import type { StatusDocument } from "../src/document.ts";
 import { freePort } from "./support/process.ts";
-import { openStage, type Stage, type StageOptions } from "./support/stage.ts";
+import { CANARY, openStage, type Stage, type StageOptions } from "./support/stage.ts";
 
 interface Answer {
   readonly status: number;
@@ -205,6 +207,20 @@ test("a window at hand that takes longer than the grace is left, and a second si
   await next.saw(/"fact":"worker\.stopping"/);
   next.kill("SIGTERM");
   expect((await next.ended).code).toBe(143);
+});
+
+test("a signal that comes while the worker starts is seen: it says that it stops, and begins nothing", async () => {
+  const { stage } = await staged();
+  const command = new URL("../dist/commands/run.js", import.meta.url).href;
+  const script = `const { runCommand } = await import(${JSON.stringify(command)});
+    process.exitCode = await runCommand({ config: ${JSON.stringify(stage.config)} }, AbortSignal.abort(new Error("early")));`;
+  const env = { PATH: process.env["PATH"], TOKEN: CANARY, LOG_LEVEL: "debug" };
+  const { stderr } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], {
+    env,
+    cwd: stage.folder,
+  });
+  expect(stderr).toMatch(/"fact":"worker\.stopping","reason":"early"[^]*"fact":"worker\.stopped","exitCode":0/);
+  expect(stderr).not.toContain('"fact":"window.started"');
 });
 
 test("status asks a worker that wants a token for it", async () => {
