@@ -29,7 +29,7 @@ export const METRICS = {
   siem_export_gaps_total: counter(["stream"], "Spans that the source did not keep any more: their events are lost."),
   /** stage: plan, fetch, write, commit, reconcile, none. */
   siem_export_errors_total: counter(["stream", "stage", "code"], "Failed ticks and comparisons, and stopped streams."),
-  /** stage: fetch, store. code: timeout, network, rate_limited, unavailable. */
+  /** stage: fetch, store, write. code: timeout, network, rate_limited, unavailable. */
   siem_export_retries_total: counter(["stream", "stage", "code"], "Requests and writes that are tried again."),
   /** status: one of the usual HTTP statuses, or other. */
   siem_export_requests_total: counter(["stream", "status"], "Answers of the source."),
@@ -56,6 +56,18 @@ export const METRICS = {
   siem_export_retention_left_seconds: gauge(
     ["stream"],
     "Until the source forgets what is exported next; negative when it has. Absent where the source keeps all.",
+  ),
+  siem_export_known_gap_seconds: gauge(
+    ["stream"],
+    "How much time is known to be lost, whoever found it. Absent until the ledger's past is read.",
+  ),
+  siem_export_quarantined_last_day: gauge(
+    ["stream"],
+    "Items put aside in the last day that was exported, whoever did. Absent until the ledger's past is read.",
+  ),
+  siem_export_clock_skew_seconds: gauge(
+    ["stream"],
+    "How far the source's clock was ahead of this machine's when it was asked last; negative: behind. Absent before.",
   ),
   siem_export_head_sequence: gauge(["stream"], "The newest sequence of the ledger."),
   /** notifier: webhook, pachca, heartbeat; result: sent, failed, dropped. */
@@ -213,6 +225,12 @@ function showStream(status: StatusDocument["streams"][number], set: SetTo): void
   if (lagSeconds !== null) set("siem_export_lag_seconds", { stream }, lagSeconds);
   if (retention !== null) set("siem_export_retention_left_seconds", { stream }, retention.leftSeconds);
   if (completeness !== null) set("siem_export_completeness_ratio", { stream }, completeness);
+  if (status.isPastRead) {
+    set("siem_export_known_gap_seconds", { stream }, status.gaps.seconds);
+    set("siem_export_quarantined_last_day", { stream }, status.day.quarantined);
+  }
+  const { clockOffsetSeconds } = status;
+  if (clockOffsetSeconds !== null) set("siem_export_clock_skew_seconds", { stream }, clockOffsetSeconds);
   if (failure !== null) set("siem_export_failure", { stream, stage: failure.stage ?? "none", code: failure.code }, 1);
 }
 

@@ -53,7 +53,14 @@ test("what was committed is counted; an empty window is told from one that was n
 test("each stream counts from zero, so that the first that happens is an increase", async () => {
   const found = await metricsOf().values();
   for (const stream of ["acme", "other"]) {
-    for (const name of ["events_exported", "late_events", "quarantined_events", "truncated_events", "gaps", "written_bytes"]) {
+    for (const name of [
+      "events_exported",
+      "late_events",
+      "quarantined_events",
+      "truncated_events",
+      "gaps",
+      "written_bytes",
+    ]) {
       expect(found.get(`siem_export_${name}_total{stream="${stream}"}`), name).toBe(0);
     }
   }
@@ -77,11 +84,13 @@ test("the lag is that of the moment at which it is asked for", async () => {
 });
 
 test("a stream is in one state, and what fails is named while it fails", async () => {
-  const { tell, values } = metricsOf();
+  const { clock, tell, values } = metricsOf();
+  clock.now = START;
   const states = async () =>
     [...(await values())].filter(([name, value]) => /stream_state\{stream="acme"/.test(name) && value === 1);
   const failure = 'siem_export_failure{stream="acme",stage="fetch",code="unauthorized"}';
   expect(await states()).toEqual([['siem_export_stream_state{stream="acme",state="starting"}', 1]]);
+  clock.now = LATER;
   tell(failed());
   expect(await states()).toEqual([['siem_export_stream_state{stream="acme",state="failing"}', 1]]);
   expect((await values()).get(failure)).toBe(1);
@@ -152,4 +161,25 @@ test("what is shown is what the list of metrics says, beside those of the proces
   expect(new Map(ours)).toEqual(new Map(Object.entries(METRICS).map(([name, { type }]) => [name, type])));
   expect(types.map(([name]) => name)).toContain("process_resident_memory_bytes");
   expect(shown).toContain('siem_export_build_info{version="1.2.3"} 1');
+});
+
+test("what is lost or put aside is told whoever found it, and not before the ledger's past is read", async () => {
+  const { tell, values } = metricsOf();
+  const known = async () => {
+    const found = await values();
+    return ["known_gap_seconds", "quarantined_last_day"].map((name) => found.get(`siem_export_${name}{stream="acme"}`));
+  };
+  tell({ kind: "head.found", stream: "acme", sequence: 2, sha256: "ab", exportedUntil: committed(2).window.to });
+  expect(await known()).toEqual([undefined, undefined]);
+  const past = [committed(1, { type: "gap", events: 0 }), committed(2, { quarantined: 3 })];
+  tell({ kind: "past.read", stream: "acme", committed: past });
+  expect(await known()).toEqual([300, 3]);
+});
+
+test("how far the clocks are apart is told when the source was asked", async () => {
+  const { tell, values } = metricsOf();
+  const skew = async () => (await values()).get('siem_export_clock_skew_seconds{stream="acme"}');
+  expect(await skew()).toBeUndefined();
+  tell(ticked(1, { clockOffsetMs: -3000 }));
+  expect(await skew()).toBe(-3);
 });
