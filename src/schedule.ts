@@ -122,14 +122,14 @@ function reckonRing({ times, isOn }: Timetable, now: EpochMs): EpochMs | undefin
   return undefined;
 }
 
-/** A leap year, a year and its end: each month beside each other. */
-const YEAR_OF_ALL_FROM = epochMs(Date.UTC(2024, 0, 1));
-const DAYS_LOOKED_AT = 2 * 366;
+/** A year and the beginning of the next: each month beside the one after it. */
+const LOOKED_AT_FROM = epochMs(Date.UTC(2024, 0, 1));
+const DAYS_LOOKED_AT = 366 + 62;
 const waits = new Map<string, number>();
 
 /**
  * The longest span of so many waits in a row, in milliseconds: of a schedule for working hours, a weekend with the short
- * waits beside it. Days are looked at for two years; where those have fewer rings, for as long as it takes.
+ * waits beside it. A year and two months are looked at; where those have fewer rings, for as long as it takes.
  */
 export function longestSpanMs(expression: string, count: number): number {
   const key = `${count} ${expression}`;
@@ -145,7 +145,7 @@ function reckonSpanMs({ times, isOn, isDaily }: Timetable, count: number): numbe
   let silentDays = 0;
   const last: EpochMs[] = [];
   for (let days = 0; (days < daysLookedAt || seen <= count) && silentDays < DAYS_AHEAD; days++, silentDays++) {
-    const day = epochMs(YEAR_OF_ALL_FROM + days * DAY_MS);
+    const day = epochMs(LOOKED_AT_FROM + days * DAY_MS);
     if (!isOn(day)) continue;
     silentDays = 0;
     for (const time of times) {
