@@ -180,6 +180,12 @@ test.each([500, 502, 504])("a message in Pachca is not repeated after HTTP %i: i
   tell(refused);
   await saw(1, "notification.failed");
   expect(bodies).toHaveLength(1);
+  // Nor later, when what did not arrive is told again: only what is news is sent.
+  tell(refused, 2 * MINUTE_MS);
+  tell(ticked(19), 2 * MINUTE_MS);
+  await saw(1, "notification.sent");
+  expect(bodies).toHaveLength(2);
+  expect(bodies[1]).not.toContain("is failing");
 });
 
 test("a message in Pachca is not repeated after a connection that was cut", async () => {

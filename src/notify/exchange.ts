@@ -1,7 +1,7 @@
 import http from "node:http";
 import https from "node:https";
 import type { Agents } from "../agents.ts";
-import { ExporterError, TransientError } from "../errors.ts";
+import { ExporterError, RefusedError, TransientError } from "../errors.ts";
 import { networkError, statusError, type HttpAnswer } from "../http-errors.ts";
 import { withRetry, type RetryPolicy } from "../retry.ts";
 import { epochMs, SECOND_MS } from "../time.ts";
@@ -18,7 +18,7 @@ export interface Message {
   readonly headers?: (() => Readonly<Record<string, string>>) | undefined;
   readonly body?: string | undefined;
   /**
-   * Whether it may be sent again at once when nobody knows whether it was taken: after a timeout, a cut connection, a 5xx. A
+   * Whether it may be sent again when nobody knows whether it was taken: after a timeout, a cut connection, a 5xx. A refusal, a
    * 429, and a connection that was never made, say that it was not.
    */
   readonly repeatable: boolean;
@@ -35,16 +35,21 @@ const POLICY: RetryPolicy = { attempts: 4, baseMs: SECOND_MS, capMs: 10 * SECOND
 export async function exchange(message: Message, signal: AbortSignal): Promise<void> {
   const attempt = async (): Promise<ExporterError | undefined> => {
     const error = await failureOf(message, signal);
-    const again = message.repeatable || error?.code === "rate_limited" || wasNeverConnected(error);
-    if (error instanceof TransientError && again) throw error;
+    if (error instanceof TransientError && mayRepeat(message, error)) throw error;
     return error;
   };
   const error = await withRetry(attempt, POLICY, signal, () => undefined);
   if (error !== undefined) throw error;
 }
 
-function wasNeverConnected(error: ExporterError | undefined): boolean {
-  return NEVER_CONNECTED.has((error?.cause as NodeJS.ErrnoException | undefined)?.code ?? "");
+/** Whether a message may be sent again after what `exchange` threw: it does no harm, or was not taken for sure. */
+export function mayRepeat({ repeatable }: Message, error: unknown): boolean {
+  if (repeatable || error instanceof RefusedError) return true;
+  return error instanceof TransientError && (error.code === "rate_limited" || wasNeverConnected(error));
+}
+
+function wasNeverConnected({ cause }: TransientError): boolean {
+  return NEVER_CONNECTED.has((cause as NodeJS.ErrnoException | undefined)?.code ?? "");
 }
 
 async function failureOf(message: Message, signal: AbortSignal): Promise<ExporterError | undefined> {

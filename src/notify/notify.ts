@@ -4,7 +4,7 @@ import type { NotifyConfig, PachcaNotifyConfig } from "../config.ts";
 import type { StatusDocument, StreamStatus } from "../document.ts";
 import type { Observe } from "../fact.ts";
 import { epochMs, formatInstant, MINUTE_MS, SECOND_MS, type EpochMs } from "../time.ts";
-import { exchange, type Message } from "./exchange.ts";
+import { exchange, mayRepeat, type Message } from "./exchange.ts";
 import {
   behindSince,
   KINDS,
@@ -68,7 +68,7 @@ export function notifications(
 
 /**
  * Tells one receiver what it was not told yet. What did not arrive counts as not told: when the receiver has had its rest, it
- * is told what stands then.
+ * is told what stands then. A message that nobody knows of, and that would be there twice, is not sent again.
  */
 function teller({ notifier, messageOf }: Channel, observe: Observe, signal: AbortSignal) {
   const queue = sendQueue(notifier, observe, signal);
@@ -81,9 +81,10 @@ function teller({ notifier, messageOf }: Channel, observe: Observe, signal: Abor
     const { kind, stream } = notice;
     const { about } = KINDS[kind];
     const copied = (to: Told, from: Told): Told => ({ ...to, [about]: from[about] });
-    const ended = (isSent: boolean): void => {
+    const ended = (failure?: { readonly error: unknown }): void => {
       const before = arrived.get(stream) ?? NOTHING_TOLD;
-      if (isSent) arrived.set(stream, copied(before, then));
+      // What may have arrived and would be there twice counts as arrived.
+      if (failure === undefined || !mayRepeat(message, failure.error)) arrived.set(stream, copied(before, then));
       else {
         told.set(stream, copied(told.get(stream) ?? NOTHING_TOLD, before));
         restsUntil = epochMs((lookedAt ?? 0) + REST_MS);

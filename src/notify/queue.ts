@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { ExporterError } from "../errors.ts";
+import { ExporterError, TransientError } from "../errors.ts";
 import type { Notifier, Observe } from "../fact.ts";
 import { MINUTE_MS } from "../time.ts";
 
@@ -7,8 +7,8 @@ import { MINUTE_MS } from "../time.ts";
 interface Waiting {
   readonly what: string;
   readonly send: (signal: AbortSignal) => Promise<void>;
-  /** Told how it ended, unless the queue itself was ended. */
-  readonly ended: (isSent: boolean) => void;
+  /** Told that it was sent, or what befell it, unless the queue itself was ended. */
+  readonly ended: (failure?: { readonly error: unknown }) => void;
 }
 
 /** Sends one after another, beside the export: whoever puts something in does not wait, and no failure comes back. */
@@ -46,12 +46,12 @@ export function sendQueue(notifier: Notifier, observe: Observe, signal: AbortSig
     try {
       await send(limit.signal);
       observe({ kind: "notification.sent", notifier, what });
-      ended(true);
+      ended();
     } catch (error) {
       if (error instanceof ExporterError) observe({ kind: "notification.failed", notifier, what, error });
       else if (!limit.signal.aborted) throw error;
       else if (!signal.aborted) observe({ kind: "notification.dropped", notifier, what });
-      if (!signal.aborted) ended(false);
+      if (!signal.aborted) ended({ error });
     } finally {
       clearTimeout(timer);
       signal.removeEventListener("abort", stop);
@@ -62,7 +62,7 @@ export function sendQueue(notifier: Notifier, observe: Observe, signal: AbortSig
     put(one) {
       if (waiting.length >= WAITING_MAX) {
         observe({ kind: "notification.dropped", notifier, what: one.what });
-        one.ended(false);
+        one.ended({ error: new TransientError("rate_limited", "too many messages are waiting") });
       } else waiting.push(one);
       if (!isSending) void sendAll();
     },
