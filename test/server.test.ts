@@ -5,8 +5,9 @@ import { expect, onTestFinished, test } from "vitest";
 import { ConfigError, RefusedError } from "../src/errors.ts";
 import type { Fact } from "../src/fact.ts";
 import { serveHealth, type HealthOptions, type Telling } from "../src/server.ts";
-import { epochMs, HOUR_MS } from "../src/time.ts";
+import { epochMs, HOUR_MS, type EpochMs } from "../src/time.ts";
 import { committed, fold, LATER, tellingOf, ticked } from "./support/telling.ts";
+import { START } from "./support/world.ts";
 
 const HERE = { host: "127.0.0.1", port: 0 };
 /** Exported until an hour and a half after the start: `LATER`. */
@@ -36,7 +37,7 @@ async function served(telling: Telling, options: Partial<HealthOptions> = {}, cl
 
 test("ready is who has succeeded at last and is near enough: else 503, with which, why and what to do", async () => {
   let status = fold([]);
-  let now = LATER;
+  let now: EpochMs = START;
   const ask = await served(
     tellingOf(
       () => status,
@@ -45,6 +46,7 @@ test("ready is who has succeeded at last and is near enough: else 503, with whic
   );
   expect(await ask("/readyz")).toMatchObject({ code: 503, body: { ready: false, unready: [{ state: "starting" }] } });
   status = well;
+  now = LATER;
   expect(await ask("/readyz")).toMatchObject({ code: 200, body: { ready: true, stopping: false, unready: [] } });
   now = epochMs(LATER + HOUR_MS);
   expect(await ask("/readyz")).toMatchObject({ code: 503, body: { unready: [{ stream: "acme", state: "behind" }] } });
