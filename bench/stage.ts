@@ -2,13 +2,15 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { startRgw, type S3Server } from "../test/support/rgw.ts";
 
-const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+export const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 const USAGE = new URL("usage.mjs", import.meta.url).href;
 
 export const BUCKET = "bench";
@@ -125,6 +127,8 @@ export type S3Sink = S3Server & { readonly type: "s3"; readonly bucket: string; 
 
 /** Ceph's S3 gateway with an empty bucket, while the work lasts. */
 export async function withS3<Result>(work: (sink: S3Sink) => Promise<Result>): Promise<Result> {
+  // Which Node.js the SDK wants next year is not what is measured.
+  process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
   const { server, stop } = await startRgw();
   try {
     const { endpoint, ...credentials } = server;
@@ -156,3 +160,29 @@ export function table(title: string, rows: readonly Readonly<Record<string, stri
 
 export const whole = (value: number): string => Math.round(value).toLocaleString("en");
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+
+/** A proxy before a store that counts what it is asked for. */
+export async function countingProxy(endpoint: string) {
+  let requests = 0;
+  let listings = 0;
+  const server = createServer((asked, answer) => {
+    requests++;
+    if (asked.method === "GET" && (asked.url ?? "").includes("list-type")) listings++;
+    const { method, headers } = asked;
+    const onward = request(endpoint + (asked.url ?? ""), { method, headers }, (got) => {
+      answer.writeHead(got.statusCode ?? 500, got.headers);
+      got.pipe(answer);
+    });
+    asked.pipe(onward);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests: () => requests,
+    listings: () => listings,
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
