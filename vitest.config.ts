@@ -5,8 +5,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: ["test/e2e/**"],
     globalSetup: ["./test/support/build.ts"],
-    // Many tests wait, for a program or for a retry: two files at once fit on two cores.
-    maxWorkers: 2,
+    // Many tests wait, for a program or for a retry: three files at once fit on two cores.
+    maxWorkers: 3,
     testTimeout: 20_000,
     hookTimeout: 20_000,
     reporters: [
