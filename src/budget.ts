@@ -4,9 +4,12 @@ import { MINUTE_MS, SECOND_MS } from "./time.ts";
 
 /**
  * Requests do not all travel equally fast: two starts a second apart here may arrive closer together there. So the second
- * is taken to be this much longer, which costs 1.2 % of the limit.
+ * is taken to be this much longer, which costs 1.2 % of the limit; each refusal that comes nevertheless adds a little, for by
+ * then it is known that the way is not that even.
  */
 const JITTER_MS = 12;
+const JITTER_STEP_MS = 8;
+const JITTER_MAX_MS = 40;
 
 /** A timer fires late, never early; what it is late, up to this much, the next start makes good. */
 const LATENESS_MS = 50;
@@ -55,17 +58,18 @@ export function requestBudget(requestsPerSecond: number, now: () => number = () 
   const waiting = new Map<(sent: Sent) => void, object>();
   const use = recentUse();
   const starts = lastStarts(Math.max(1, Math.floor(requestsPerSecond)));
+  let jitterMs = JITTER_MS;
   // Below one request a second, the limit is one in several.
-  const secondMs = SECOND_MS * Math.max(1, 1 / requestsPerSecond) + JITTER_MS;
+  const secondMs = () => SECOND_MS * Math.max(1, 1 / requestsPerSecond) + jitterMs;
   // Evenly spaced, rather than a second's worth at once: what arrives bunched up is refused sooner.
-  const rate = recoveringRate((requestsPerSecond * SECOND_MS) / (SECOND_MS + JITTER_MS));
+  const rate = recoveringRate(() => (requestsPerSecond * SECOND_MS) / (SECOND_MS + jitterMs));
   let lastSlotMs = -Infinity;
   let pausedUntilMs = -Infinity;
   let timer: NodeJS.Timeout | undefined;
 
   function nextSlotMs(nowMs: number): number {
     const pacedMs = Math.max(lastSlotMs + SECOND_MS / rate.at(nowMs), nowMs - LATENESS_MS);
-    return Math.max(pacedMs, pausedUntilMs, starts.oldestMs() + secondMs);
+    return Math.max(pacedMs, pausedUntilMs, starts.oldestMs() + secondMs());
   }
 
   /** The first in line of the user who used least. */
@@ -125,7 +129,7 @@ export function requestBudget(requestsPerSecond: number, now: () => number = () 
     throttled(retryAfterMs) {
       const nowMs = now();
       pausedUntilMs = Math.max(pausedUntilMs, nowMs + Math.min(retryAfterMs, RETRY_AFTER_MAX_MS));
-      rate.halve(nowMs, pausedUntilMs);
+      if (rate.halve(nowMs, pausedUntilMs)) jitterMs = Math.min(jitterMs + JITTER_STEP_MS, JITTER_MAX_MS);
     },
   };
 }
@@ -164,28 +168,30 @@ function lastStarts(size: number): { oldestMs(): number; add(nowMs: number): (se
 }
 
 /** Requests a second: halved when throttled, then back along a cubic curve, flat just under the rate that was refused. */
-function recoveringRate(limit: number): { at(nowMs: number): number; halve(nowMs: number, resumeMs: number): void } {
-  let plateau = limit;
-  let low = limit / 2;
+function recoveringRate(limitOf: () => number) {
+  let plateau = limitOf();
+  let low = plateau / 2;
   let sinceMs = -Infinity;
   let halvedMs = -Infinity;
 
   function at(nowMs: number): number {
     const share = Math.max(0, nowMs - sinceMs) / RECOVERY_MS - 1;
-    return Math.min(limit, plateau + (plateau - low) * share ** 3);
+    return Math.min(limitOf(), plateau + (plateau - low) * share ** 3);
   }
 
   return {
     at,
-    halve(nowMs, resumeMs) {
+    /** False when the rate was halved for the same reason just now. */
+    halve(nowMs: number, resumeMs: number): boolean {
       const isNews = nowMs >= Math.max(halvedMs + SAME_THROTTLING_MS, sinceMs);
       if (isNews) {
-        const refused = Math.max(at(nowMs), 2 * limit * SLOWEST);
+        const refused = Math.max(at(nowMs), 2 * limitOf() * SLOWEST);
         low = refused / 2;
         plateau = refused * PLATEAU;
         halvedMs = nowMs;
       }
       sinceMs = Math.max(nowMs, resumeMs);
+      return isNews;
     },
   };
 }
