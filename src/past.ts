@@ -5,7 +5,8 @@ import type { Store } from "./store.ts";
 
 /** A week of windows of five minutes, or a day of one minute. */
 const MANIFESTS_MAX = 2100;
-const READS_AT_ONCE = 16;
+/** Beside the export, and fewer than the ten listeners of one signal at which Node warns. */
+const READS_AT_ONCE = 8;
 
 /** What the ledger says of the sequences from `first` to `last`, the newest ones where there are too many. */
 export async function readPast(

@@ -128,5 +128,5 @@ test("so many requests at once are all that there are, whatever the number of st
   }
   while (read.length < 3) await once(arrivals, "read");
   expect(read).toEqual(names);
-  expect(most).toBe(16);
+  expect(most).toBe(8);
 });
