@@ -13,6 +13,9 @@ const INSTANT_BYTES_MAX = 32 * MIB;
  */
 const HELD_BYTES_MAX = 16 * MIB;
 
+/** Spans without events hold nothing: so many are begun ahead of the oldest at most. */
+const AHEAD_MAX = 256;
+
 /** What became of a span, in order of time; events with the same instant in order of their ids. */
 export interface Fetched {
   readonly events: readonly AuditEvent[];
@@ -105,7 +108,7 @@ export function readAhead(source: Source, parallel: number): ReadAhead {
   /** Begins pieces, oldest first, up to `parallel` at once and as long as what is held allows; the oldest always. */
   function fill(): void {
     for (let index = 0; index === 0 || running < (length.isKnown ? parallel : 1); index++) {
-      if (index > 0 && heldBytes >= heldBytesMax) return;
+      if (index > 0 && (heldBytes >= heldBytesMax || index > AHEAD_MAX)) return;
       if (index === queue.length && !announceNext()) return;
       if (queue[index]?.result === undefined) begin(cut(index));
     }

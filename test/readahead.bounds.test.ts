@@ -97,6 +97,22 @@ test("a span far ahead waits rather than piles up, and goes on when its turn com
   expect(seen.requests).toBeGreaterThanOrEqual(240);
 });
 
+test("empty spans hold nothing, and yet no more than a few hundred of them are fetched ahead", async () => {
+  const { source, seen } = counted([], 50);
+  const years = Array.from({ length: 5000 }, (_, index): Span => {
+    const from = after(index * HOUR_MS);
+    return { from, to: epochMs(from + HOUR_MS) };
+  });
+  const reading = readAhead(source, 16).read(hour, years.slice(1), never);
+  await reading.next();
+  for (let turns = 0, last = -1; turns < 200 || last !== seen.spans; turns++) {
+    last = seen.spans;
+    await turn();
+  }
+  expect(seen.spans).toBeGreaterThan(16);
+  expect(seen.spans).toBeLessThan(300);
+});
+
 test("what waits for its turn ends when asked to stop, with the reason", async () => {
   const stop = new AbortController();
   const { source, seen } = counted(
