@@ -4,15 +4,25 @@ import { MINUTE_MS, SECOND_MS } from "./time.ts";
 
 /**
  * Requests do not all travel equally fast: two starts a second apart here may arrive closer together there. So the second
- * is taken to be this much longer, which costs 1.2 % of the limit; each refusal that comes nevertheless adds a little, for by
+ * is taken to be this much longer, which costs 0.8 % of the limit; each refusal that comes nevertheless adds a little, for by
  * then it is known that the way is not that even.
  */
-const JITTER_MS = 12;
+const JITTER_MS = 8;
 const JITTER_STEP_MS = 8;
 const JITTER_MAX_MS = 40;
 
-/** A timer fires late, never early; what it is late, up to this much, the next start makes good. */
-const LATENESS_MS = 50;
+/**
+ * An answer that took longer than most may be that of a request which arrived late, by as much as that: its second is taken
+ * to begin later. By no more than this, for an answer may as well have been long in the making.
+ */
+const LATE_MAX_MS = 40;
+
+/** Most answers: all of the last so many, but for the slowest few. */
+const ANSWERS = 64;
+const SLOWEST_FEW = 8;
+
+/** Timers fire late, and there is not always somebody who waits: what was missed, up to this much, is made good within the second. */
+const CATCH_UP_MS = 100;
 
 /** Requests under way when the first 429 arrives are refused as well: they do not halve the rate once more. */
 const SAME_THROTTLING_MS = SECOND_MS;
@@ -25,7 +35,7 @@ const RECOVERY_MS = 10 * SECOND_MS;
 const PLATEAU = 0.95;
 
 /** Not slower than this share of the limit, however often the other side refuses. */
-const SLOWEST = 1 / 64;
+const LEAST_SHARE = 1 / 64;
 
 /** Timers overflow at 24.8 days and fire at once; and a machine that slept is seen within this. */
 const TIMER_MAX_MS = MINUTE_MS;
@@ -33,20 +43,25 @@ const TIMER_MAX_MS = MINUTE_MS;
 /** After this, half of what a user has used is forgotten. */
 const USE_HALVES_MS = MINUTE_MS;
 
-export type Sent = () => void;
+/** A request's place among those of its second, which counts from when the request arrives there. */
+export interface Place {
+  /** To be called when the request has been sent: a connection takes its time. */
+  sent(): void;
+  /** To be called when its answer begins. */
+  answered(): void;
+}
 
 /** The requests that one account may make. One budget for all streams of an account in this process. */
 export interface RequestBudget {
   /**
-   * Resolves when a request may start, with what is to be called when it has been sent (a connection takes its time, and
-   * the second counts from when it arrives). Never more than the limit in any second (below one a second: in any such time).
+   * Resolves when a request may start. Never more than the limit in any second (below one a second: in any such time).
    *
    * Of several users, the one who used least in the last minutes goes first: a stream that is live, and asks for little, need
    * not wait behind one that fetches years; two of the same kind share. Each one's requests go in the order they came.
    * @param user who asks: any object of its own
    * @throws the signal's reason when aborted; the place is given up then
    */
-  take(signal: AbortSignal, user?: object): Promise<Sent>;
+  take(signal: AbortSignal, user?: object): Promise<Place>;
 
   /** To be told of each 429: halves the rate, and nobody starts before `retryAfterMs` is over. It recovers by itself. */
   throttled(retryAfterMs: number): void;
@@ -55,7 +70,7 @@ export interface RequestBudget {
 /** `now` is a monotonic clock in milliseconds. */
 export function requestBudget(requestsPerSecond: number, now: () => number = () => performance.now()): RequestBudget {
   /** Who waits, in the order they came. */
-  const waiting = new Map<(sent: Sent) => void, object>();
+  const waiting = new Map<(place: Place) => void, object>();
   const use = recentUse();
   const starts = lastStarts(Math.max(1, Math.floor(requestsPerSecond)));
   let jitterMs = JITTER_MS;
@@ -63,19 +78,20 @@ export function requestBudget(requestsPerSecond: number, now: () => number = () 
   const secondMs = () => SECOND_MS * Math.max(1, 1 / requestsPerSecond) + jitterMs;
   // Evenly spaced, rather than a second's worth at once: what arrives bunched up is refused sooner.
   const rate = recoveringRate(() => (requestsPerSecond * SECOND_MS) / (SECOND_MS + jitterMs));
-  let lastSlotMs = -Infinity;
+  const mostMs = usual(ANSWERS, SLOWEST_FEW);
+  /** When the last place was due by the rate alone; it may have been given later. */
+  let lastDueMs = -Infinity;
   let pausedUntilMs = -Infinity;
   let timer: NodeJS.Timeout | undefined;
 
-  function nextSlotMs(nowMs: number): number {
-    const pacedMs = Math.max(lastSlotMs + SECOND_MS / rate.at(nowMs), nowMs - LATENESS_MS);
-    return Math.max(pacedMs, pausedUntilMs, starts.oldestMs() + secondMs());
+  function nextDueMs(nowMs: number): number {
+    return Math.max(lastDueMs + SECOND_MS / rate.at(nowMs), nowMs - CATCH_UP_MS, pausedUntilMs);
   }
 
   /** The first in line of the user who used least. */
-  function first(): ((sent: Sent) => void) | undefined {
+  function first(): ((place: Place) => void) | undefined {
     let least = Infinity;
-    let chosen: ((sent: Sent) => void) | undefined;
+    let chosen: ((place: Place) => void) | undefined;
     const nowMs = now();
     const looked = new Set<object>();
     for (const [start, user] of waiting) {
@@ -91,17 +107,32 @@ export function requestBudget(requestsPerSecond: number, now: () => number = () 
     clearTimeout(timer);
     for (let start = first(); start !== undefined; start = first()) {
       const nowMs = now();
-      const slotMs = nextSlotMs(nowMs);
-      if (slotMs > nowMs) {
-        timer = setTimeout(admit, Math.min(Math.ceil(slotMs - nowMs), TIMER_MAX_MS));
+      const dueMs = nextDueMs(nowMs);
+      const waitMs = Math.max(dueMs, starts.oldestMs() + secondMs()) - nowMs;
+      if (waitMs > 0) {
+        timer = setTimeout(admit, Math.min(Math.ceil(waitMs), TIMER_MAX_MS));
         return;
       }
-      lastSlotMs = slotMs;
+      lastDueMs = dueMs;
       const correct = starts.add(nowMs);
       use.add(waiting.get(start) ?? EVERYBODY, nowMs);
       waiting.delete(start);
-      start(() => correct(now()));
+      start(placeOf(correct, nowMs));
     }
+  }
+
+  function placeOf(correct: (arrivedMs: number) => void, startMs: number): Place {
+    let sentMs = startMs;
+    return {
+      sent() {
+        sentMs = now();
+        correct(sentMs);
+      },
+      answered() {
+        const tookMs = now() - sentMs;
+        correct(sentMs + Math.min(Math.max(tookMs - mostMs(tookMs), 0), LATE_MAX_MS));
+      },
+    };
   }
 
   return {
@@ -114,9 +145,9 @@ export function requestBudget(requestsPerSecond: number, now: () => number = () 
           if (waiting.size === 0) clearTimeout(timer);
           reject(signal.reason as Error);
         };
-        const start = (sent: Sent) => {
+        const start = (place: Place) => {
           signal.removeEventListener("abort", giveUp);
-          resolve(sent);
+          resolve(place);
         };
         // All who wait listen to one signal: that is no leak.
         setMaxListeners(0, signal);
@@ -150,8 +181,19 @@ function recentUse(): { at(user: object, nowMs: number): number; add(user: objec
   };
 }
 
-/** When the last `size` requests started; `add` gives back what corrects that to when the request was sent. */
-function lastStarts(size: number): { oldestMs(): number; add(nowMs: number): (sentMs: number) => void } {
+/** The most among the last `size` values but for `exceptions`: the least, as long as there are no more than those. */
+function usual(size: number, exceptions: number): (value: number) => number {
+  const values: number[] = [];
+  let count = 0;
+  return (value) => {
+    values[count++ % size] = value;
+    const ascending = values.toSorted((one, other) => one - other);
+    return ascending[Math.max(ascending.length - 1 - exceptions, 0)] ?? value;
+  };
+}
+
+/** When the last `size` requests started; `add` gives back what corrects that to when the request arrived. */
+function lastStarts(size: number): { oldestMs(): number; add(nowMs: number): (arrivedMs: number) => void } {
   const times = new Float64Array(size).fill(-Infinity);
   let count = 0;
   return {
@@ -159,9 +201,9 @@ function lastStarts(size: number): { oldestMs(): number; add(nowMs: number): (se
     add(nowMs) {
       const mine = count++;
       times[mine % size] = nowMs;
-      return (sentMs) => {
+      return (arrivedMs) => {
         // Its place may be another's by now.
-        if (count - mine <= size) times[mine % size] = sentMs;
+        if (count - mine <= size) times[mine % size] = arrivedMs;
       };
     },
   };
@@ -185,7 +227,7 @@ function recoveringRate(limitOf: () => number) {
     halve(nowMs: number, resumeMs: number): boolean {
       const isNews = nowMs >= Math.max(halvedMs + SAME_THROTTLING_MS, sinceMs);
       if (isNews) {
-        const refused = Math.max(at(nowMs), 2 * limitOf() * SLOWEST);
+        const refused = Math.max(at(nowMs), 2 * limitOf() * LEAST_SHARE);
         low = refused / 2;
         plateau = refused * PLATEAU;
         halvedMs = nowMs;

@@ -1,7 +1,7 @@
 import type { ClientRequest, Agent as HttpAgent } from "node:http";
 import type { Agent as HttpsAgent } from "node:https";
 import type { Got } from "got";
-import type { RequestBudget, Sent } from "./budget.ts";
+import type { RequestBudget, Place } from "./budget.ts";
 import { ExporterError, ProtocolError, RefusedError, TransientError } from "./errors.ts";
 import type { ObserveStream } from "./fact.ts";
 import { networkError, retryAfter, statusError, type HttpAnswer } from "./http-errors.ts";
@@ -87,9 +87,9 @@ export function httpClient(options: HttpClientOptions): HttpClient {
   async function send(request: HttpRequest, token: string, signal: AbortSignal): Promise<HttpAnswer> {
     // Loaded before a place is taken, so that the place is used at once.
     await loadGot();
-    const sent = await budget.take(signal, options);
+    const place = await budget.take(signal, options);
     const startedMs = performance.now();
-    const answer = await exchange(request, token, sent, signal);
+    const answer = await exchange(request, token, place, signal);
     const durationMs = performance.now() - startedMs;
     observe({ kind: "request.done", status: answer.status, durationMs, bytes: answer.body.length });
     if (answer.date !== undefined) {
@@ -128,7 +128,7 @@ export function httpClient(options: HttpClientOptions): HttpClient {
   };
 }
 
-type Exchange = (request: HttpRequest, token: string, sent: Sent, signal: AbortSignal) => Promise<HttpAnswer>;
+type Exchange = (request: HttpRequest, token: string, place: Place, signal: AbortSignal) => Promise<HttpAnswer>;
 
 /** Sends requests, each once, and reads their answers to the end. */
 function exchanger({ agents, userAgent, timeouts = DEFAULT_TIMEOUTS, now = clock }: HttpClientOptions): Exchange {
@@ -149,7 +149,7 @@ function exchanger({ agents, userAgent, timeouts = DEFAULT_TIMEOUTS, now = clock
     },
   };
 
-  return async ({ method, url, headers, body }, token, sent, signal) => {
+  return async ({ method, url, headers, body }, token, place, signal) => {
     const what = `${method} ${url.pathname}`;
     const authorization = bearer(token, what);
     const got = await loadGot();
@@ -166,9 +166,10 @@ function exchanger({ agents, userAgent, timeouts = DEFAULT_TIMEOUTS, now = clock
     signal.addEventListener("abort", abort, { once: true });
     // What befalls the connection once the answer is here, or the request has failed, concerns nobody any more.
     stream.on("error", () => undefined);
-    stream.once("request", (request: ClientRequest) => request.once("finish", sent));
+    stream.once("request", (request: ClientRequest) => request.once("finish", () => place.sent()));
     let receivedAt = now();
     stream.once("response", () => {
+      place.answered();
       receivedAt = now();
     });
     // Head and body under one try: a body cut half-way is an outage like any other, never a short answer.

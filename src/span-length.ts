@@ -7,7 +7,7 @@ const SPAN_PAGES = 24;
 export const SPAN_BYTES = 2 * MIB;
 
 /** A span with more than these is cut again. Pages count only where the source can be asked for less: in whole seconds. */
-const SPAN_PAGES_MAX = 60;
+const SPAN_PAGES_MAX = 48;
 const SPAN_BYTES_MAX = 8 * MIB;
 
 /** At the end of what there is, spans get shorter, so that there is one for each who can fetch; but not less than this. */

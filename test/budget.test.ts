@@ -87,8 +87,8 @@ describe("by a clock of our own", () => {
       await vi.advanceTimersByTimeAsync(5000);
     }
     expect(waits).toHaveLength(15);
-    // Three places of the fifty a second, and the one that was given already.
-    expect(Math.max(...waits)).toBeLessThan(100);
+    // Three places of the fifty a second, the one that was given already, and what was caught up at the start.
+    expect(Math.max(...waits)).toBeLessThan(200);
 
     const before = served.history;
     await vi.advanceTimersByTimeAsync(10 * 60_000);
@@ -144,7 +144,7 @@ describe("by a clock of our own", () => {
     const { signal } = new AbortController();
     const budget = requestBudget(100);
     const waits = Promise.all(Array.from({ length: 100 }, () => budget.take(signal)));
-    expect(getEventListeners(signal, "abort").length).toBeGreaterThan(90);
+    expect(getEventListeners(signal, "abort").length).toBeGreaterThan(80);
     await vi.advanceTimersByTimeAsync(2000);
     await waits;
     expect(getEventListeners(signal, "abort")).toEqual([]);
@@ -213,10 +213,60 @@ describe("by a clock of our own", () => {
     const begin = performance.now();
     const places = Promise.all([budget.take(never), budget.take(never), budget.take(never)]);
     await vi.advanceTimersByTimeAsync(700);
-    for (const sent of await places) sent();
+    for (const place of await places) place.sent();
     const fourth = budget.take(never).then(() => performance.now() - begin);
     await vi.advanceTimersByTimeAsync(2000);
     expect(await fourth).toBeGreaterThan(1700);
+  });
+
+  test("requests that arrive late now and then are not followed too soon: their answers tell", async () => {
+    const arrivals: number[] = [];
+    const budget = requestBudget(50);
+    const random = fc.sample(fc.double({ min: 0, max: 1, noNaN: true }), 4000);
+    let number = 0;
+    const ask = async (): Promise<void> => {
+      for (;;) {
+        const place = await budget.take(never);
+        place.sent();
+        // One in a hundred waits for 25 ms on its way, more than any margin allows for.
+        const travelMs = number++ % 97 === 0 ? 25 : 1;
+        const thinkMs = 200 + (random[number % random.length] ?? 0) * 3;
+        setTimeout(() => arrivals.push(performance.now()), travelMs);
+        await new Promise((resolve) => setTimeout(resolve, travelMs + thinkMs));
+        place.answered();
+      }
+    };
+    for (let chain = 0; chain < 16; chain++) void ask();
+    await vi.advanceTimersByTimeAsync(100_000);
+    expect(mostInASecond(arrivals.sort((one, other) => one - other))).toBe(50);
+    expect(arrivals.length).toBeGreaterThan(0.98 * 50 * 100);
+  });
+
+  test("answers that take as they please cost little of the limit", async () => {
+    const budget = requestBudget(50);
+    const times = fc.sample(fc.integer({ min: 20, max: 400 }), 4000);
+    let asked = 0;
+    const ask = async (): Promise<void> => {
+      for (;;) {
+        const place = await budget.take(never);
+        place.sent();
+        await new Promise((resolve) => setTimeout(resolve, times[asked++ % times.length]));
+        place.answered();
+      }
+    };
+    for (let chain = 0; chain < 32; chain++) void ask();
+    await vi.advanceTimersByTimeAsync(100_000);
+    expect(asked).toBeGreaterThan(0.98 * 50 * 100);
+  });
+
+  test("what nobody asked for a moment ago is made good within the second", async () => {
+    const budget = requestBudget(50);
+    const starts = startsOf(budget, 40);
+    await vi.advanceTimersByTimeAsync(1000);
+    const more = startsOf(budget, 100);
+    await vi.advanceTimersByTimeAsync(1050);
+    expect(mostInASecond([...starts, ...more])).toBe(50);
+    expect(more.length).toBeGreaterThanOrEqual(58);
   });
 
   test("sixteen answers of one throttling halve the rate once", async () => {
@@ -256,9 +306,9 @@ test("by the real clock, the limit holds and most of it is reached", { timeout: 
   const begin = performance.now();
   await Promise.all(
     Array.from({ length: 250 }, async () => {
-      const sent = await budget.take(never);
+      const place = await budget.take(never);
       starts.push(performance.now());
-      sent();
+      place.sent();
     }),
   );
   expect(mostInASecond(starts)).toBeLessThanOrEqual(100);

@@ -83,7 +83,7 @@ describe("a request", () => {
     expect(ports).toEqual([ports[0], ports[0], ports[0]]);
   });
 
-  test("takes its place before it is sent, and says when it was", async () => {
+  test("takes its place before it is sent, and says when it was sent and when answered", async () => {
     const order: string[] = [];
     const server = await serve((_, response) => {
       order.push("arrived");
@@ -92,13 +92,14 @@ describe("a request", () => {
     const budget = {
       take: async () => {
         order.push("place");
-        return () => order.push("sent");
+        return { sent: () => order.push("sent"), answered: () => order.push("answered") };
       },
       throttled: () => undefined,
     };
     await newClient({ budget }).client.request(get(server.baseUrl), never);
     expect(order[0]).toBe("place");
-    expect(order.slice(1).sort()).toEqual(["arrived", "sent"]);
+    expect(order.slice(1, 3).sort()).toEqual(["arrived", "sent"]);
+    expect(order[3]).toBe("answered");
   });
 
   test("asks for the secret each time", async () => {
@@ -209,7 +210,7 @@ describe("a refusal", () => {
       });
     });
     const waits: number[] = [];
-    const budget = { take: async () => () => undefined, throttled: (ms: number) => waits.push(ms) };
+    const budget = { take: async () => ({ sent: () => undefined, answered: () => undefined }), throttled: (ms: number) => waits.push(ms) };
     const error = await failure(newClient({ budget }).client.request(get(server.baseUrl), never));
     expect(error).toMatchObject({ code: "rate_limited", retryAfterMs });
     expect(waits).toEqual([retryAfterMs]);
