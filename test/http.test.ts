@@ -210,7 +210,10 @@ describe("a refusal", () => {
       });
     });
     const waits: number[] = [];
-    const budget = { take: async () => ({ sent: () => undefined, answered: () => undefined }), throttled: (ms: number) => waits.push(ms) };
+    const budget = {
+      take: async () => ({ sent: () => undefined, answered: () => undefined }),
+      throttled: (ms: number) => waits.push(ms),
+    };
     const error = await failure(newClient({ budget }).client.request(get(server.baseUrl), never));
     expect(error).toMatchObject({ code: "rate_limited", retryAfterMs });
     expect(waits).toEqual([retryAfterMs]);
