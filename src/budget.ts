@@ -15,14 +15,14 @@ const JITTER_MAX_MS = 40;
  * An answer that took longer than most may be that of a request which arrived late, by as much as that: its second is taken
  * to begin later. By no more than this, for an answer may as well have been long in the making.
  */
-const LATE_MAX_MS = 40;
+const LATE_MAX_MS = 60;
 
 /** Most answers: all of the last so many, but for the slowest few. */
 const ANSWERS = 64;
 const SLOWEST_FEW = 8;
 
 /** Timers fire late, and there is not always somebody who waits: what was missed, up to this much, is made good within the second. */
-const CATCH_UP_MS = 100;
+const CATCH_UP_MS = 50;
 
 /** Requests under way when the first 429 arrives are refused as well: they do not halve the rate once more. */
 const SAME_THROTTLING_MS = SECOND_MS;

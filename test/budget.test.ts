@@ -88,7 +88,7 @@ describe("by a clock of our own", () => {
     }
     expect(waits).toHaveLength(15);
     // Three places of the fifty a second, the one that was given already, and what was caught up at the start.
-    expect(Math.max(...waits)).toBeLessThan(200);
+    expect(Math.max(...waits)).toBeLessThan(150);
 
     const before = served.history;
     await vi.advanceTimersByTimeAsync(10 * 60_000);
@@ -266,7 +266,7 @@ describe("by a clock of our own", () => {
     const more = startsOf(budget, 100);
     await vi.advanceTimersByTimeAsync(1050);
     expect(mostInASecond([...starts, ...more])).toBe(50);
-    expect(more.length).toBeGreaterThanOrEqual(58);
+    expect(more.length).toBeGreaterThanOrEqual(54);
   });
 
   test("sixteen answers of one throttling halve the rate once", async () => {
