@@ -102,19 +102,20 @@ export function idSet(): IdSet {
   };
 }
 
-const wordsOf = ({ buffer }: Buffer): Uint32Array => new Uint32Array(buffer);
+/** With a sign: a number that does not fit into 31 bits and a sign would be an object of its own. */
+const wordsOf = ({ buffer }: Buffer): Int32Array => new Int32Array(buffer);
 
-function hashOf(words: Uint32Array, at: number): number {
-  const [a = 0, b = 0, c = 0, d = 0] = [words[at], words[at + 1], words[at + 2], words[at + 3]];
-  // Ids differ in any of their words (a time-ordered UUID in the last ones only), so all take part.
-  const hash = Math.imul(
-    a ^ Math.imul(b, 0x85ebca6b) ^ Math.imul(c, 0xc2b2ae35) ^ Math.imul(d, 0x27d4eb2f),
-    0x9e3779b1,
-  );
+/** Ids differ in any of their words (a time-ordered UUID in the last ones only), so all take part. */
+function hashOf(words: Int32Array, at: number): number {
+  let hash = words[at] ?? 0;
+  hash ^= Math.imul(words[at + 1] ?? 0, 0x85ebca6b);
+  hash ^= Math.imul(words[at + 2] ?? 0, 0xc2b2ae35);
+  hash ^= Math.imul(words[at + 3] ?? 0, 0x27d4eb2f);
+  hash = Math.imul(hash, 0x9e3779b1);
   return hash ^ (hash >>> 15);
 }
 
-function isSame(words: Uint32Array, one: number, other: number): boolean {
+function isSame(words: Int32Array, one: number, other: number): boolean {
   for (let word = 0; word < WORDS; word++) if (words[one + word] !== words[other + word]) return false;
   return true;
 }
@@ -150,7 +151,7 @@ function packUuid(into: Buffer, end: number, text: string): boolean {
 const FEW = 16;
 
 /** Sorts the ids from place `from` up to `to`, exclusive, by their bytes, where they are: a million would take 16 MB more elsewhere. */
-function sort(words: Uint32Array, bytes: Buffer, from: number, to: number): void {
+function sort(words: Int32Array, bytes: Buffer, from: number, to: number): void {
   while (to - from > FEW) {
     // The middle goes to the front, and stands between the smaller and the larger ones at the end.
     swap(words, from, (from + to) >>> 1);
@@ -173,7 +174,7 @@ function sort(words: Uint32Array, bytes: Buffer, from: number, to: number): void
   }
 }
 
-function swap(words: Uint32Array, one: number, other: number): void {
+function swap(words: Int32Array, one: number, other: number): void {
   for (let word = 0; word < WORDS; word++) {
     const kept = words[one * WORDS + word] ?? 0;
     words[one * WORDS + word] = words[other * WORDS + word] ?? 0;

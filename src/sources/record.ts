@@ -29,8 +29,9 @@ export function readRecord(record: Buffer, members: EventMembers): Reading {
  */
 export function plainEvent(record: Buffer, strings: readonly string[] | undefined): AuditEvent | undefined {
   if (strings === undefined) return undefined;
-  const [id = "", sentTime = "", key = ""] = strings;
-  const time = parseInstant(sentTime);
+  const id = strings[0] ?? "";
+  const time = parseInstant(strings[1] ?? "");
+  const key = strings[2] ?? "";
   if (id === "" || id.includes("\ufffd") || time === undefined || !isUtf8(record)) return undefined;
   return { id, time, key, record };
 }
