@@ -49,7 +49,7 @@ async function measure(pageLimit: number, sinkName: string, s3: S3Sink | undefin
     1_000_000,
   );
   try {
-    const ceiling = (await eventsPerDay) / (await walk(api, pageLimit));
+    const ceiling = eventsPerDay / (await walk(api, pageLimit));
     return await inFolder(async (directory) => {
       const sink = s3 === undefined ? { type: "file", directory } : { ...s3, prefix: `cpu-${pageLimit}` };
       const source = { type: "pachca", baseUrl: api.url, token: api.token, requestsPerSecond: 1000, pageLimit };
