@@ -15,7 +15,7 @@ import {
 const HOUR = { from: MIDNIGHT + 8 * HOUR_MS, to: MIDNIGHT + 9 * HOUR_MS };
 const BUSIER = 100 / 46.4;
 
-/** Peak memory of the worker for one window of more and more events, and for as many in one instant of each second. */
+/** Peak memory of the worker for one window of more and more events. */
 export async function memory(): Promise<void> {
   const rows: Record<string, string | number>[] = [];
   await withS3(async (s3) => {
@@ -44,6 +44,7 @@ function measure(api: { url: string; token: string }, events: number, parallel: 
     const source = { type: "pachca", baseUrl: api.url, token: api.token, requestsPerSecond: 1000, pageLimit: 1000 };
     const sink = { ...s3, prefix: `memory-${events}-${parallel}` };
     const usage = await exportOnce(folder, { source, windows: { start: instant(HOUR.from) }, parallel, sink });
+    if (usage.windows !== 1) throw new Error(`not one window, but ${usage.windows}`);
     console.error(`${usage.events} events at parallel ${parallel}: ${usage.peakMB.toFixed(0)} MB`);
     return {
       parallel,

@@ -24,11 +24,11 @@ const SLOWEST_FEW = 8;
 /** Timers fire late, and there is not always somebody who waits: what was missed, up to this much, is made good within the second. */
 const CATCH_UP_MS = 50;
 
-/** Requests under way when the first 429 arrives are refused as well: they do not halve the rate once more. */
+/** What was sent before the first 429 is refused as well, and so may be what follows in the same second: that halves the rate once. */
 const SAME_THROTTLING_MS = SECOND_MS;
 
 /**
- * After this the rate is back at the plateau, just under where it was refused: nearly there in half of it, then slowly past
+ * After this, or after ten requests where they are fewer than one a second, the rate is back at the plateau, just under where it was refused: nearly there in half of it, then slowly past
  * it, then faster. So a refusal by mischance costs little, and a limit lower than ours is not met much oftener than this.
  */
 const RECOVERY_MS = 10 * SECOND_MS;
@@ -54,7 +54,8 @@ export interface Place {
 /** The requests that one account may make. One budget for all streams of an account in this process. */
 export interface RequestBudget {
   /**
-   * Resolves when a request may start. Never more than the limit in any second (below one a second: in any such time).
+   * Resolves when a request may start. Never more than the limit in any second, as long as none takes a second to be sent; of
+   * a limit that is no whole number, as many as the next whole one in as much longer a time.
    *
    * Of several users, the one who used least in the last minutes goes first: a stream that is live, and asks for little, need
    * not wait behind one that fetches years; two of the same kind share. Each one's requests go in the order they came.
@@ -63,8 +64,11 @@ export interface RequestBudget {
    */
   take(signal: AbortSignal, user?: object): Promise<Place>;
 
-  /** To be told of each 429: halves the rate, and nobody starts before `retryAfterMs` is over. It recovers by itself. */
-  throttled(retryAfterMs: number): void;
+  /**
+   * To be told of each 429: halves the rate, and nobody starts before `retryAfterMs` is over. The rate recovers by itself.
+   * @param startedMs when the request started: those under way at a refusal do not halve the rate once more
+   */
+  throttled(retryAfterMs: number, startedMs?: number): void;
 }
 
 /** `now` is a monotonic clock in milliseconds. */
@@ -72,10 +76,10 @@ export function requestBudget(requestsPerSecond: number, now: () => number = () 
   /** Who waits, in the order they came. */
   const waiting = new Map<(place: Place) => void, object>();
   const use = recentUse();
-  const starts = lastStarts(Math.max(1, Math.floor(requestsPerSecond)));
+  const places = Math.ceil(requestsPerSecond);
+  const starts = lastStarts(places);
   let jitterMs = JITTER_MS;
-  // Below one request a second, the limit is one in several.
-  const secondMs = () => SECOND_MS * Math.max(1, 1 / requestsPerSecond) + jitterMs;
+  const secondMs = () => (SECOND_MS * places) / requestsPerSecond + jitterMs;
   // Evenly spaced, rather than a second's worth at once: what arrives bunched up is refused sooner.
   const rate = recoveringRate(() => (requestsPerSecond * SECOND_MS) / (SECOND_MS + jitterMs));
   const mostMs = usual(ANSWERS, SLOWEST_FEW);
@@ -157,10 +161,10 @@ export function requestBudget(requestsPerSecond: number, now: () => number = () 
       });
     },
 
-    throttled(retryAfterMs) {
+    throttled(retryAfterMs, startedMs = now()) {
       const nowMs = now();
       pausedUntilMs = Math.max(pausedUntilMs, nowMs + Math.min(retryAfterMs, RETRY_AFTER_MAX_MS));
-      if (rate.halve(nowMs, pausedUntilMs)) jitterMs = Math.min(jitterMs + JITTER_STEP_MS, JITTER_MAX_MS);
+      if (rate.halve(startedMs, nowMs, pausedUntilMs)) jitterMs = Math.min(jitterMs + JITTER_STEP_MS, JITTER_MAX_MS);
     },
   };
 }
@@ -215,17 +219,18 @@ function recoveringRate(limitOf: () => number) {
   let low = plateau / 2;
   let sinceMs = -Infinity;
   let halvedMs = -Infinity;
+  const recoveryMs = RECOVERY_MS * Math.max(1, 1 / limitOf());
 
   function at(nowMs: number): number {
-    const share = Math.max(0, nowMs - sinceMs) / RECOVERY_MS - 1;
+    const share = Math.max(0, nowMs - sinceMs) / recoveryMs - 1;
     return Math.min(limitOf(), plateau + (plateau - low) * share ** 3);
   }
 
   return {
     at,
     /** False when the rate was halved for the same reason just now. */
-    halve(nowMs: number, resumeMs: number): boolean {
-      const isNews = nowMs >= Math.max(halvedMs + SAME_THROTTLING_MS, sinceMs);
+    halve(startedMs: number, nowMs: number, resumeMs: number): boolean {
+      const isNews = startedMs >= Math.max(halvedMs + SAME_THROTTLING_MS, sinceMs);
       if (isNews) {
         const refused = Math.max(at(nowMs), 2 * limitOf() * LEAST_SHARE);
         low = refused / 2;

@@ -95,7 +95,7 @@ export function httpClient(options: HttpClientOptions): HttpClient {
     if (answer.date !== undefined) {
       clocks = { offsetMs: answer.date - answer.receivedAt, readAtMs: performance.now() };
     }
-    if (answer.status === 429) budget.throttled(retryAfter(answer));
+    if (answer.status === 429) budget.throttled(retryAfter(answer), startedMs);
     return answer;
   }
 

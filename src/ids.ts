@@ -4,6 +4,9 @@ import { createHash } from "node:crypto";
 export const ID_BYTES = 16;
 const WORDS = ID_BYTES / 4;
 
+/** Up to this the room grows in great steps. */
+const ROOM_BYTES = 64 * 1024 * 1024;
+
 /** What tells one item from another: its id, or its bytes where it has none. */
 export type ItemId = string | Buffer;
 
@@ -57,8 +60,9 @@ export function idSet(): IdSet {
     places[slot] = ++size;
     if (size * 4 > places.length * 3) index(places.length * 2);
     if ((size + 1) * ID_BYTES > bytes.length) {
-      // Memory that is not written to is not taken: so much room at once costs nothing, and 64,000 ids are the most to copy.
-      const larger = Buffer.from(new ArrayBuffer(bytes.length * 64));
+      // Memory that is not written to is not taken: so much room at once costs nothing. Four million ids have it; beyond
+      // that, what a small machine would not promise is not asked for.
+      const larger = Buffer.from(new ArrayBuffer(bytes.length * (bytes.length < ROOM_BYTES ? 64 : 2)));
       larger.set(bytes);
       bytes = larger;
       words = wordsOf(bytes);
@@ -153,8 +157,9 @@ const FEW = 16;
 /** Sorts the ids from place `from` up to `to`, exclusive, by their bytes, where they are: a million would take 16 MB more elsewhere. */
 function sort(words: Int32Array, bytes: Buffer, from: number, to: number): void {
   while (to - from > FEW) {
-    // The middle goes to the front, and stands between the smaller and the larger ones at the end.
-    swap(words, from, (from + to) >>> 1);
+    // One of them goes to the front, and stands between the smaller and the larger ones at the end. Not the middle one: of two
+    // sorted lists that alternate it is the smallest, again and again.
+    swap(words, from, from + ((Math.imul(to - from, 0x9e3779b1) >>> 0) % (to - from)));
     let middle = from;
     for (let place = from + 1; place < to; place++) {
       if (compare(bytes, place, from) < 0) swap(words, ++middle, place);

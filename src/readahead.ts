@@ -28,7 +28,7 @@ export interface Fetched {
  * cut: two workers, or two tries, see the same events in the same order.
  *
  * At most about 16 MiB of records wait here; and what the oldest span has, which is 8 MiB, or 32 MiB where all of that is in
- * one instant. A burst is read in more spans, not in larger ones.
+ * one instant (and its poison, if it has any). A burst is read in more spans, not in larger ones.
  */
 export interface ReadAhead {
   /**
@@ -156,15 +156,18 @@ export function readAhead(source: Source, parallel: number): ReadAhead {
     let last: AuditEvent | undefined;
     for await (const page of source.pages(span, signal)) {
       signal.throwIfAborted();
+      const kept: AuditEvent[] = [];
       for (const event of page.events) {
         if (event.time < span.from || event.time >= span.to) continue;
         seen.oldest = Math.min(seen.oldest, event.time);
         if (after !== undefined && byTimeThenId(event, after) <= 0) continue;
         if (last !== undefined && byTimeThenId(event, last) > 0) continue;
-        events.push(event);
-        seen.bytes += event.record.length;
+        kept.push(event);
       }
-      poison.push(...page.poison);
+      events.push(...(kept.length * 2 < page.events.length ? kept.map(copied) : kept));
+      // With the first part of an instant all of its poison was handed over.
+      if (after === undefined) poison.push(...page.poison);
+      seen.bytes += bytesOf(kept) + (after === undefined ? bytesOf(page.poison) : 0);
       seen.pages++;
       seen.events = events.length;
       hold(piece, seen.bytes);
@@ -177,9 +180,12 @@ export function readAhead(source: Source, parallel: number): ReadAhead {
       }
       if (!wasKnown) fill();
       if (isInstant && seen.bytes > INSTANT_BYTES_MAX) {
-        events = events.sort(byTimeThenId).slice(0, Math.ceil(events.length / 2));
+        events = events
+          .sort(byTimeThenId)
+          .slice(0, Math.ceil(events.length / 2))
+          .map(copied);
         last = events.at(-1);
-        seen.bytes = events.reduce((sum, { record }) => sum + record.length, 0);
+        seen.bytes = bytesOf(events) + bytesOf(poison);
         hold(piece, seen.bytes);
       }
       await room(piece, signal);
@@ -216,6 +222,7 @@ export function readAhead(source: Source, parallel: number): ReadAhead {
         resume();
       };
       signal.addEventListener("abort", abort, { once: true });
+      let isWhole = false;
       try {
         for (let at: EpochMs = span.from; at < span.to;) {
           signal.throwIfAborted();
@@ -231,7 +238,10 @@ export function readAhead(source: Source, parallel: number): ReadAhead {
           yield fetched;
         }
         announced.shift();
+        isWhole = true;
       } finally {
+        // What was handed over is gone: whoever asks for the span again must get it from its start.
+        if (!isWhole) reset();
         signal.removeEventListener("abort", abort);
       }
     },
@@ -241,6 +251,15 @@ export function readAhead(source: Source, parallel: number): ReadAhead {
 function* chain(first: Span, others: Iterable<Span>): Generator<Span> {
   yield first;
   yield* others;
+}
+
+/** A record is a part of its page: by itself, so that the rest of the page need not be held for it. */
+function copied(event: AuditEvent): AuditEvent {
+  return { ...event, record: Buffer.from(event.record) };
+}
+
+function bytesOf(items: readonly { readonly record: Buffer }[]): number {
+  return items.reduce((sum, { record }) => sum + record.length, 0);
 }
 
 function byTimeThenId(one: AuditEvent, other: AuditEvent): number {

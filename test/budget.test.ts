@@ -45,6 +45,14 @@ describe("by a clock of our own", () => {
     );
   });
 
+  test.each([1.5, 2.5, 0.75, 33.3])("a limit of %d is reached as any other", async (limit) => {
+    const starts = startsOf(requestBudget(limit), Math.ceil(limit * 101));
+    await vi.advanceTimersByTimeAsync(100_000);
+    expect(starts.length).toBeGreaterThan(0.97 * limit * 100);
+    expect(starts.length).toBeLessThanOrEqual(limit * 100 + 1);
+    expect(mostInASecond(starts)).toBeLessThanOrEqual(Math.ceil(limit));
+  });
+
   test("less than one request a second is one in several seconds", async () => {
     const starts = startsOf(requestBudget(0.25), 4);
     await vi.advanceTimersByTimeAsync(13_000);
@@ -274,6 +282,18 @@ describe("by a clock of our own", () => {
     for (let index = 0; index < 16; index++) budget.throttled(2000);
     const starts = startsOf(budget, 100);
     await vi.advanceTimersByTimeAsync(3000);
+    expect(starts.length).toBeGreaterThan(28);
+  });
+
+  test("what was under way at the first refusal and is refused seconds later halves nothing", async () => {
+    const budget = requestBudget(64);
+    const startedMs = performance.now();
+    for (let index = 0; index < 16; index++) {
+      budget.throttled(0, startedMs);
+      await vi.advanceTimersByTimeAsync(250);
+    }
+    const starts = startsOf(budget, 100);
+    await vi.advanceTimersByTimeAsync(1000);
     expect(starts.length).toBeGreaterThan(28);
   });
 

@@ -183,3 +183,61 @@ test("a few events a minute, live: one request for each window", async () => {
   }
   expect(seen.spans).toBe(30);
 });
+
+test("items that are no events are held as events are: no more of them than may be", async () => {
+  const size = 100_000;
+  let given = 0;
+  const pages: Source["pages"] = async function* () {
+    for (let page = 0; page < 2; page++) {
+      await turn();
+      given += 10 * size;
+      yield { events: [], poison: Array.from({ length: 10 }, () => ({ reason: "no id", record: Buffer.alloc(size) })) };
+    }
+  };
+  const hours = Array.from({ length: 100 }, (_, index): Span => {
+    const from = after(index * HOUR_MS);
+    return { from, to: epochMs(from + HOUR_MS) };
+  });
+  const reading = readAhead({ ...memorySource([]), pages }, 16).read(hour, hours.slice(1), never);
+  await reading.next();
+  for (let turns = 0, last = -1; turns < 200 || last !== given; turns++) {
+    last = given;
+    await turn();
+  }
+  expect(given).toBeGreaterThan(16 * MIB);
+  expect(given).toBeLessThan(64 * MIB);
+});
+
+test("of a page, what is kept does not hold the rest in memory", async () => {
+  const count = 120_000;
+  // As a source gives them: the records of a page are parts of one buffer.
+  const history = events(count, () => after(1234), Buffer.alloc(1024));
+  const pages: Source["pages"] = async function* () {
+    for (let from = 0; from < count; from += 1000) {
+      const body = Buffer.alloc(1000 * 1024, "x");
+      const part = history.slice(from, from + 1000);
+      await turn();
+      yield {
+        events: part.map((event, index) => ({ ...event, record: body.subarray(index * 1024, (index + 1) * 1024) })),
+        poison: [],
+      };
+    }
+  };
+  let found = 0;
+  const reading = readAhead({ ...memorySource([]), pages }, 1).read({ from: after(1234), to: after(1235) }, [], never);
+  for await (const { events: chunk } of reading) {
+    found += chunk.length;
+    const memory = new Map(chunk.map(({ record }) => [record.buffer, record.buffer.byteLength]));
+    expect([...memory.values()].reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(64 * MIB);
+  }
+  expect(found).toBe(count);
+});
+
+test("a span that was given up half-way is read from its start when it is asked for again", async () => {
+  const history = events(5000, (index) => after(index * 700));
+  const reader = readAhead(memorySource(history, { pageSize: 50 }), 4);
+  for await (const chunk of reader.read(hour, [], never)) if (chunk.events.length > 0) break;
+  const found: AuditEvent[] = [];
+  for await (const chunk of reader.read(hour, [], never)) found.push(...chunk.events);
+  expect(found).toHaveLength(5000);
+});
