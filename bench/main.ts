@@ -1,12 +1,13 @@
 /* npm run bench -- [name…]: each prints a table; those of RESULTS.md. */
 import { backfill } from "./backfill.ts";
+import { compression } from "./compression.ts";
 import { cpu } from "./cpu.ts";
 import { memory } from "./memory.ts";
 import { start } from "./start.ts";
 import { machine } from "./stage.ts";
 import { verify } from "./verify.ts";
 
-const BENCHES: Readonly<Record<string, () => Promise<void>>> = { backfill, cpu, memory, start, verify };
+const BENCHES: Readonly<Record<string, () => Promise<void>>> = { backfill, cpu, compression, memory, start, verify };
 
 const asked = process.argv.slice(2);
 const unknown = asked.find((name) => !Object.hasOwn(BENCHES, name));
