@@ -22,7 +22,7 @@ export async function backfill(): Promise<void> {
   const api = await startApi(DAY, ...limits);
   try {
     await inFolder(async (directory) => {
-      const source = { type: "pachca", baseUrl: api.url, token: api.token, requestsPerSecond: LIMIT };
+      const source = { ...api.source, requestsPerSecond: LIMIT };
       const stream = {
         source,
         windows: { start: instant(DAY.from) },

@@ -11,7 +11,7 @@ export async function compression(): Promise<void> {
   const api = await startApi(HOURS, "--events-per-day", 250_000, "--page-limit", 1000, "--rate-limit", 1_000_000);
   try {
     await inFolder(async (directory) => {
-      const source = { type: "pachca", baseUrl: api.url, token: api.token, requestsPerSecond: 1000, pageLimit: 1000 };
+      const source = { ...api.source, requestsPerSecond: 1000, pageLimit: 1000 };
       await exportOnce(directory, {
         source,
         windows: { start: instant(HOURS.from) },

@@ -52,7 +52,7 @@ async function measure(pageLimit: number, sinkName: string, s3: S3Sink | undefin
     const ceiling = eventsPerDay / (await walk(api, pageLimit));
     return await inFolder(async (directory) => {
       const sink = s3 === undefined ? { type: "file", directory } : { ...s3, prefix: `cpu-${pageLimit}` };
-      const source = { type: "pachca", baseUrl: api.url, token: api.token, requestsPerSecond: 1000, pageLimit };
+      const source = { ...api.source, requestsPerSecond: 1000, pageLimit };
       const worker = await exportOnce(directory, { source, windows: { start: instant(DAY.from) }, sink });
       const task = {
         api,

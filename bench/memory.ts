@@ -8,6 +8,7 @@ import {
   table,
   whole,
   withS3,
+  type Api,
   type S3Sink,
 } from "./stage.ts";
 
@@ -39,12 +40,12 @@ export async function memory(): Promise<void> {
   table("Peak memory of one window, S3 sink, pages of 1,000", rows);
 }
 
-function measure(api: { url: string; token: string }, events: number, parallel: number, s3: S3Sink) {
+function measure(api: Api, events: number, parallel: number, s3: S3Sink) {
   return inFolder(async (folder) => {
-    const source = { type: "pachca", baseUrl: api.url, token: api.token, requestsPerSecond: 1000, pageLimit: 1000 };
+    const source = { ...api.source, requestsPerSecond: 1000, pageLimit: 1000 };
     const sink = { ...s3, prefix: `memory-${events}-${parallel}` };
     const usage = await exportOnce(folder, { source, windows: { start: instant(HOUR.from) }, parallel, sink });
-    if (usage.windows !== 1) throw new Error(`not one window, but ${usage.windows}`);
+    if (usage.windows !== 1) throw new Error(`${usage.windows} windows, not one`);
     console.error(`${usage.events} events at parallel ${parallel}: ${usage.peakMB.toFixed(0)} MB`);
     return {
       parallel,

@@ -32,6 +32,8 @@ export interface Usage {
 export interface Api {
   readonly url: string;
   readonly token: string;
+  /** As a stream's configuration names it. */
+  readonly source: { readonly type: "pachca"; readonly baseUrl: string; readonly token: string };
   /** With --verbose: when each request began, in milliseconds, and what it was answered. */
   requests(): { readonly atMs: number; readonly status: number }[];
   stop(): Promise<void>;
@@ -51,8 +53,11 @@ export async function startApi(
   const end = () => child.kill("SIGKILL");
   process.once("exit", end);
   const [line] = (await once(child.stdout, "data")) as [Buffer];
+  const { url, token } = JSON.parse(line.toString()) as { url: string; token: string };
   return {
-    ...(JSON.parse(line.toString()) as { url: string; token: string }),
+    url,
+    token,
+    source: { type: "pachca", baseUrl: url, token },
     requests() {
       const lines = Buffer.concat(log)
         .toString()

@@ -31,10 +31,10 @@ export async function start(): Promise<void> {
     const ready = { from: NOW - HOUR_MS, to: NOW };
     const api = await startApi(ready);
     try {
-      const source = { type: "pachca", baseUrl: api.url, token: api.token };
       const sink = { type: "file", directory };
       // Everything is exported once; after that no window is ready.
-      const stream = { source, windows: { start: instant(Math.floor(NOW / 300_000 - 3) * 300_000), size: "1h" }, sink };
+      const windows = { start: instant(Math.floor(NOW / 300_000 - 3) * 300_000), size: "1h" };
+      const stream = { source: api.source, windows, sink };
       await exportOnce(directory, stream);
       const nothing = () => program(directory, ["once"], stream);
       const node = await fastest(bare);
@@ -101,7 +101,7 @@ async function requestsAWindow(what: string, eventsPerDay: number, s3: S3Sink) {
         const windows = { start: instant(from), size: "5m", catchUpSize: "5m" };
         const sink = { ...s3, endpoint: proxy.url, prefix: `requests-${eventsPerDay}-${hours}` };
         const { windows: done } = await exportOnce(folder, {
-          source: { type: "pachca", baseUrl: api.url, token: api.token },
+          source: api.source,
           windows,
           sink,
         });

@@ -61,9 +61,8 @@ async function verifyBucket(s3: S3Sink): Promise<void> {
   const proxy = await countingProxy(s3.endpoint);
   try {
     await inFolder(async (folder) => {
-      const source = { type: "pachca", baseUrl: api.url, token: api.token };
       const windows = { start: instant(day.from), size: "5m", catchUpSize: "5m" };
-      const stream = { source, windows, sink: { ...s3, endpoint: proxy.url, prefix: "verify" } };
+      const stream = { source: api.source, windows, sink: { ...s3, endpoint: proxy.url, prefix: "verify" } };
       const done = await exportOnce(folder, stream);
       const before = proxy.requests();
       const { wallS, cpuS, peakMB } = await program(folder, ["verify"], stream);

@@ -28,8 +28,9 @@ const CATCH_UP_MS = 50;
 const SAME_THROTTLING_MS = SECOND_MS;
 
 /**
- * After this, or after ten requests where they are fewer than one a second, the rate is back at the plateau, just under where it was refused: nearly there in half of it, then slowly past
- * it, then faster. So a refusal by mischance costs little, and a limit lower than ours is not met much oftener than this.
+ * After this, or after ten requests where they are fewer than one a second, the rate is back at the plateau, just under where
+ * it was refused: nearly there in half of it, then slowly past it, then faster. So a refusal by mischance costs little, and a
+ * limit lower than ours is not met much oftener than this.
  */
 const RECOVERY_MS = 10 * SECOND_MS;
 const PLATEAU = 0.95;

@@ -1,7 +1,7 @@
 import type { ClientRequest, Agent as HttpAgent } from "node:http";
 import type { Agent as HttpsAgent } from "node:https";
 import type { Got } from "got";
-import type { RequestBudget, Place } from "./budget.ts";
+import type { Place, RequestBudget } from "./budget.ts";
 import { ExporterError, ProtocolError, RefusedError, TransientError } from "./errors.ts";
 import type { ObserveStream } from "./fact.ts";
 import { networkError, retryAfter, statusError, type HttpAnswer } from "./http-errors.ts";

@@ -164,10 +164,12 @@ export function readAhead(source: Source, parallel: number): ReadAhead {
         if (last !== undefined && byTimeThenId(event, last) > 0) continue;
         kept.push(event);
       }
-      events.push(...(kept.length * 2 < page.events.length ? kept.map(copied) : kept));
+      const isSparse = kept.length * 2 < page.events.length;
+      for (const event of kept) events.push(isSparse ? copied(event) : event);
       // With the first part of an instant all of its poison was handed over.
-      if (after === undefined) poison.push(...page.poison);
-      seen.bytes += bytesOf(kept) + (after === undefined ? bytesOf(page.poison) : 0);
+      const aside = after === undefined ? page.poison : [];
+      for (const item of aside) poison.push(item);
+      seen.bytes += bytesOf(kept) + bytesOf(aside);
       seen.pages++;
       seen.events = events.length;
       hold(piece, seen.bytes);
