@@ -7,8 +7,8 @@ import { cpus } from "node:os";
 import { cef } from "../dist/formats/cef.js";
 import { leef } from "../dist/formats/leef.js";
 import { raw } from "../dist/formats/raw.js";
-import { syslog } from "../dist/sinks/syslog.js";
-import { pachcaVocabulary as vocabulary } from "../dist/sources/pachca-vocabulary.js";
+import { syslog } from "../dist/sinks/syslog/syslog.js";
+import { pachcaVocabulary as vocabulary } from "../dist/sources/pachca/vocabulary.js";
 import { startRsyslog } from "../test/support/rsyslog.ts";
 
 const EVENTS = 50_000;

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { tick } from "../src/export.ts";
-import { readAhead } from "../src/readahead.ts";
+import { tick } from "../src/export/tick.ts";
+import { readAhead } from "../src/export/read-ahead.ts";
 import type { Source } from "../src/source.ts";
 import { epochMs, MINUTE_MS } from "../src/time.ts";
 import { event, memoryStore, never, START, world } from "../test/support/world.ts";

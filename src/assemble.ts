@@ -1,39 +1,43 @@
 import { join } from "node:path";
-import { createAgents } from "./agents.ts";
-import { requestBudget, type RequestBudget } from "./budget.ts";
-import type { Config, FileConfig, S3Config, SourceConfig, StreamConfig } from "./config.ts";
+import { createAgents } from "./http/agents.ts";
+import { requestBudget, type RequestBudget } from "./http/budget.ts";
+import type { Config, FileConfig, S3Config, SourceConfig, StreamConfig } from "./config/config.ts";
 import { ConfigError } from "./errors.ts";
-import type { Pipeline } from "./export.ts";
 import type { Observe, ObserveStream } from "./fact.ts";
 import type { Format } from "./format.ts";
 import { cef } from "./formats/cef.ts";
 import { leef } from "./formats/leef.ts";
 import { raw } from "./formats/raw.ts";
 import { readAnyLine } from "./formats/read.ts";
-import type { Remover, Removers } from "./gc.ts";
-import { httpClient, type HttpClientOptions } from "./http.ts";
-import { ledger } from "./ledger.ts";
-import { fingerprintOf } from "./manifest.ts";
-import { withSeverities } from "./meaning.ts";
-import { readAhead } from "./readahead.ts";
-import { idsFromObjects } from "./rebuild.ts";
-import { DEFAULT_RETRY } from "./retry.ts";
-import { readSigner } from "./signature.ts";
+import type { Removers } from "./archive/gc.ts";
+import { httpClient, type HttpClientOptions } from "./http/client.ts";
+import { ledger } from "./ledger/ledger.ts";
+import { fingerprintOf } from "./ledger/manifest.ts";
+import { withSeverities } from "./vocabulary.ts";
+import { readAhead } from "./export/read-ahead.ts";
+import { idsFromObjects } from "./archive/rebuild-ids.ts";
+import { DEFAULT_RETRY } from "./http/retry.ts";
+import { readSigner } from "./ledger/signature.ts";
 import type { Sink } from "./sink.ts";
 import { objects } from "./sinks/objects.ts";
 import { stdout } from "./sinks/stdout.ts";
-import { syslog } from "./sinks/syslog.ts";
+import { syslog } from "./sinks/syslog/syslog.ts";
 import type { Source } from "./source.ts";
-import { COMMUNICATIONS_MINING_TIMEOUTS, communicationsMining } from "./sources/communications-mining.ts";
-import { pachca } from "./sources/pachca.ts";
-import { retryingStore, storeUnder, type Store } from "./store.ts";
-import { fileRemover } from "./stores/file-remove.ts";
-import { fileStore } from "./stores/file.ts";
-import type { S3Options } from "./stores/s3-options.ts";
-import { s3Remover } from "./stores/s3-remove.ts";
-import { s3Store } from "./stores/s3.ts";
+import {
+  COMMUNICATIONS_MINING_TIMEOUTS,
+  communicationsMining,
+} from "./sources/communications-mining/communications-mining.ts";
+import { pachca } from "./sources/pachca/pachca.ts";
+import { storeUnder, type Store, type Remover } from "./store.ts";
+import { fileRemover } from "./stores/file/remove.ts";
+import { fileStore } from "./stores/file/file.ts";
+import type { S3Options } from "./stores/s3/options.ts";
+import { s3Remover } from "./stores/s3/remove.ts";
+import { s3Store } from "./stores/s3/s3.ts";
 import { formatInstant, type EpochMs } from "./time.ts";
 import { EXPORTER } from "./version.ts";
+import { retryingStore } from "./stores/retrying.ts";
+import type { Pipeline } from "./export/pipeline.ts";
 
 /** A stream put together: what runs, and the places that a preflight or a status looks into. */
 export interface Stream {

@@ -1,8 +1,7 @@
 import type { ExporterError, TransientError } from "./errors.ts";
-import type { KeyCounts } from "./keys.ts";
-import type { LatenessCounts } from "./lateness.ts";
-import type { Manifest, ManifestKind } from "./manifest.ts";
 import type { EpochMs, Span } from "./time.ts";
+import type { ManifestKind } from "./sink.ts";
+import type { Committed } from "./totals.ts";
 
 /**
  * Something that happened. Code says it once; the log, the metrics and the status fold over it, so that they cannot
@@ -29,24 +28,6 @@ export type Fact =
   | StreamFact;
 
 export type Notifier = "webhook" | "pachca" | "heartbeat";
-
-/** What a committed window came to. */
-export interface Committed {
-  readonly type: ManifestKind;
-  readonly sequence: number;
-  readonly window: Span;
-  readonly events: number;
-  readonly late: number;
-  readonly quarantined: number;
-  readonly objects: number;
-  readonly bytes: number;
-  /** The part of the window that the source did not keep any more. */
-  readonly missing?: Span | undefined;
-  readonly lateness?: LatenessCounts | undefined;
-  /** The most frequent kinds of event. */
-  readonly keys?: KeyCounts | undefined;
-}
-
 export type StreamFact = { readonly stream: string } & (
   | { readonly kind: "stream.started"; readonly schedule: string; readonly source: string; readonly sink: string }
   | { readonly kind: "stream.stopped"; readonly error: ExporterError }
@@ -152,14 +133,3 @@ export type Observe = (fact: Fact) => void;
 export type ObserveStream = (fact: DistributiveOmit<StreamFact, "stream">) => void;
 
 type DistributiveOmit<Type, Key extends PropertyKey> = Type extends unknown ? Omit<Type, Key> : never;
-
-/** What a manifest says that was committed. */
-export function committedOf(manifest: Omit<Manifest, "prev" | "keyId">): Committed {
-  const { kind: type, seq: sequence, window, events, late, missing, lateness, keys, objects, quarantine } = manifest;
-  return {
-    ...{ type, sequence, window, events, late, missing, lateness, keys },
-    quarantined: quarantine.reduce((sum, { lines }) => sum + lines, 0),
-    objects: objects.length,
-    bytes: objects.reduce((sum, { bytes }) => sum + bytes, 0),
-  };
-}

@@ -23,17 +23,6 @@ export const CONTENT_TYPES = {
   leef: "text/plain; charset=utf-8",
 } as const;
 export type Suffix = keyof typeof CONTENT_TYPES;
-
-/** How an object of lines ends, in whichever format: a pattern without groups. A stream may have changed its format. */
-export const OBJECT_END = `\\.(?:${Object.keys(CONTENT_TYPES).join("|")})\\.gz$`;
-
-const NAMED_BY_CONTENT = new RegExp(`[_-]([0-9a-f]{8})${OBJECT_END}`);
-
-/** The first 8 hex digits of its lines' SHA-256, by the name of an object of lines. */
-export function contentNameOf(key: string): string | undefined {
-  return NAMED_BY_CONTENT.exec(key)?.[1];
-}
-
 /** The byte that ends a line. */
 export const NEWLINE = 0x0a;
 

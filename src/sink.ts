@@ -1,5 +1,5 @@
 import type { AuditEvent, Finding } from "./source.ts";
-import type { Delivered, Plan, StoredObject } from "./manifest.ts";
+import type { Span, EpochMs } from "./time.ts";
 
 /** What one write takes: events of one window, in order, read to their end before the next batch is asked for. */
 export interface Batch {
@@ -41,4 +41,53 @@ export interface Sink {
 
   /** The preflight. Findings, not exceptions. */
   check(signal: AbortSignal): AsyncIterable<Finding>;
+}
+
+/** `gap`: a span that the source no longer keeps. `repair`: what `reconcile` found missing in a past span. */
+export type ManifestKind = "window" | "gap" | "repair";
+
+/** Written before a window's first request, so that a window tried again, by whomever, is the same window. */
+export interface Plan extends Span {
+  readonly seq: number;
+  readonly kind: ManifestKind;
+  /** The window asks from here: `from` less the look-back. */
+  readonly since: EpochMs;
+  /** Whose settings made it; see `fingerprintOf`. */
+  readonly fingerprint: string;
+  /**
+   * The instant that names its objects' folder, where that is not `from`: for a repair, the start of the newest window before
+   * it. Not written down, for the chain before it says it.
+   */
+  readonly folder?: EpochMs | undefined;
+}
+
+/** A file of lines as its manifest names it. */
+export interface StoredLines {
+  /** Relative to the stream's folder or prefix. */
+  readonly key: string;
+  /** Size as stored (gzip). */
+  readonly bytes: number;
+  /** Of the stored bytes, hex. */
+  readonly sha256: string;
+  readonly lines: number;
+}
+
+/** A data object. */
+export interface StoredObject extends StoredLines {
+  /** Of the uncompressed lines, hex. */
+  readonly contentSha256: string;
+  readonly contentBytes: number;
+  /** Smallest and largest event time in it. */
+  readonly first: EpochMs;
+  readonly last: EpochMs;
+}
+
+/** What a sink without objects was given of a window so far. */
+export interface Delivered {
+  readonly lines: number;
+  /** Of these, the events that were shortened to fit the transport; left out where none was. */
+  readonly truncated?: number | undefined;
+  readonly contentSha256: string;
+  /** False where the transport cannot say whether it arrived. */
+  readonly acknowledged: boolean;
 }

@@ -1,4 +1,4 @@
-import type { Vocabulary } from "./meaning.ts";
+import type { Vocabulary } from "./vocabulary.ts";
 import { epochMs, type EpochMs, type Span } from "./time.ts";
 
 /** What happened, as the source's API showed it. */

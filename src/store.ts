@@ -1,4 +1,3 @@
-import { withRetry, type OnRetry, type RetryPolicy } from "./retry.ts";
 import type { Finding } from "./source.ts";
 import type { EpochMs } from "./time.ts";
 
@@ -63,22 +62,7 @@ export function storeUnder(store: Store, prefix: string): Store {
 }
 
 /**
- * The same store, whose operations are tried again when a failure may pass. `replace` is not: the checkpoint is written
- * again with the next window anyway. Neither are the findings of `check`, nor a listing that has shown something already.
+ * Removes one object; resolves also when there is none. Not a store's method: the worker must never need the right to
+ * delete, nor be able to.
  */
-export function retryingStore(store: Store, policy: RetryPolicy, onRetry: OnRetry): Store {
-  return {
-    ...store,
-    create: (key, bytes, signal) => withRetry(() => store.create(key, bytes, signal), policy, signal, onRetry),
-    read: (key, signal) => withRetry(() => store.read(key, signal), policy, signal, onRetry),
-    async *list(prefix, after, signal) {
-      const begin = async () => {
-        const entries = store.list(prefix, after, signal)[Symbol.asyncIterator]();
-        return { entries, first: await entries.next() };
-      };
-      const { entries, first } = await withRetry(begin, policy, signal, onRetry);
-      for (let next = first; next.done !== true; next = await entries.next()) yield next.value;
-    },
-    probe: (key, signal) => withRetry(() => store.probe(key, signal), policy, signal, onRetry),
-  };
-}
+export type Remover = (key: string, signal: AbortSignal) => Promise<void>;

@@ -1,11 +1,12 @@
 import type { Stream } from "../assemble.ts";
 import { UsageError } from "../errors.ts";
 import type { Observe } from "../fact.ts";
-import { factLog, logger } from "../log.ts";
-import { DEFAULT_RETRY } from "../retry.ts";
-import { retryingStore, type Store } from "../store.ts";
-import type { Archive } from "../verify/window.ts";
+import { factLog, logger } from "../observe/log.ts";
+import { DEFAULT_RETRY } from "../http/retry.ts";
+import { type Store } from "../store.ts";
+import type { Archive } from "../archive/window.ts";
 import { assembleNow, loadStreams, logLevelOf, type ConfigOptions } from "./streams.ts";
+import { retryingStore } from "../stores/retrying.ts";
 
 /** A stream's archive as the commands see it that read it: nothing is written, and failures that may pass are tried again. */
 export interface OpenArchive {

@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import { ConfigError, ExporterError, exitCodeOf, LedgerError, worstExitCode } from "../errors.ts";
-import { findHead } from "../head.ts";
-import { PROBE_KEY } from "../ledger.ts";
+import { findHead } from "../ledger/head.ts";
+import { PROBE_KEY } from "../ledger/ledger.ts";
 import type { Stream } from "../assemble.ts";
 import type { Finding } from "../source.ts";
 import { epochMs, formatDuration, formatInstant, formatSpan } from "../time.ts";

@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import type { StreamConfig } from "../config.ts";
+import type { StreamConfig } from "../config/config.ts";
 import type { Observe, StreamFact } from "../fact.ts";
 import { formatInstant, MINUTE_MS, SECOND_MS, type EpochMs } from "../time.ts";
 

@@ -1,17 +1,17 @@
 import { join } from "node:path";
 import { assemble } from "../assemble.ts";
-import type { Config, SourceConfig, StreamConfig } from "../config.ts";
+import type { Config, SourceConfig, StreamConfig } from "../config/config.ts";
 import { UsageError } from "../errors.ts";
 import type { Observe } from "../fact.ts";
-import { factLog, logger } from "../log.ts";
-import { serveHealth } from "../server.ts";
+import { factLog, logger } from "../observe/log.ts";
+import { serveHealth } from "../server/server.ts";
 import { simulator, type Simulator } from "../simulator/simulator.ts";
 import { compactInstant, epochMs, HOUR_MS, MINUTE_MS, parseDuration, SECOND_MS, type EpochMs } from "../time.ts";
 import { EXPORTER } from "../version.ts";
-import { work } from "../worker.ts";
+import { work } from "../worker/worker.ts";
 import { demoStory } from "./demo-story.ts";
-import { tellingOf } from "./telling.ts";
-import { within } from "./within.ts";
+import { tellingOf } from "./observers.ts";
+import { within } from "../http/time-limit.ts";
 
 export interface DemoOptions {
   /** How long, such as `30s`; without it until stopped. */

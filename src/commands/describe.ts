@@ -1,6 +1,6 @@
 import type { Stream } from "../assemble.ts";
-import { longestSpanMs } from "../schedule.ts";
-import type { StreamDescription } from "../status.ts";
+import { longestSpanMs } from "../worker/schedule.ts";
+import type { StreamDescription } from "../status/status.ts";
 
 /** So many ticks in a row may fail or be late before a stream counts as behind. */
 const TICKS_ALLOWED = 3;

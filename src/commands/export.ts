@@ -4,19 +4,19 @@ import { link, rm } from "node:fs/promises";
 import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { sourceFor } from "../assemble.ts";
-import type { StreamConfig } from "../config.ts";
+import type { StreamConfig } from "../config/config.ts";
 import { ProtocolError, RefusedError, TransientError, UsageError } from "../errors.ts";
-import { idSet } from "../ids.ts";
-import { factLog, logger } from "../log.ts";
-import { progress } from "../progress.ts";
-import { readAhead } from "../readahead.ts";
-import { hoursOf } from "../reconcile.ts";
-import { linesOf } from "../sinks/objects.ts";
+import { idSet } from "../ledger/ids.ts";
+import { factLog, logger } from "../observe/log.ts";
+import { progress } from "../observe/progress.ts";
+import { readAhead } from "../export/read-ahead.ts";
+import { hoursOf } from "../export/reconcile.ts";
 import { earlierClock } from "../source.ts";
 import { writeOut } from "../sinks/stdout.ts";
 import { epochMs, formatInstant, SECOND_MS, type EpochMs, type Span } from "../time.ts";
-import { retentionFloor } from "../window.ts";
+import { retentionFloor } from "../export/window.ts";
 import { loadStreams, logLevelOf, spanOf, type ConfigOptions } from "./streams.ts";
+import { linesOf } from "../sinks/delivered.ts";
 
 export interface ExportOptions extends ConfigOptions {
   readonly stream: string;

@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import { EXIT_FOUND, ExporterError, exitCodeOf, worstExitCode } from "../errors.ts";
-import { collectGarbage, type GcItem } from "../gc.ts";
+import { collectGarbage, type GcItem } from "../archive/gc.ts";
 import { epochMs } from "../time.ts";
 import { openArchives, sequenceOf, type OpenArchive } from "./archive.ts";
 import type { ConfigOptions } from "./streams.ts";

@@ -3,7 +3,7 @@ import { readConfigFile } from "../config/file.ts";
 import { reached } from "../config/server.ts";
 import { ConfigError, TransientError } from "../errors.ts";
 import { SECOND_MS } from "../time.ts";
-import { askWorker, workerUrl } from "./ask.ts";
+import { askWorker, workerUrl } from "./ask-worker.ts";
 import type { ConfigOptions } from "./streams.ts";
 
 /** A process that turns over answers within this time. */

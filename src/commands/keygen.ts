@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { RefusedError } from "../errors.ts";
-import { newKeys } from "../signature.ts";
+import { newKeys } from "../ledger/signature.ts";
 
 /** Makes a pair of keys: `<name>.key` signs manifests, `<name>.pub` checks them. Overwrites nothing. */
 export async function keygenCommand({ out }: { readonly out: string }): Promise<number> {

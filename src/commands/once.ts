@@ -1,9 +1,9 @@
 import { exitCodeOf, ExporterError, worstExitCode } from "../errors.ts";
 import type { Fact, Observe } from "../fact.ts";
-import { factLog, logger } from "../log.ts";
-import { progress, type Progress } from "../progress.ts";
+import { factLog, logger } from "../observe/log.ts";
+import { progress, type Progress } from "../observe/progress.ts";
 import { epochMs, formatInstant, type EpochMs, type Span } from "../time.ts";
-import { runTick } from "../worker.ts";
+import { runTick } from "../worker/worker.ts";
 import { assembleNow, loadStreams, logLevelOf, type ConfigOptions } from "./streams.ts";
 
 export interface OnceOptions extends ConfigOptions {

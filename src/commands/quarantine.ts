@@ -1,10 +1,10 @@
 import { EXIT_FOUND, ExporterError, exitCodeOf, worstExitCode } from "../errors.ts";
-import type { QuarantineLine } from "../quarantine.ts";
-import { gunzipWhole } from "../sinks/objects.ts";
+import type { QuarantineLine } from "../archive/quarantine.ts";
 import { splitLines } from "../format.ts";
-import { quarantinedItem } from "../quarantine.ts";
+import { quarantinedItem } from "../archive/quarantine.ts";
 import { openArchives, type OpenArchive } from "./archive.ts";
 import type { ConfigOptions } from "./streams.ts";
+import { gunzipWhole } from "../archive/object-file.ts";
 
 export interface QuarantineOptions extends ConfigOptions {
   readonly stream?: readonly string[];

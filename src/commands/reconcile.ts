@@ -1,7 +1,7 @@
 import { EXIT_FOUND, TransientError, UsageError } from "../errors.ts";
-import { factLog, logger } from "../log.ts";
-import { progress } from "../progress.ts";
-import { reconcile, repair, type Reconciliation } from "../reconcile.ts";
+import { factLog, logger } from "../observe/log.ts";
+import { progress } from "../observe/progress.ts";
+import { reconcile, repair, type Reconciliation } from "../export/reconcile.ts";
 import { earlierClock } from "../source.ts";
 import { epochMs, formatSpan, SECOND_MS, type Span } from "../time.ts";
 import { assembleNow, loadStreams, logLevelOf, spanOf, type ConfigOptions } from "./streams.ts";

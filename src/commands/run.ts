@@ -1,16 +1,16 @@
 import { resolve } from "node:path";
 import type { Stream } from "../assemble.ts";
 import type { Observe } from "../fact.ts";
-import { factLog, logger } from "../log.ts";
+import { factLog, logger } from "../observe/log.ts";
 import { notifications } from "../notify/notify.ts";
-import { pastReader } from "../past.ts";
-import { serveHealth } from "../server.ts";
+import { pastReader } from "../status/ledger-history.ts";
+import { serveHealth } from "../server/server.ts";
 import { SECOND_MS } from "../time.ts";
 import { EXPORTER } from "../version.ts";
-import { work } from "../worker.ts";
+import { work } from "../worker/worker.ts";
 import { assembleNow, loadStreams, logLevelOf, type ConfigOptions } from "./streams.ts";
-import { tellingOf } from "./telling.ts";
-import { within } from "./within.ts";
+import { tellingOf } from "./observers.ts";
+import { within } from "../http/time-limit.ts";
 
 /** What is waiting to be sent at the end may hold up the end for so long. */
 const NOTIFY_AT_END_MS = 3 * SECOND_MS;

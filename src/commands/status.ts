@@ -1,16 +1,17 @@
 import type { Stream } from "../assemble.ts";
-import type { Config } from "../config.ts";
-import type { StatusDocument, StreamStatus } from "../document.ts";
+import type { Config } from "../config/config.ts";
+import type { StatusDocument, StreamStatus } from "../status/status-document.ts";
 import { ExporterError, exitCodeOf, LedgerError, worstExitCode } from "../errors.ts";
 import type { Fact } from "../fact.ts";
-import { findHead } from "../head.ts";
-import { readPast } from "../past.ts";
-import { after, starting, statusAt, type StreamDescription } from "../status.ts";
+import { findHead } from "../ledger/head.ts";
+import { readPast } from "../status/ledger-history.ts";
+import { after, starting, type StreamDescription } from "../status/status.ts";
 import { epochMs, formatDuration, SECOND_MS } from "../time.ts";
 import { EXPORTER } from "../version.ts";
-import { askWorker, workerUrl } from "./ask.ts";
+import { askWorker, workerUrl } from "./ask-worker.ts";
 import { describe } from "./describe.ts";
 import { assembleNow, loadStreams, type ConfigOptions } from "./streams.ts";
+import { statusAt } from "../status/status-at.ts";
 
 export interface StatusOptions extends ConfigOptions {
   readonly stream?: readonly string[];

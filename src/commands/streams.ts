@@ -1,5 +1,5 @@
 import { assemble, type Stream } from "../assemble.ts";
-import { loadConfig, type Config } from "../config.ts";
+import { loadConfig, type Config } from "../config/config.ts";
 import { ConfigError, UsageError } from "../errors.ts";
 import type { Observe } from "../fact.ts";
 import { epochMs, parseInstant, type Span } from "../time.ts";

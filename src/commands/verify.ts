@@ -1,11 +1,11 @@
 import { styleText } from "node:util";
 import { EXIT_FOUND, ExporterError, exitCodeOf, UsageError, worstExitCode } from "../errors.ts";
-import { progress, type Progress } from "../progress.ts";
-import { readPublicKey } from "../signature.ts";
+import { progress, type Progress } from "../observe/progress.ts";
+import { readPublicKey } from "../ledger/signature.ts";
 import { epochMs, formatInstant, parseDuration } from "../time.ts";
-import type { ArchiveFinding } from "../verify/finding.ts";
-import type { Anchor } from "../verify/tail.ts";
-import { verify, type VerifyOptions, type VerifySummary } from "../verify.ts";
+import type { ArchiveFinding } from "../archive/finding.ts";
+import type { Anchor } from "../archive/tail.ts";
+import { verify, type VerifyOptions, type VerifySummary } from "../archive/verify.ts";
 import { openArchives, sequenceOf, type OpenArchive } from "./archive.ts";
 import { spanOf, type ConfigOptions } from "./streams.ts";
 

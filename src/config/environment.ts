@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { parse as parseDotenv } from "dotenv";
 import { isPair, isScalar, isSeq, visit, type Document, type Node } from "yaml";
 import { ConfigError } from "../errors.ts";
-import { flawOfReading } from "../secret.ts";
+import { flawOfReading } from "./values/secret.ts";
 
 /** The value of a variable, or undefined when it is not set. */
 export type Lookup = (name: string) => string | undefined;

@@ -2,15 +2,9 @@ import { readFile, stat } from "node:fs/promises";
 import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument, visit } from "yaml";
 import type { Document, ErrorCode, Node, YAMLError } from "yaml";
 import { ConfigError } from "../errors.ts";
-import { flawOfReading } from "../secret.ts";
+import { flawOfReading } from "./values/secret.ts";
 import { fillIn, type Filled, type Lookup } from "./environment.ts";
-import { configError, formatPath, type Mistake } from "./mistakes.ts";
-
-export type Path = readonly PropertyKey[];
-export interface Position {
-  readonly line: number;
-  readonly column: number;
-}
+import { configError, formatPath, type Mistake, type Path, type Position } from "./mistake.ts";
 
 /** A configuration as written: its values with variables filled in, and where each of them stands. */
 export interface ConfigFile {

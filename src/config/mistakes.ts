@@ -1,45 +1,12 @@
 import type { z } from "zod";
-import { ConfigError } from "../errors.ts";
-import type { ConfigFile, Path, Position } from "./file.ts";
-
-/** Something that is wrong in a configuration, and where. */
-export interface Mistake extends Position {
-  /** `streams[0].windows.lag`; "" for the whole file. */
-  readonly path: string;
-  readonly text: string;
-}
+import type { ConfigFile } from "./file.ts";
+import { type Mistake, formatPath, type Path } from "./mistake.ts";
 
 type Issue = z.core.$ZodIssue;
 
 /** Their values are never shown. */
 const SECRETS = new Set(["token", "url", "accessKeyId", "secretAccessKey", "sessionToken"]);
 const SHOWN_MAX = 60;
-
-/** All mistakes of a file as one error, in the order of the file. */
-export function configError(file: string, mistakes: readonly Mistake[]): ConfigError {
-  const lines = mistakes
-    .toSorted((a, b) => a.line - b.line || a.column - b.column)
-    .map(({ line, column, path, text }) => `  ${file}:${line}:${column}  ${path === "" ? "" : `${path}: `}${text}`);
-  return new ConfigError(
-    `${file}: ${lines.length} ${lines.length === 1 ? "mistake" : "mistakes"}\n${lines.join("\n")}`,
-    {
-      hint: "docs/configuration.md explains every key, config/exporter.example.yaml shows them",
-    },
-  );
-}
-
-/** `streams[0].windows.lag` */
-export function formatPath(path: Path): string {
-  return path
-    .map((step) => {
-      if (typeof step === "number") return `[${step}]`;
-      // What is no word may be a key and its secret, with no space after the colon between them.
-      const [word = ""] = /^[\w-]{0,40}/.exec(String(step)) ?? [];
-      return word === step ? `.${word}` : `["${word}…"]`;
-    })
-    .join("")
-    .replace(/^\./, "");
-}
 
 /** The issues of the schema as mistakes of the file, without those that follow from a variable which is not set. */
 export function mistakesOf(file: ConfigFile, issues: readonly Issue[]): Mistake[] {

@@ -1,7 +1,17 @@
 import { z } from "zod";
 import { DAY_MS, SECOND_MS } from "../time.ts";
-import { address, choice, duration, group, readableFile, secretFile, secretText, secretUrl, whole } from "./kinds.ts";
-import { rules, type Rule } from "./rules.ts";
+import {
+  address,
+  choice,
+  duration,
+  group,
+  readableFile,
+  secretFile,
+  secretText,
+  secretUrl,
+  whole,
+} from "./values/values.ts";
+import { rules, type Rule } from "./values/rules.ts";
 
 /* Who is told when a stream is not well. */
 

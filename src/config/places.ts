@@ -11,9 +11,9 @@ import {
   secretText,
   text,
   yesOrNo,
-} from "./kinds.ts";
-import type { Secret } from "../secret.ts";
-import { rules, type Rule } from "./rules.ts";
+} from "./values/values.ts";
+import type { Secret } from "./values/secret.ts";
+import { rules, type Rule } from "./values/rules.ts";
 
 /* Where events and ledgers go. */
 

@@ -13,14 +13,14 @@ import {
   oneOf,
   text,
   whole,
-} from "./kinds.ts";
-import { communicationsMining } from "./communications-mining.ts";
+} from "./values/values.ts";
+import { communicationsMining } from "../sources/communications-mining/settings.ts";
 import { notify } from "./notify.ts";
-import { pachca } from "./pachca.ts";
+import { pachca } from "../sources/pachca/settings.ts";
 import { beside, file, fileLedger, s3, s3Ledger, stdout } from "./places.ts";
-import { rules, streamsApart } from "./rules.ts";
+import { rules, streamsApart } from "./values/rules.ts";
 import { servedOrNot } from "./server.ts";
-import { syslog } from "./syslog.ts";
+import { syslog } from "../sinks/syslog/settings.ts";
 
 /*
  * What a configuration may hold. Its messages, its JSON Schema and its manual are made from this: every key has a

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { group, secretFile, secretText, text, whole } from "./kinds.ts";
-import { rules } from "./rules.ts";
+import { group, secretFile, secretText, text, whole } from "./values/values.ts";
+import { rules } from "./values/rules.ts";
 
 const host = text("a host name or an IP address", /^\S+$/)
   .default("127.0.0.1")

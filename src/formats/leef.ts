@@ -1,8 +1,8 @@
 import { isIP } from "node:net";
 import type { Format } from "../format.ts";
-import type { Meaning, Vocabulary } from "../meaning.ts";
+import type { Meaning, Vocabulary } from "../vocabulary.ts";
 import type { AuditEvent, Poison } from "../source.ts";
-import { stringOf } from "../sources/members.ts";
+import { stringOf } from "../json/members.ts";
 import { escaper, isPlain, plainJson, safeJson } from "./escape.ts";
 import { readEvent, shortenLine, writeLine, type Dialect, type Draft, type Field, type Identity } from "./fields.ts";
 import { beginning } from "./shorten.ts";

@@ -1,6 +1,6 @@
 import type { Format } from "../format.ts";
 import { isPoison, type AuditEvent, type Source } from "../source.ts";
-import { membersOf, stringOf } from "../sources/members.ts";
+import { membersOf, stringOf } from "../json/members.ts";
 import { parseInstant } from "../time.ts";
 import { shortenedMembers } from "./shorten.ts";
 

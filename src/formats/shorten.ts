@@ -1,4 +1,4 @@
-import { membersOf, partsOf, type Member } from "../sources/members.ts";
+import { membersOf, partsOf, type Member } from "../json/members.ts";
 
 /** How much room a text takes. It grows with the text, and of two texts one behind the other it is the sum. */
 export type Measure = (text: string) => number;

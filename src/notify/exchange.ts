@@ -1,9 +1,9 @@
 import http from "node:http";
 import https from "node:https";
-import type { Agents } from "../agents.ts";
+import type { Agents } from "../http/agents.ts";
 import { ExporterError, RefusedError, TransientError } from "../errors.ts";
-import { networkError, statusError, type HttpAnswer } from "../http-errors.ts";
-import { withRetry, type RetryPolicy } from "../retry.ts";
+import { networkError, statusError, type HttpAnswer } from "../http/errors.ts";
+import { withRetry, type RetryPolicy } from "../http/retry.ts";
 import { epochMs, SECOND_MS } from "../time.ts";
 
 export interface Message {

@@ -1,6 +1,6 @@
-import type { StreamStatus } from "../document.ts";
-import { shareText } from "../page/words.ts";
+import type { StreamStatus } from "../status/status-document.ts";
 import { MINUTE_MS, type EpochMs } from "../time.ts";
+import { shareText } from "../status/words.ts";
 
 /** Something that a person is to be told of one stream. */
 export interface Notice {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { createAgents, type AgentOptions } from "../agents.ts";
-import type { NotifyConfig, PachcaNotifyConfig } from "../config.ts";
-import type { StatusDocument, StreamStatus } from "../document.ts";
+import { createAgents, type AgentOptions } from "../http/agents.ts";
+import type { NotifyConfig, PachcaNotifyConfig } from "../config/config.ts";
+import type { StatusDocument, StreamStatus } from "../status/status-document.ts";
 import type { Observe } from "../fact.ts";
 import { epochMs, formatInstant, MINUTE_MS, SECOND_MS, type EpochMs } from "../time.ts";
 import { exchange, mayRepeat, type Message } from "./exchange.ts";

@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
-import type { Delivered } from "../manifest.ts";
+import type { Delivered } from "../sink.ts";
+import type { AuditEvent } from "../source.ts";
+import { NEWLINE, type Format } from "../format.ts";
 
 /** What a sink without objects was given of a window so far, over all its parts. */
 export interface DeliveredTally {
@@ -40,4 +42,9 @@ export function deliveredTally(acknowledged: boolean): DeliveredTally {
       acknowledged,
     }),
   };
+}
+
+/** The lines of some events as one buffer, each with its newline. */
+export function linesOf(events: readonly AuditEvent[], format: Format): Buffer {
+  return Buffer.concat(events.flatMap((event) => [format.line(event), Buffer.of(NEWLINE)]));
 }

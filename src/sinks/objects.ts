@@ -1,13 +1,20 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { createGzip, gunzipSync, type Gzip } from "node:zlib";
-import { LedgerError } from "../errors.ts";
-import { contentNameOf, NEWLINE, OBJECT_END, splitLines, type Format } from "../format.ts";
-import { RESTORE_HINT, seq12, sha256Of, type Plan, type StoredObject } from "../manifest.ts";
-import type { Batch, Leftover, Sink } from "../sink.ts";
+import { createGzip, type Gzip } from "node:zlib";
+import { NEWLINE, splitLines, type Format } from "../format.ts";
+import { seq12, sha256Of } from "../ledger/manifest.ts";
+import type { Batch, Leftover, Sink, StoredObject } from "../sink.ts";
 import { isPoison, type AuditEvent } from "../source.ts";
 import type { Store } from "../store.ts";
-import { compactInstant, epochMs, type EpochMs } from "../time.ts";
+import { epochMs, type EpochMs } from "../time.ts";
+import {
+  contentNameOf,
+  OBJECT_END,
+  createByContent,
+  folderOf,
+  objectName,
+  gunzipWhole,
+} from "../archive/object-file.ts";
 
 /** Audit lines shrink to a tenth at this level; higher ones cost twice the time for a few percent. */
 const GZIP_LEVEL = 6;
@@ -51,41 +58,6 @@ export function objects(store: Store, format: Format): Sink {
       yield* store.check("ledger/probe", signal);
     },
   };
-}
-
-/**
- * Creates a gzip object that is named by its content. Where the name exists, by an earlier try of ours or another worker's
- * hand, its bytes count, if they hold the same lines. Resolves with what is stored there.
- *
- * @throws LedgerError when the name exists with other lines
- */
-export async function createByContent(
-  store: Store,
-  key: string,
-  stored: Buffer,
-  contentSha256: string,
-  signal: AbortSignal,
-): Promise<{ readonly bytes: number; readonly sha256: string }> {
-  if (await store.create(key, stored, signal)) return { bytes: stored.length, sha256: sha256Of(stored) };
-  const there = await store.read(key, signal);
-  const lines = there && gunzipWhole(there);
-  if (there === undefined || lines === undefined || sha256Of(lines) !== contentSha256) {
-    throw new LedgerError(`create ${store.place}/${key}: it is there with other lines`, { hint: RESTORE_HINT });
-  }
-  return { bytes: there.length, sha256: sha256Of(there) };
-}
-
-/** The folder of a window's objects: by the window's start, never by an event's own time, so that keys only rise. */
-export function folderOf({ from, folder = from }: Pick<Plan, "from" | "folder">): string {
-  const [date = "", time = ""] = new Date(folder).toISOString().split("T");
-  return `data/dt=${date}/hour=${time.slice(0, 2)}`;
-}
-
-/** `000000000042-0000_20261120T100000Z_20261120T100500Z_1a2b3c4d.ndjson.gz` */
-function objectName({ seq, from, to }: Plan, part: number, contentSha256: string, { suffix }: Format): string {
-  const number = String(part).padStart(4, "0");
-  const span = `${compactInstant(from)}_${compactInstant(to)}`;
-  return `${seq12(seq)}-${number}_${span}_${contentSha256.slice(0, 8)}.${suffix}.gz`;
 }
 
 type Content = Pick<StoredObject, "contentSha256" | "contentBytes" | "lines" | "first" | "last">;
@@ -140,11 +112,6 @@ function* textsOf(events: readonly AuditEvent[], format: Format, buffer: Buffer)
   if (bytes > 0) yield buffer.subarray(0, bytes);
 }
 
-/** The lines of some events as one buffer, each with its newline. */
-export function linesOf(events: readonly AuditEvent[], format: Format): Buffer {
-  return Buffer.concat(events.flatMap((event) => [format.line(event), NEWLINE_BYTES]));
-}
-
 const NEWLINE_BYTES = Buffer.of(NEWLINE);
 
 function contentTally() {
@@ -184,17 +151,4 @@ function wholeObject(key: string, stored: Buffer, format: Format): Leftover["who
   tally.addBytes(text.length);
   const object = { key, bytes: stored.length, sha256: sha256Of(stored), contentSha256, ...tally.sum() };
   return { object, events };
-}
-
-/** What a gzip object holds; undefined when it is cut, damaged, or has anything behind its one stream. */
-export function gunzipWhole(stored: Buffer): Buffer | undefined {
-  try {
-    const { buffer, engine } = gunzipSync(stored, { info: true }) as unknown as {
-      buffer: Buffer;
-      engine: { bytesWritten: number };
-    };
-    return engine.bytesWritten === stored.length ? buffer : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -2,8 +2,7 @@ import type { Writable } from "node:stream";
 import { TransientError } from "../errors.ts";
 import type { Format } from "../format.ts";
 import type { Sink } from "../sink.ts";
-import { deliveredTally } from "./delivered.ts";
-import { linesOf } from "./objects.ts";
+import { deliveredTally, linesOf } from "./delivered.ts";
 
 /** Lines to a stream of this process. It cannot say whether anyone read them, so nothing is acknowledged. */
 export function stdout(format: Format, out: Writable = process.stdout): Sink {

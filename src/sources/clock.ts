@@ -1,4 +1,4 @@
-import type { HttpClient } from "../http.ts";
+import type { HttpClient } from "../http/client.ts";
 import { MINUTE_MS } from "../time.ts";
 
 /**

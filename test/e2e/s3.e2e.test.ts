@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { CreateBucketCommand, HeadObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { beforeAll, describe, expect, inject, test } from "vitest";
-import { s3Store } from "../../src/stores/s3.ts";
-import type { S3Options } from "../../src/stores/s3-options.ts";
-import { collect, storeContract } from "../store.contract.ts";
+import { s3Store } from "../../src/stores/s3/s3.ts";
+import type { S3Options } from "../../src/stores/s3/options.ts";
+import { collect, storeContract } from "../stores/store.contract.ts";
 import type { S3Server } from "../support/rgw.ts";
 
 const never = new AbortController().signal;

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { raw } from "../../src/formats/raw.ts";
-import type { SyslogOptions } from "../../src/sinks/syslog.ts";
+import type { SyslogOptions } from "../../src/sinks/syslog/syslog.ts";
 import type { Finding } from "../../src/source.ts";
 import type { Certificates } from "../support/certificates.ts";
 import type { Receiver } from "../support/receiver.ts";
 import { rsyslogInstalled, startRsyslog } from "../support/rsyslog.ts";
 import { startSyslogNg, syslogNgInstalled } from "../support/syslog-ng.ts";
-import { collect } from "../store.contract.ts";
+import { collect } from "../stores/store.contract.ts";
 import { syslogTo, tlsOf } from "../support/syslog-sink.ts";
 import { memorySource, never } from "../support/world.ts";
 

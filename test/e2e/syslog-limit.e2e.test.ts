@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { tick } from "../../src/export.ts";
+import { tick } from "../../src/export/tick.ts";
 import { raw } from "../../src/formats/raw.ts";
-import type { SyslogOptions } from "../../src/sinks/syslog.ts";
+import type { SyslogOptions } from "../../src/sinks/syslog/syslog.ts";
 import { epochMs, HOUR_MS } from "../../src/time.ts";
 import { readSyslog } from "../support/messages.ts";
 import { pachcaEvent, recordOf } from "../support/peculiar.ts";

@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { tick, type Pipeline } from "../../src/export.ts";
+import { tick } from "../../src/export/tick.ts";
 import type { ObserveStream } from "../../src/fact.ts";
 import { raw } from "../../src/formats/raw.ts";
 import type { Batch, Sink } from "../../src/sink.ts";
 import type { AuditEvent } from "../../src/source.ts";
-import { fileStore } from "../../src/stores/file.ts";
+import { fileStore } from "../../src/stores/file/file.ts";
 import { epochMs, HOUR_MS, type Span } from "../../src/time.ts";
 import { readFolder } from "../support/archive.ts";
 import { readSyslog } from "../support/messages.ts";
@@ -17,6 +17,7 @@ import type { Receiver } from "../support/receiver.ts";
 import { rsyslogInstalled, startRsyslog } from "../support/rsyslog.ts";
 import { syslogTo, tlsOf, type Way } from "../support/syslog-sink.ts";
 import { manifestsIn, never, POLICY, START, world } from "../support/world.ts";
+import type { Pipeline } from "../../src/export/pipeline.ts";
 
 const EVENTS = 20_000;
 /** Hours of the history that have settled: so many windows. */

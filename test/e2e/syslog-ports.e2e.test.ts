@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { SyslogTransport } from "../../src/sinks/syslog.ts";
+import type { SyslogTransport } from "../../src/sinks/syslog/syslog.ts";
 import { raw } from "../../src/formats/raw.ts";
 import { peculiarEvents } from "../support/peculiar.ts";
 import { rsyslogInstalled, startRsyslog, type Rsyslog } from "../support/rsyslog.ts";

@@ -1,11 +1,11 @@
 import { gzipSync } from "node:zlib";
 import { CreateBucketCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { beforeAll, describe, expect, inject, test } from "vitest";
-import { collectGarbage } from "../../src/gc.ts";
+import { collectGarbage } from "../../src/archive/gc.ts";
 import { storeUnder } from "../../src/store.ts";
-import type { S3Options } from "../../src/stores/s3-options.ts";
-import { s3Remover } from "../../src/stores/s3-remove.ts";
-import { s3Store } from "../../src/stores/s3.ts";
+import type { S3Options } from "../../src/stores/s3/options.ts";
+import { s3Remover } from "../../src/stores/s3/remove.ts";
+import { s3Store } from "../../src/stores/s3/s3.ts";
 import { DAY_MS, epochMs } from "../../src/time.ts";
 import { archiveIn, raced, shownAt, verified, type Files } from "../support/verified.ts";
 import { never } from "../support/world.ts";

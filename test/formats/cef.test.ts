@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { cef } from "../../src/formats/cef.ts";
 import { isPoison, type AuditEvent } from "../../src/source.ts";
 import { epochMs } from "../../src/time.ts";
-import { pachcaVocabulary } from "../../src/sources/pachca-vocabulary.ts";
+import { pachcaVocabulary } from "../../src/sources/pachca/vocabulary.ts";
 import { anyEvent, anyKind, anyMeaning, expectSame, isSomeOf, meaning, RUNS, shown } from "./texts.ts";
 
 interface CefLine {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { leef } from "../../src/formats/leef.ts";
-import { pachcaVocabulary } from "../../src/sources/pachca-vocabulary.ts";
+import { pachcaVocabulary } from "../../src/sources/pachca/vocabulary.ts";
 import { epochMs } from "../../src/time.ts";
 import { anyEvent, anyKind, anyMeaning, expectSame, isSomeOf, meaning, RUNS, shown } from "./texts.ts";
 

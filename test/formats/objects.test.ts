@@ -4,12 +4,12 @@ import { cef } from "../../src/formats/cef.ts";
 import { leef } from "../../src/formats/leef.ts";
 import { raw } from "../../src/formats/raw.ts";
 import { readAnyLine } from "../../src/formats/read.ts";
-import type { Manifest, Plan } from "../../src/manifest.ts";
-import type { Batch, Leftover } from "../../src/sink.ts";
+import type { Manifest } from "../../src/ledger/manifest.ts";
+import type { Batch, Leftover, Plan } from "../../src/sink.ts";
 import { objects } from "../../src/sinks/objects.ts";
-import { pachcaVocabulary } from "../../src/sources/pachca-vocabulary.ts";
+import { pachcaVocabulary } from "../../src/sources/pachca/vocabulary.ts";
 import { epochMs, MINUTE_MS } from "../../src/time.ts";
-import { judgeNames, judgeObject } from "../../src/verify/object.ts";
+import { judgeNames, judgeObject } from "../../src/archive/object.ts";
 import { event, memorySource, memoryStore, never, START } from "../support/world.ts";
 
 const PLAN: Plan = {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect } from "vitest";
-import type { Kind, Meaning, Vocabulary } from "../../src/meaning.ts";
+import type { Kind, Meaning, Vocabulary } from "../../src/vocabulary.ts";
 import { isPoison, type AuditEvent, type Poison } from "../../src/source.ts";
 import { epochMs } from "../../src/time.ts";
 

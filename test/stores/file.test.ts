@@ -15,9 +15,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
-import { storeFailure } from "../../src/stores/file-errors.ts";
-import { fileStore } from "../../src/stores/file.ts";
-import { collect, keysOf, storeContract } from "../store.contract.ts";
+import { storeFailure } from "../../src/stores/file/errors.ts";
+import { fileStore } from "../../src/stores/file/file.ts";
+import { collect, keysOf, storeContract } from "./store.contract.ts";
 
 const never = new AbortController().signal;
 const place = mkdtempSync(join(tmpdir(), "siem-export-file-store-"));

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, expect, test, vi } from "vitest";
 import { RefusedError } from "../../src/errors.ts";
-import { s3Store } from "../../src/stores/s3.ts";
+import { s3Store } from "../../src/stores/s3/s3.ts";
 import { answer, refuse, serve, stored, type Seen } from "../support/s3-server.ts";
 
 /* AWS's own chain of credentials: without keys in the configuration, from what the process is given. */

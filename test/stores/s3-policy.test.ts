@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { leastPolicy } from "../../src/stores/s3-policy.ts";
+import { leastPolicy } from "../../src/stores/s3/policy.ts";
 
 const options = { bucket: "acme-siem", prefix: "audit/pachca-acme", env: {} };
 

@@ -1,5 +1,5 @@
 import type { ExporterError } from "../../src/errors.ts";
-import { fileStore } from "../../src/stores/file.ts";
+import { fileStore } from "../../src/stores/file/file.ts";
 
 // A process of its own for file.test.ts: writes objects until it is killed or fails, and says which are durable.
 const uid = process.argv[3];

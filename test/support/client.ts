@@ -2,10 +2,10 @@ import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { inspect } from "node:util";
 import { expect, onTestFinished } from "vitest";
-import { requestBudget } from "../../src/budget.ts";
+import { requestBudget } from "../../src/http/budget.ts";
 import { ExporterError } from "../../src/errors.ts";
 import type { StreamFact } from "../../src/fact.ts";
-import { httpClient, type HttpClient, type HttpClientOptions, type HttpRequest } from "../../src/http.ts";
+import { httpClient, type HttpClient, type HttpClientOptions, type HttpRequest } from "../../src/http/client.ts";
 
 export const SECRET = "canary-token-0123456789";
 export const never = new AbortController().signal;

@@ -1,11 +1,14 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
-import type { HttpClientOptions } from "../../src/http.ts";
+import type { HttpClientOptions } from "../../src/http/client.ts";
 import type { Source } from "../../src/source.ts";
-import { communicationsMining, type CommunicationsMiningOptions } from "../../src/sources/communications-mining.ts";
+import {
+  communicationsMining,
+  type CommunicationsMiningOptions,
+} from "../../src/sources/communications-mining/communications-mining.ts";
 import { epochMs, formatInstant, type EpochMs } from "../../src/time.ts";
-import { CONTRACT_TOKEN } from "../source.contract.ts";
+import { CONTRACT_TOKEN } from "../sources/source.contract.ts";
 import { newClient } from "./client.ts";
 import { AGENT, status } from "./pachca.ts";
 import { answerWith, serve, type Served } from "./serve.ts";

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { newKeys } from "../../src/signature.ts";
+import { newKeys } from "../../src/ledger/signature.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "siem-export-keys-"));
 process.once("exit", () => rmSync(folder, { recursive: true, force: true }));

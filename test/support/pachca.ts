@@ -2,11 +2,11 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { inspect } from "node:util";
 import { expect } from "vitest";
 import { ExporterError } from "../../src/errors.ts";
-import type { HttpClientOptions } from "../../src/http.ts";
+import type { HttpClientOptions } from "../../src/http/client.ts";
 import type { AuditEvent, Page, Source } from "../../src/source.ts";
-import { pachca, type PachcaOptions } from "../../src/sources/pachca.ts";
+import { pachca, type PachcaOptions } from "../../src/sources/pachca/pachca.ts";
 import { epochMs, type Span } from "../../src/time.ts";
-import { CONTRACT_TOKEN } from "../source.contract.ts";
+import { CONTRACT_TOKEN } from "../sources/source.contract.ts";
 import { newClient } from "./client.ts";
 import { answerWith, serve, type Served } from "./serve.ts";
 

@@ -1,4 +1,10 @@
-import type { HourStatus, StatusDocument, StreamStatus, Totals, WindowStatus } from "../../src/document.ts";
+import type {
+  HourStatus,
+  StatusDocument,
+  StreamStatus,
+  Totals,
+  WindowStatus,
+} from "../../src/status/status-document.ts";
 import { epochMs, formatInstant, HOUR_MS, MINUTE_MS, type EpochMs } from "../../src/time.ts";
 
 export const NOW = epochMs(Date.UTC(2026, 10, 20, 10, 42, 5));

@@ -1,11 +1,10 @@
-import { syslog as configuration } from "../../src/config/syslog.ts";
+import { syslog as configuration } from "../../src/sinks/syslog/settings.ts";
 import type { ObserveStream } from "../../src/fact.ts";
 import type { Format } from "../../src/format.ts";
-import type { Plan } from "../../src/manifest.ts";
-import type { Receipt, Sink } from "../../src/sink.ts";
-import { syslog, type SyslogOptions } from "../../src/sinks/syslog.ts";
+import type { Receipt, Sink, Plan } from "../../src/sink.ts";
+import { syslog, type SyslogOptions } from "../../src/sinks/syslog/syslog.ts";
 import type { AuditEvent } from "../../src/source.ts";
-import { pachcaVocabulary } from "../../src/sources/pachca-vocabulary.ts";
+import { pachcaVocabulary } from "../../src/sources/pachca/vocabulary.ts";
 import { epochMs, HOUR_MS } from "../../src/time.ts";
 import type { Receiver } from "./receiver.ts";
 import { never, START } from "./world.ts";

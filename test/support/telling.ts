@@ -1,9 +1,10 @@
 import type { Fact } from "../../src/fact.ts";
-import { metrics } from "../../src/metrics.ts";
-import type { Telling } from "../../src/server.ts";
-import { after, starting, statusAt, type Status, type StreamDescription } from "../../src/status.ts";
+import { metrics } from "../../src/observe/metrics.ts";
+import type { Telling } from "../../src/server/server.ts";
+import { after, starting, type Status, type StreamDescription } from "../../src/status/status.ts";
 import { epochMs, HOUR_MS, MINUTE_MS, type EpochMs } from "../../src/time.ts";
 import { START } from "./world.ts";
+import { statusAt } from "../../src/status/status-at.ts";
 
 /** A stream as it is configured, for a status. */
 export const described = (stream: string, changes: Partial<StreamDescription> = {}): StreamDescription => ({

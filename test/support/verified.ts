@@ -1,14 +1,15 @@
 import { gzipSync } from "node:zlib";
 import { expect } from "vitest";
-import { carryOut, tick } from "../../src/export.ts";
-import { sha256Of, type Plan } from "../../src/manifest.ts";
+import { carryOut, tick } from "../../src/export/tick.ts";
+import { sha256Of } from "../../src/ledger/manifest.ts";
 import type { AuditEvent } from "../../src/source.ts";
 import { storeUnder } from "../../src/store.ts";
 import { epochMs, HOUR_MS, MINUTE_MS } from "../../src/time.ts";
-import type { ArchiveFinding } from "../../src/verify/finding.ts";
-import { verify, type VerifyOptions, type VerifySummary } from "../../src/verify.ts";
-import type { Archive } from "../../src/verify/window.ts";
+import type { ArchiveFinding } from "../../src/archive/finding.ts";
+import { verify, type VerifyOptions, type VerifySummary } from "../../src/archive/verify.ts";
+import type { Archive } from "../../src/archive/window.ts";
 import { event, eventsOver, memorySource, memoryStore, never, START, world } from "./world.ts";
+import type { Plan } from "../../src/sink.ts";
 
 export type Files = Map<string, Buffer>;
 

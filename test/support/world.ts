@@ -1,19 +1,19 @@
 import { TransientError } from "../../src/errors.ts";
-import type { Pipeline } from "../../src/export.ts";
 import type { ObserveStream, StreamFact } from "../../src/fact.ts";
-import { ledger } from "../../src/ledger.ts";
-import { fingerprintOf } from "../../src/manifest.ts";
-import { readAhead } from "../../src/readahead.ts";
-import { idsFromObjects } from "../../src/rebuild.ts";
+import { ledger } from "../../src/ledger/ledger.ts";
+import { fingerprintOf } from "../../src/ledger/manifest.ts";
+import { readAhead } from "../../src/export/read-ahead.ts";
+import { idsFromObjects } from "../../src/archive/rebuild-ids.ts";
 import { raw } from "../../src/formats/raw.ts";
 import { objects } from "../../src/sinks/objects.ts";
 import type { AuditEvent, Page, Poison, Source } from "../../src/source.ts";
-import type { Signer } from "../../src/signature.ts";
-import type { Vocabulary } from "../../src/meaning.ts";
+import type { Signer } from "../../src/ledger/signature.ts";
+import type { Vocabulary } from "../../src/vocabulary.ts";
 import { storeUnder, type Store } from "../../src/store.ts";
 import { epochMs, formatInstant, MINUTE_MS, parseInstant, type EpochMs } from "../../src/time.ts";
-import type { WindowPolicy } from "../../src/window.ts";
+import type { WindowPolicy } from "../../src/export/window.ts";
 import { gunzipSync } from "node:zlib";
+import type { Pipeline } from "../../src/export/pipeline.ts";
 
 /** A side effect about to happen, or that has happened: throws to make it fail. */
 export type Effect = (what: string, moment: "before" | "after") => void;

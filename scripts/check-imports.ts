@@ -1,0 +1,90 @@
+import { cruise, type ICruiseResult, type IForbiddenRuleType } from "dependency-cruiser";
+import extractTSConfig from "dependency-cruiser/config-utl/extract-ts-config";
+
+/*
+ * Who may import whom, by folder: a folder imports from itself and from the floors below it. There are no circles, not even
+ * of types alone. The root of src/ holds the domain: words and contracts that every folder may use.
+ */
+
+/** The lowest first. Folders on one floor do not import each other. */
+const FLOORS: readonly (readonly string[])[] = [
+  ["json", "config/values"],
+  ["http", "ledger"],
+  ["archive", "stores"],
+  ["formats"],
+  ["sources", "sinks"],
+  ["config"],
+  ["export", "status"],
+  ["observe", "server", "notify", "worker"],
+  ["commands"],
+];
+
+/** The least number of files that a real look at src/ finds: a check that reads nothing must not pass. */
+const MODULES_MIN = 150;
+
+const FOLDERS = FLOORS.flat();
+const DOMAIN = "^src/[a-z]+[.]ts$";
+const TOP = "^src/(?:assemble|main)[.]ts$";
+const inside = (folder: string): string => `^src/${folder}/`;
+
+const folderRules = FLOORS.flatMap((folders, floor) =>
+  folders.map((folder): IForbiddenRuleType => {
+    const below = [folder, ...FLOORS.slice(0, floor).flat()].map(inside);
+    const nested = FOLDERS.filter((other) => other.startsWith(`${folder}/`)).map(inside);
+    const more = folder === "commands" ? [TOP, inside("simulator")] : [];
+    return {
+      name: `${folder} imports only from floors below`,
+      severity: "error",
+      from: { path: inside(folder), ...(nested.length > 0 && { pathNot: nested }) },
+      to: { path: "^src/", pathNot: [...below, DOMAIN, ...more] },
+    };
+  }),
+);
+
+const rules: IForbiddenRuleType[] = [
+  { name: "no circles", severity: "error", from: {}, to: { circular: true } },
+  {
+    name: "the domain imports only the domain",
+    severity: "error",
+    from: { path: DOMAIN, pathNot: TOP },
+    to: { path: "^src/", pathNot: [DOMAIN] },
+  },
+  {
+    name: "only commands put things together",
+    severity: "error",
+    from: { path: "^src/", pathNot: [inside("commands"), TOP] },
+    to: { path: TOP },
+  },
+  {
+    name: "the simulator knows nothing of the exporter but time and errors",
+    severity: "error",
+    from: { path: inside("simulator") },
+    to: { path: "^src/", pathNot: [inside("simulator"), "^src/(?:time|errors)[.]ts$"] },
+  },
+  {
+    name: "each folder has a floor",
+    severity: "error",
+    from: { path: "^src/", pathNot: [DOMAIN, inside("simulator"), ...FOLDERS.map(inside)] },
+    to: {},
+  },
+  ...folderRules,
+];
+
+const { output } = await cruise(
+  ["src"],
+  { ruleSet: { forbidden: rules }, validate: true, tsPreCompilationDeps: true, doNotFollow: { path: "node_modules" } },
+  undefined,
+  { tsConfig: extractTSConfig("tsconfig.json") },
+);
+const { modules, summary } = output as ICruiseResult;
+const read = modules.filter(({ source }) => source.startsWith("src/")).length;
+for (const { rule, from, to, cycle = [] } of summary.violations) {
+  console.error(`${rule.name}: ${[from, ...(cycle.length > 0 ? cycle.map(({ name }) => name) : [to])].join(" → ")}`);
+}
+if (read < MODULES_MIN)
+  console.error(`only ${read} modules were read, of at least ${MODULES_MIN}: the check is broken`);
+const isWell = summary.violations.length === 0 && read >= MODULES_MIN;
+console.log(
+  `imports: ${read} modules, ${summary.totalDependenciesCruised ?? 0} imports, ${summary.violations.length} violations`,
+);
+process.exitCode = isWell ? 0 : 1;

@@ -1,0 +1,65 @@
+import { CONTENT_TYPES, type Format } from "../format.ts";
+import type { Store } from "../store.ts";
+import { sha256Of, RESTORE_HINT, seq12 } from "../ledger/manifest.ts";
+import { LedgerError } from "../errors.ts";
+import type { Plan } from "../sink.ts";
+import { compactInstant } from "../time.ts";
+import { gunzipSync } from "node:zlib";
+
+/** How an object of lines ends, in whichever format: a pattern without groups. A stream may have changed its format. */
+export const OBJECT_END = `\\.(?:${Object.keys(CONTENT_TYPES).join("|")})\\.gz$`;
+
+const NAMED_BY_CONTENT = new RegExp(`[_-]([0-9a-f]{8})${OBJECT_END}`);
+
+/** The first 8 hex digits of its lines' SHA-256, by the name of an object of lines. */
+export function contentNameOf(key: string): string | undefined {
+  return NAMED_BY_CONTENT.exec(key)?.[1];
+}
+
+/**
+ * Creates a gzip object that is named by its content. Where the name exists, by an earlier try of ours or another worker's
+ * hand, its bytes count, if they hold the same lines. Resolves with what is stored there.
+ *
+ * @throws LedgerError when the name exists with other lines
+ */
+export async function createByContent(
+  store: Store,
+  key: string,
+  stored: Buffer,
+  contentSha256: string,
+  signal: AbortSignal,
+): Promise<{ readonly bytes: number; readonly sha256: string }> {
+  if (await store.create(key, stored, signal)) return { bytes: stored.length, sha256: sha256Of(stored) };
+  const there = await store.read(key, signal);
+  const lines = there && gunzipWhole(there);
+  if (there === undefined || lines === undefined || sha256Of(lines) !== contentSha256) {
+    throw new LedgerError(`create ${store.place}/${key}: it is there with other lines`, { hint: RESTORE_HINT });
+  }
+  return { bytes: there.length, sha256: sha256Of(there) };
+}
+
+/** The folder of a window's objects: by the window's start, never by an event's own time, so that keys only rise. */
+export function folderOf({ from, folder = from }: Pick<Plan, "from" | "folder">): string {
+  const [date = "", time = ""] = new Date(folder).toISOString().split("T");
+  return `data/dt=${date}/hour=${time.slice(0, 2)}`;
+}
+
+/** `000000000042-0000_20261120T100000Z_20261120T100500Z_1a2b3c4d.ndjson.gz` */
+export function objectName({ seq, from, to }: Plan, part: number, contentSha256: string, { suffix }: Format): string {
+  const number = String(part).padStart(4, "0");
+  const span = `${compactInstant(from)}_${compactInstant(to)}`;
+  return `${seq12(seq)}-${number}_${span}_${contentSha256.slice(0, 8)}.${suffix}.gz`;
+}
+
+/** What a gzip object holds; undefined when it is cut, damaged, or has anything behind its one stream. */
+export function gunzipWhole(stored: Buffer): Buffer | undefined {
+  try {
+    const { buffer, engine } = gunzipSync(stored, { info: true }) as unknown as {
+      buffer: Buffer;
+      engine: { bytesWritten: number };
+    };
+    return engine.bytesWritten === stored.length ? buffer : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,46 @@
+import { get } from "node:http";
+import type { ServerConfig } from "../config/config.ts";
+import { within } from "../http/time-limit.ts";
+
+/** What came of asking: an answer; nobody listens there; or somebody does, and says nothing that can be read in time. */
+export type Asked = { readonly code: number; readonly text: string } | "nobody" | "silent";
+
+/** Where the worker on this machine is asked: one that listens on every address, on this machine's own. */
+export function workerUrl({ host, port }: Pick<ServerConfig, "host" | "port">, path: string): string {
+  const near = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+  return `http://${near.includes(":") ? `[${near}]` : near}:${port}${path}`;
+}
+
+/**
+ * Asks the worker on this machine. By `node:http`: `fetch` refuses some ports. A worker answers at once, or it hangs.
+ * @throws the signal's reason when it aborts
+ */
+export async function askWorker(
+  server: Pick<ServerConfig, "host" | "port" | "token">,
+  path: string,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<Asked> {
+  const headers = server.token === undefined ? {} : { authorization: `Bearer ${server.token()}` };
+  try {
+    return await within(limitMs, signal, (limit) => answerOf(workerUrl(server, path), headers, limit));
+  } catch (error) {
+    signal.throwIfAborted();
+    const { code } = error as NodeJS.ErrnoException;
+    return NOBODY.has(code ?? "") ? "nobody" : "silent";
+  }
+}
+
+const NOBODY = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EADDRNOTAVAIL", "ENOTFOUND", "EAI_AGAIN"]);
+
+async function answerOf(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Asked> {
+  return new Promise((resolve, reject) => {
+    const request = get(url, { headers, signal, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("end", () => resolve({ code: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }));
+      response.on("error", reject);
+    });
+    request.on("error", reject);
+  });
+}

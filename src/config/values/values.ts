@@ -1,0 +1,205 @@
+import { accessSync, constants } from "node:fs";
+import { validateDetailed } from "node-cron";
+import { z } from "zod";
+import { fileSecret, flawOfReading, flawOfSecret, readSecretFile, type Secret } from "./secret.ts";
+import { HOUR_MS, SECOND_MS, formatDuration, parseDuration, parseInstant, type EpochMs } from "../../time.ts";
+
+/*
+ * The kinds of value that the configuration is made of. The message of each issue is what would be accepted, in words: what
+ * was found, and where, is added from the file (mistakes.ts). `params.because` says more where the kind knows more.
+ */
+
+/** What the manual and the messages say is accepted; kept beside the description. */
+declare module "zod" {
+  interface GlobalMeta {
+    accepted?: string;
+  }
+}
+
+/** A mapping with these keys and no others. */
+export function group<Shape extends z.ZodRawShape>(shape: Shape) {
+  const keys = Object.keys(shape).join(", ");
+  return z.strictObject(shape, {
+    error: (issue) => (issue.code === "unrecognized_keys" ? keys : `a mapping of ${keys}`),
+  });
+}
+
+/** One of several mappings, told apart by their `type`. */
+export function oneOf<const Options extends readonly [z.core.$ZodTypeDiscriminable, ...z.core.$ZodTypeDiscriminable[]]>(
+  what: string,
+  options: Options,
+) {
+  const types = `a mapping that says the type of ${what}, and its keys`;
+  return z.discriminatedUnion("type", options, {
+    error: (issue) => ("options" in issue && Array.isArray(issue.options) ? issue.options.join(", ") : types),
+  });
+}
+
+export function list<Item extends z.ZodType>(item: Item, min: number, max: number) {
+  const accepted = `a list of ${min} to ${max} entries`;
+  return z
+    .array(item, { error: accepted })
+    .min(min, { error: accepted })
+    .max(max, { error: accepted })
+    .meta({ accepted });
+}
+
+/** A value made of digits alone is a number in YAML, and its digits may be changed: `0123` is 123. */
+function quoted(accepted: string, found: unknown): string {
+  return typeof found === "number" ? `${accepted}, in quotes: YAML reads digits as a number` : accepted;
+}
+
+/** Text that matches `pattern`. */
+export function text(accepted: string, pattern: RegExp) {
+  return z
+    .string({ error: (issue) => quoted(accepted, issue.input) })
+    .regex(pattern, { error: accepted })
+    .meta({ accepted });
+}
+
+/** Text that `read` makes a value of; a flaw in words, "" where `accepted` says enough, is a mistake. */
+export function parsed<Value>(accepted: string, read: (text: string) => { value: Value } | { flaw: string }) {
+  return z
+    .string({ error: accepted })
+    .transform((found, context): Value => {
+      const result = read(found);
+      if ("value" in result) return result.value;
+      context.addIssue({ code: "custom", message: accepted, params: { because: result.flaw } });
+      return z.NEVER;
+    })
+    .meta({ accepted });
+}
+
+/** A whole number from `min` to `max`. */
+export function whole(min: number, max: number) {
+  const accepted = `a whole number from ${min} to ${max}`;
+  return z.int({ error: accepted }).min(min, { error: accepted }).max(max, { error: accepted }).meta({ accepted });
+}
+
+/** A number above 0, up to `max`. */
+export function positive(max: number) {
+  const accepted = `a number above 0, up to ${max}`;
+  return z.number({ error: accepted }).positive({ error: accepted }).max(max, { error: accepted }).meta({ accepted });
+}
+
+export function choice<const Value extends string>(values: readonly [Value, ...Value[]]) {
+  const accepted = values.join(", ");
+  return z.enum(values, { error: accepted }).meta({ accepted });
+}
+
+export function yesOrNo() {
+  return z.boolean({ error: "true or false" }).meta({ accepted: "true or false" });
+}
+
+/** Whole seconds from `minMs` to `maxMs`, written with a unit; read into milliseconds. */
+export function duration(minMs: number, maxMs: number) {
+  const range = `${formatDuration(minMs)} to ${formatDuration(maxMs)}`;
+  return parsed(`a duration with a unit, such as 90s, 5m, 1h30m or 7d, from ${range}, in whole seconds`, (found) => {
+    const ms = parseDuration(found);
+    return ms !== undefined && ms % SECOND_MS === 0 && ms >= minMs && ms <= maxMs ? { value: ms } : { flaw: "" };
+  });
+}
+
+/** A duration that divides an hour, in milliseconds: windows lie on a grid that starts again at each hour. */
+export function divisorOfHour() {
+  return parsed("a duration that divides an hour, such as 1m, 5m, 15m or 1h", (found) => {
+    const ms = parseDuration(found);
+    const divides = ms !== undefined && ms > 0 && ms % SECOND_MS === 0 && HOUR_MS % ms === 0;
+    return divides ? { value: ms } : { flaw: "" };
+  });
+}
+
+const BYTE_UNITS: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+
+function parseByteSize(text: string): number {
+  const [, amount, unit = ""] = /^(\d+)(B|KiB|MiB|GiB)$/.exec(text) ?? [];
+  return Number(amount) * (BYTE_UNITS[unit] ?? Number.NaN);
+}
+
+/** A size written with a unit, from `min` to `max`; read into bytes. */
+export function byteSize(min: string, max: string) {
+  return parsed(`a size in B, KiB, MiB or GiB, such as 32MiB, from ${min} to ${max}`, (found) => {
+    const bytes = parseByteSize(found);
+    return bytes >= parseByteSize(min) && bytes <= parseByteSize(max) ? { value: bytes } : { flaw: "" };
+  });
+}
+
+export function instant(accepted: string) {
+  return parsed(accepted, (found): { value: EpochMs } | { flaw: string } => {
+    const time = parseInstant(found);
+    return time !== undefined && time % SECOND_MS === 0 ? { value: time } : { flaw: "" };
+  });
+}
+
+const CRON_FIELDS: Readonly<Record<string, string>> = {
+  minute: "the minute",
+  hour: "the hour",
+  dayOfMonth: "the day of the month",
+  month: "the month",
+  dayOfWeek: "the day of the week",
+};
+
+/** A cron expression of five fields; node-cron would also take six, with seconds, and names such as `@daily`. */
+export function cron() {
+  return parsed(
+    'five cron fields, in UTC: minute, hour, day of month, month, day of week, such as "*/5 * * * *"',
+    (found) => {
+      const count = found.trim() === "" ? 0 : found.trim().split(/\s+/).length;
+      if (count !== 5) return { flaw: `${count} ${count === 1 ? "field" : "fields"}` };
+      const { valid, errors } = validateDetailed(found);
+      if (valid) return { value: found };
+      const wrong = errors.flatMap(({ field }) => CRON_FIELDS[field] ?? []);
+      return { flaw: wrong.length === 0 ? "" : `wrong in ${wrong.join(" and ")}` };
+    },
+  );
+}
+
+/** The address of an HTTP API, without a slash at its end, so that one place has one spelling. */
+export function address(example: string) {
+  return parsed(`an http or https URL without user, query and fragment, such as ${example}`, (found) => {
+    const url = URL.canParse(found) ? new URL(found) : undefined;
+    const plain = url !== undefined && `${url.username}${url.password}${url.search}${url.hash}` === "";
+    if (!plain || !/^https?:$/.test(url.protocol)) return { flaw: "" };
+    return { value: url.origin + url.pathname.replace(/\/+$/, "") };
+  });
+}
+
+/** A secret written into the file or, better, taken from the environment. */
+export function secretText() {
+  return parsed<Secret>("the secret itself, in general as ${NAME} from the environment", (found) => {
+    const flaw = flawOfSecret(found);
+    return flaw === undefined ? { value: () => found } : { flaw };
+  });
+}
+
+/** An http or https URL that is itself a secret, as webhooks have them. */
+export function secretUrl() {
+  return parsed<Secret>("an http or https URL, in general as ${NAME} from the environment", (found) => {
+    const isUrl = URL.canParse(found) && /^https?:$/.test(new URL(found).protocol) && flawOfSecret(found) === undefined;
+    return isUrl ? { value: () => found } : { flaw: "" };
+  });
+}
+
+/** The path of a file that holds a secret and nothing else. */
+export function secretFile() {
+  return parsed<Secret>("the path of a file that holds the secret and nothing else", (found) => {
+    const content = readSecretFile(found);
+    return "value" in content ? { value: fileSecret(found) } : { flaw: content.flaw };
+  });
+}
+
+/** The path of a file that can be read. */
+export function readableFile() {
+  return parsed("the path of a readable file", (found) => {
+    try {
+      accessSync(found, constants.R_OK);
+      return { value: found };
+    } catch (error) {
+      return { flaw: flawOfReading(error) };
+    }
+  });
+}
+
+export function directory() {
+  return text("the path of a folder", /\S/);
+}

@@ -1,0 +1,109 @@
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  sign,
+  verify,
+  type KeyObject,
+} from "node:crypto";
+import { readFileSync } from "node:fs";
+import { ConfigError, UsageError } from "../errors.ts";
+import type { Link } from "./manifest.ts";
+
+/** Keeps a signature over a manifest from being taken for one over anything else. */
+const DOMAIN = "siem-export-manifest-v1\n";
+
+/** Signs the first lines of manifests. */
+export interface Signer {
+  /** Tells keys apart: the first 16 hex digits of the SHA-256 of the public key (SPKI, DER). */
+  readonly keyId: string;
+  /** Ed25519 over `siem-export-manifest-v1\n` and the line; base64. */
+  sign(line: string): string;
+}
+
+/** A key that manifests are checked against, and the sequences it may sign. */
+export interface PublicKey {
+  readonly keyId: string;
+  readonly key: KeyObject;
+  readonly fromSeq: number;
+  readonly toSeq: number;
+}
+
+/** @throws ConfigError when the file holds no Ed25519 private key in PEM; never says what it holds */
+export function readSigner(path: string): Signer {
+  const key = keyIn(path, "private", createPrivateKey);
+  const keyId = keyIdOf(createPublicKey(key));
+  return { keyId, sign: (line) => sign(null, Buffer.from(DOMAIN + line), key).toString("base64") };
+}
+
+/**
+ * Reads `FILE`, or `FILE@FROM-TO` for a key that signed only these sequences (`FILE@100-`: from 100 on).
+ * @throws UsageError when the range is none
+ * @throws ConfigError when the file holds no Ed25519 public key in PEM
+ */
+export function readPublicKey(text: string): PublicKey {
+  const [, path = text, from, to] = /^(.*)@(\d+)-(\d*)$/.exec(text) ?? [];
+  const [fromSeq, toSeq] = [Number(from ?? 1), to === undefined || to === "" ? Infinity : Number(to)];
+  if (fromSeq < 1 || toSeq < fromSeq)
+    throw new UsageError(`--public-key ${text}: not a range of sequences, such as 1-99`);
+  const key = keyIn(path, "public", createPublicKey);
+  return { keyId: keyIdOf(key), key, fromSeq, toSeq };
+}
+
+/**
+ * What the signature of a manifest is worth: `missing` when it has none, `unknown key` when none of the keys with its id may
+ * sign its sequence, `bad` when it is not the key's, or names another key than line 1 does.
+ */
+export function verifySignature(
+  { manifest, line, signature }: Link,
+  keys: readonly PublicKey[],
+): "ok" | "missing" | "bad" | "unknown key" {
+  if (signature.alg === "none") return manifest.keyId === null ? "missing" : "bad";
+  if (signature.keyId !== manifest.keyId) return "bad";
+  const known = keys.filter(({ keyId, fromSeq, toSeq }) => {
+    return keyId === signature.keyId && manifest.seq >= fromSeq && manifest.seq <= toSeq;
+  });
+  if (known.length === 0) return "unknown key";
+  const signed = Buffer.from(DOMAIN + line);
+  return known.some(({ key }) => verify(null, signed, key, Buffer.from(signature.sig, "base64"))) ? "ok" : "bad";
+}
+
+/** A new pair of keys, in PEM. */
+export function newKeys(): { readonly keyId: string; readonly privatePem: string; readonly publicPem: string } {
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+  return {
+    keyId: keyIdOf(publicKey),
+    privatePem: privateKey.export({ type: "pkcs8", format: "pem" }) as string,
+    publicPem: publicKey.export({ type: "spki", format: "pem" }) as string,
+  };
+}
+
+function keyIdOf(key: KeyObject): string {
+  return createHash("sha256")
+    .update(key.export({ type: "spki", format: "der" }))
+    .digest("hex")
+    .slice(0, 16);
+}
+
+function keyIn(path: string, kind: "private" | "public", read: (pem: string) => KeyObject): KeyObject {
+  const hint = `siem-export keygen makes a pair of keys; this wants the ${kind} one`;
+  let pem: string;
+  try {
+    pem = readFileSync(path, "utf8");
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? "failed";
+    throw new ConfigError(`read the ${kind} key ${path}: ${code}`, { hint, cause });
+  }
+  let key: KeyObject | undefined;
+  try {
+    // createPublicKey would take a private key as well: whoever verifies should not need it.
+    if (pem.includes(`-----BEGIN ${kind.toUpperCase()} KEY-----`)) key = read(pem);
+  } catch {
+    // The parser's message may show what it read.
+  }
+  if (key?.asymmetricKeyType !== "ed25519") {
+    throw new ConfigError(`read the ${kind} key ${path}: it holds no Ed25519 ${kind} key in PEM`, { hint });
+  }
+  return key;
+}

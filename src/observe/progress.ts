@@ -1,0 +1,63 @@
+import { formatDuration, formatInstant, SECOND_MS, type EpochMs, type Span } from "../time.ts";
+
+/** A progress bar is drawn so often at most; without a terminal a plain line is written instead, more rarely. */
+const DRAW_EVERY_MS = 100;
+const LINE_EVERY_MS = 10 * SECOND_MS;
+const BAR_WIDTH = 24;
+
+export interface Progress {
+  /** What is done: all up to `until`, and so many events in all. */
+  update(until: EpochMs, events: number): void;
+  /** Leaves the last state on the screen, or nothing where there is no terminal. */
+  end(): void;
+}
+
+/** Where progress is shown: stderr, as a rule. */
+export interface Screen {
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+  write(text: string): unknown;
+}
+
+/**
+ * How far a long piece of work over a span of time has come: share, instant, events, rate and time left.
+ * @param now milliseconds of a clock that only moves forward
+ */
+export function progress(span: Span, screen: Screen, now: () => number = () => performance.now()): Progress {
+  const startedAt = now();
+  const isTerminal = screen.isTTY === true;
+  let drawnAt = isTerminal ? -Infinity : startedAt;
+  let text = "";
+
+  function draw(): void {
+    if (isTerminal) screen.write(`\r${text.slice(0, (screen.columns ?? 80) - 1)}\u001b[K`);
+    else screen.write(`${text}\n`);
+    drawnAt = now();
+  }
+
+  return {
+    update(until, events) {
+      text = progressLine(span, until, events, now() - startedAt);
+      if (now() - drawnAt >= (isTerminal ? DRAW_EVERY_MS : LINE_EVERY_MS)) draw();
+    },
+    end() {
+      if (!isTerminal || text === "") return;
+      draw();
+      screen.write("\n");
+    },
+  };
+}
+
+/** `[██████░░░░]  42 %  2026-11-01T10:00:00Z  12,345 events  2,400/s  1m20s left` */
+export function progressLine({ from, to }: Span, until: EpochMs, events: number, elapsedMs: number): string {
+  const share = to === from ? 1 : Math.min(Math.max((until - from) / (to - from), 0), 1);
+  const filled = Math.round(share * BAR_WIDTH);
+  const bar = "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
+  const percent = `${Math.floor(share * 100)}`.padStart(3);
+  // A rate of the first moments would say nothing.
+  const rate = elapsedMs >= SECOND_MS ? `  ${Math.round((events * 1000) / elapsedMs).toLocaleString("en")}/s` : "";
+  const leftMs = share > 0 ? ((1 - share) / share) * elapsedMs : undefined;
+  const left = leftMs === undefined ? "" : `  ${formatDuration(Math.ceil(leftMs / SECOND_MS) * SECOND_MS)} left`;
+  const counts = `${events.toLocaleString("en")} events${rate}`;
+  return `[${bar}] ${percent} %  ${formatInstant(until)}  ${counts}${share === 1 ? "" : left}`;
+}

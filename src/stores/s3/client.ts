@@ -1,0 +1,137 @@
+import type { S3Client } from "@aws-sdk/client-s3";
+import { createAgents } from "../../http/agents.ts";
+import { credentialsFailure, s3Failure, type S3Request } from "./errors.ts";
+import { placeOf, S3_TIMEOUTS, type S3Options } from "./options.ts";
+
+type Sdk = typeof import("@aws-sdk/client-s3");
+
+/** Sends one request and gives its answer, or throws one of our errors, or the signal's reason. */
+export type S3Call = <Result>(
+  request: S3Request,
+  signal: AbortSignal,
+  work: (connection: Connection) => Promise<Result>,
+) => Promise<Result>;
+
+/** What a request is made with. `signal` is aborted when the request has lasted too long, too. */
+export interface Connection {
+  readonly sdk: Sdk;
+  readonly client: S3Client;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Requests to S3 with our timeouts, proxies, credentials and errors, and without the SDK's retries. The SDK is loaded at
+ * the first request: it is a third of the program's start.
+ */
+export function s3Call(options: S3Options): S3Call {
+  let opening: Promise<{ sdk: Sdk; client: S3Client }> | undefined;
+  return async (request, signal, work) => {
+    signal.throwIfAborted();
+    const { sdk, client } = await (opening ??= openClient(options).catch((error: unknown) => {
+      opening = undefined;
+      throw error;
+    }));
+    const limit = limited(signal, options.timeouts?.requestMs ?? S3_TIMEOUTS.requestMs);
+    try {
+      await limit.race(authenticate(client, options));
+      return await limit.race(work({ sdk, client, signal: limit.signal }));
+    } catch (thrown) {
+      signal.throwIfAborted();
+      throw s3Failure(request, limit.signal.aborted ? limit.signal.reason : thrown, options) ?? thrown;
+    } finally {
+      limit.end();
+    }
+  };
+}
+
+async function openClient(options: S3Options): Promise<{ sdk: Sdk; client: S3Client }> {
+  // Which Node versions this program runs on is for its own manual to say.
+  process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
+  const sdk = await import("@aws-sdk/client-s3");
+  return { sdk, client: new sdk.S3Client(clientConfig(options)) };
+}
+
+function clientConfig(options: S3Options): NonNullable<ConstructorParameters<Sdk["S3Client"]>[0]> {
+  const { env, timeouts = S3_TIMEOUTS } = options;
+  const agents = createAgents({ caFile: options.caFile, env });
+  const endpoint = options.endpoint ?? env["AWS_ENDPOINT_URL_S3"] ?? env["AWS_ENDPOINT_URL"];
+  const ownRegion = options.region ?? env["AWS_REGION"] ?? env["AWS_DEFAULT_REGION"];
+  const region = ownRegion ?? (endpoint === undefined ? undefined : "us-east-1");
+  const credentials = staticCredentials(options);
+  return {
+    ...(region !== undefined && { region }),
+    ...(endpoint !== undefined && { endpoint }),
+    // Older stores of others refuse the checksum headers that newer SDKs send by themselves, or store them with the
+    // bytes.
+    ...(endpoint !== undefined && {
+      requestChecksumCalculation: "WHEN_REQUIRED",
+      responseChecksumValidation: "WHEN_REQUIRED",
+    }),
+    ...(credentials !== undefined && { credentials }),
+    forcePathStyle: options.forcePathStyle ?? options.endpoint !== undefined,
+    userAgentAppId: "siem-export-worker",
+    // One layer retries, and it is not this one.
+    maxAttempts: 1,
+    // It saves nothing on bodies that are at hand in memory, and some proxies answer it wrongly.
+    expectContinueHeader: false,
+    requestHandler: {
+      httpAgent: agents.http,
+      httpsAgent: agents.https,
+      connectionTimeout: timeouts.connectMs,
+      socketTimeout: timeouts.idleMs,
+      requestTimeout: timeouts.requestMs,
+      throwOnRequestTimeout: true,
+    },
+  };
+}
+
+/** The configured keys, read at each request: the SDK keeps credentials until they expire, so these say they have. */
+function staticCredentials({ accessKeyId, secretAccessKey, sessionToken }: S3Options) {
+  if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
+  return () =>
+    Promise.resolve({
+      accessKeyId: accessKeyId(),
+      secretAccessKey: secretAccessKey(),
+      ...(sessionToken !== undefined && { sessionToken: sessionToken() }),
+      expiration: new Date(0),
+    });
+}
+
+/**
+ * Apart from the request, so that "not authorized" of the token service is not read as the bucket's. The SDK keeps
+ * what it gets.
+ */
+async function authenticate(client: S3Client, options: S3Options): Promise<void> {
+  try {
+    await client.config.credentials();
+  } catch (thrown) {
+    throw credentialsFailure(`sign in for ${placeOf(options)}`, thrown) ?? thrown;
+  }
+}
+
+/**
+ * `signal`, or the end of `limitMs`, whichever comes first. By hand: `AbortSignal.any` over a signal that lives for
+ * months leaks in Node 20.
+ */
+function limited(signal: AbortSignal, limitMs: number) {
+  const limit = new AbortController();
+  const stop = () => limit.abort(signal.reason);
+  if (signal.aborted) stop();
+  signal.addEventListener("abort", stop, { once: true });
+  const timer = setTimeout(() => limit.abort(new DOMException("too slow", "TimeoutError")), limitMs);
+  return {
+    signal: limit.signal,
+    /** The SDK does not stop waiting for credentials by itself. */
+    race: <Result>(work: Promise<Result>) =>
+      new Promise<Result>((resolve, reject) => {
+        const abandon = () => reject(limit.signal.reason as Error);
+        if (limit.signal.aborted) abandon();
+        limit.signal.addEventListener("abort", abandon, { once: true });
+        work.then(resolve, reject).finally(() => limit.signal.removeEventListener("abort", abandon));
+      }),
+    end: () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
+    },
+  };
+}

@@ -1,0 +1,218 @@
+import { addAbortSignal, type Readable } from "node:stream";
+import type { PutObjectCommandInput, ListObjectsV2CommandOutput } from "@aws-sdk/client-s3";
+import { ProtocolError, RefusedError, TransientError } from "../../errors.ts";
+import { CONTENT_TYPES } from "../../format.ts";
+import type { Finding } from "../../source.ts";
+import type { Entry, Store } from "../../store.ts";
+import { epochMs } from "../../time.ts";
+import { findings, proveCreate, storeSteps, PROBE } from "../preflight.ts";
+import { s3Call, type Connection, type S3Call } from "./client.ts";
+import { CONDITIONAL_STORES, statusOf, type S3Request } from "./errors.ts";
+import { placeOf, rootOf, type S3Options } from "./options.ts";
+import { leastPolicy } from "./policy.ts";
+
+/** An object is read into memory as a whole; one larger than this was not written by this program. */
+const OBJECT_MAX_BYTES = 1024 ** 3;
+
+type Extra = Partial<PutObjectCommandInput>;
+
+/**
+ * A prefix of a bucket as a store. Objects are written with one PutObject each, never in parts: readers go by
+ * Last-Modified, and a multipart upload's is when it began. Creation rests on `If-None-Match: *` (RFC 9110, 13.1.2).
+ */
+export function s3Store(options: S3Options): Store {
+  const call = s3Call(options);
+  const root = rootOf(options);
+  const request = (operation: S3Request["operation"], key: string): S3Request => ({
+    operation,
+    url: `s3://${options.bucket}/${root}${key}`,
+  });
+
+  async function createWith(key: string, bytes: Buffer, extra: Extra, signal: AbortSignal): Promise<boolean> {
+    const answer = await call(request("PUT", key), signal, async (connection) => {
+      try {
+        await put(connection, options, key, bytes, { ...extra, IfNoneMatch: "*" });
+        return "created";
+      } catch (error) {
+        if (statusOf(error) === 412) return "exists";
+        // Somebody writes the same key just now; who was first is not told.
+        if (statusOf(error) === 409) return "conflict";
+        throw error;
+      }
+    });
+    if (answer !== "conflict") return answer === "created";
+    if (await exists(key, signal)) return false;
+    throw new TransientError("unavailable", `PUT ${request("PUT", key).url}: HTTP 409: another writer is at it`);
+  }
+
+  async function exists(key: string, signal: AbortSignal): Promise<boolean> {
+    for await (const entry of store.list(key, undefined, signal)) if (entry.key === key) return true;
+    return false;
+  }
+
+  const store: Store = {
+    place: placeOf(options),
+    create: (key, bytes, signal) => createWith(key, bytes, lockOf(options), signal),
+
+    replace: (key, bytes, signal) =>
+      call(request("PUT", key), signal, (connection) => put(connection, options, key, bytes, {})),
+
+    async read(key, signal) {
+      try {
+        return await call(request("GET", key), signal, (connection) => get(connection, options.bucket, root + key));
+      } catch (error) {
+        // Who may list only a prefix is told 403 of objects that are not there; a listing of that one key knows better.
+        if (error instanceof RefusedError && error.code === "forbidden" && !(await exists(key, signal)))
+          return undefined;
+        throw error;
+      }
+    },
+
+    list: (prefix, after, signal) => list(call, options, request("LIST", prefix), prefix, after, signal),
+
+    probe(probeKey, signal) {
+      // Without a lock: an object that nobody can remove for a year is too much for a probe.
+      const create: Store["create"] = (key, bytes) => createWith(key, bytes, {}, signal);
+      return proveCreate({ place: store.place, create }, probeKey, CONDITIONAL_STORES, signal);
+    },
+
+    check: (probeKey, signal) => check(options, store, createWith, probeKey, signal),
+  };
+  return store;
+}
+
+async function* check(
+  options: S3Options,
+  store: Store,
+  createWith: (key: string, bytes: Buffer, extra: Extra, signal: AbortSignal) => Promise<boolean>,
+  probeKey: string,
+  signal: AbortSignal,
+): AsyncGenerator<Finding> {
+  const steps = [...storeSteps(store, probeKey, signal)];
+  if (options.objectLock !== undefined) {
+    const what = `the bucket takes Object Lock headers (${options.objectLock.mode})`;
+    // On a key that is there: a bucket without Object Lock refuses the headers, one with it refuses the key.
+    steps.push({ what, run: () => createWith(probeKey, PROBE, lockOf(options), signal) });
+  }
+  for await (const finding of findings(steps, signal)) {
+    if (finding.error instanceof RefusedError && finding.error.code === "forbidden") {
+      const hint = `${finding.hint ?? ""}\nThe policy with the least rights that are needed:\n${leastPolicy(options)}`;
+      yield { ...finding, hint };
+    } else yield finding;
+  }
+}
+
+function lockOf({ objectLock, now = Date.now }: S3Options): Extra {
+  if (objectLock === undefined) return {};
+  return {
+    ObjectLockMode: objectLock.mode,
+    ObjectLockRetainUntilDate: new Date(now() + objectLock.retainMs),
+  };
+}
+
+async function put(
+  { sdk, client, signal }: Connection,
+  options: S3Options,
+  key: string,
+  bytes: Buffer,
+  extra: Extra,
+): Promise<void> {
+  const { bucket, kmsKeyId, objectLock, serverSideEncryption } = options;
+  const command = new sdk.PutObjectCommand({
+    Bucket: bucket,
+    Key: rootOf(options) + key,
+    Body: bytes,
+    ContentLength: bytes.length,
+    // Never a Content-Encoding: HTTP clients would unpack the object unasked, and its hash would not be the manifest's.
+    ContentType: contentTypeOf(key),
+    ...(serverSideEncryption !== undefined && { ServerSideEncryption: serverSideEncryption }),
+    ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
+    // S3 asks for a checksum wherever a lock is set, the default lock of a bucket included.
+    ...(objectLock !== undefined && { ChecksumAlgorithm: "SHA256" as const }),
+    ...extra,
+  });
+  const { ETag } = await client.send(command, { abortSignal: signal });
+  if (ETag === undefined) throw notS3(`PUT s3://${bucket}/${rootOf(options)}${key}`);
+}
+
+function contentTypeOf(key: string): string {
+  for (const [suffix, type] of Object.entries(CONTENT_TYPES)) if (key.endsWith(`.${suffix}.gz`)) return type;
+  return key.endsWith(".json") ? "application/json" : "application/octet-stream";
+}
+
+async function get({ sdk, client, signal }: Connection, bucket: string, key: string): Promise<Buffer | undefined> {
+  try {
+    const command = new sdk.GetObjectCommand({ Bucket: bucket, Key: key });
+    const { Body, ContentLength, ETag } = await client.send(command, { abortSignal: signal });
+    if (Body === undefined || ETag === undefined) throw notS3(`GET s3://${bucket}/${key}`);
+    const body = addAbortSignal(signal, Body as Readable);
+    const chunks: Buffer[] = [];
+    let length = 0;
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      length += chunk.length;
+      if (length > OBJECT_MAX_BYTES) {
+        throw new RefusedError("bad_request", `GET s3://${bucket}/${key}: more than ${OBJECT_MAX_BYTES} bytes`);
+      }
+    }
+    if (ContentLength !== undefined && length !== ContentLength) {
+      throw new TransientError("network", `GET s3://${bucket}/${key}: ${length} of ${ContentLength} bytes came`);
+    }
+    return Buffer.concat(chunks);
+  } catch (error) {
+    // Not every 404: without its bucket, or at the wrong server, nothing is known of the object.
+    if (error instanceof Error && error.name === "NoSuchKey") return undefined;
+    throw error;
+  }
+}
+
+async function* list(
+  call: S3Call,
+  options: S3Options,
+  request: S3Request,
+  prefix: string,
+  after: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<Entry> {
+  const root = rootOf(options);
+  const seen = new Set<string>();
+  for (let token: string | undefined; ;) {
+    const page = await call(request, signal, ({ sdk, client, signal: limit }) => {
+      const input = {
+        Bucket: options.bucket,
+        Prefix: root + prefix,
+        ...(after !== undefined && { StartAfter: root + after }),
+        ...(token !== undefined && { ContinuationToken: token }),
+      };
+      return client.send(new sdk.ListObjectsV2Command(input), { abortSignal: limit });
+    });
+    // An answer without any of these is not a listing; taken for an empty one, it would hide a ledger.
+    if (page.Name === undefined && page.KeyCount === undefined && page.Contents === undefined) {
+      throw notS3(`${request.operation} ${request.url}`);
+    }
+    for (const entry of entriesOf(page, root)) {
+      // Not every store knows StartAfter.
+      if (entry.key.startsWith(prefix) && (after === undefined || entry.key > after)) yield entry;
+    }
+    if (page.IsTruncated !== true) return;
+    token = page.NextContinuationToken;
+    if (token === undefined || seen.has(token)) {
+      throw new ProtocolError(`${request.operation} ${request.url}: the continuation token does not advance`);
+    }
+    seen.add(token);
+  }
+}
+
+function* entriesOf({ Contents = [] }: ListObjectsV2CommandOutput, root: string): Generator<Entry> {
+  for (const { Key, Size, LastModified } of Contents) {
+    // A key that ends with a slash is a folder that somebody made in a console.
+    if (Key?.startsWith(root) !== true || Key.endsWith("/")) continue;
+    yield { key: Key.slice(root.length), bytes: Size ?? 0, modified: epochMs(LastModified?.getTime() ?? 0) };
+  }
+}
+
+function notS3(what: string): ProtocolError {
+  return new ProtocolError(`${what}: the answer is not S3's`, {
+    hint: "is endpoint right, is a proxy or portal between?",
+  });
+}

@@ -1,0 +1,205 @@
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import type { S3Config } from "../../src/config/config.ts";
+import { RefusedError } from "../../src/errors.ts";
+import { parseInstant } from "../../src/time.ts";
+import { loadText, oneStream, temporaryFolder } from "../support/config.ts";
+
+async function stream(changes: Readonly<Record<string, string>> = {}, env: NodeJS.ProcessEnv = {}) {
+  const { streams } = await loadText(oneStream(changes), env);
+  return streams[0]!;
+}
+
+const s3 = async (keys: string, env: NodeJS.ProcessEnv = {}) =>
+  (await stream({ sink: `sink: { type: s3, bucket: acme, ${keys} }` }, env)).sink as S3Config;
+
+describe("a configuration with what is required alone", () => {
+  test("has the defaults of the manual", async () => {
+    const config = await loadText(oneStream());
+    expect(config).toEqual({
+      streams: [
+        {
+          name: "acme",
+          schedule: "*/5 * * * *",
+          source: {
+            type: "pachca",
+            baseUrl: "https://api.pachca.com/api/shared/v1",
+            account: "",
+            token: expect.any(Function) as () => string,
+            requestsPerSecond: 50,
+            filter: {},
+            ownReads: "keep",
+            pageLimit: 50,
+          },
+          windows: {
+            start: parseInstant("2026-11-01T00:00:00Z"),
+            sizeMs: 300_000,
+            catchUpSizeMs: 3_600_000,
+            lagMs: 120_000,
+            lookbackMs: 900_000,
+          },
+          parallel: 16,
+          batch: { maxEvents: 50_000, maxBytes: 33_554_432, maxEventBytes: 16 * 1024 ** 2 },
+          format: "raw",
+          severities: {},
+          sink: { type: "stdout" },
+        },
+      ],
+      stateDirectory: "./state",
+      server: { host: "127.0.0.1", port: 9464 },
+      notify: {},
+      shutdownGraceMs: 5000,
+      log: { level: "info" },
+    });
+    expect(config.streams[0]!.source.token()).toBe("t0ken");
+  });
+
+  test("is frozen to its depths", async () => {
+    const config = await loadText(oneStream());
+    expect(() => Object.assign(config.streams[0]!.windows, { lagMs: 0 })).toThrow(TypeError);
+    expect(() => (config.streams as unknown[]).push(1)).toThrow(TypeError);
+  });
+});
+
+describe("values", () => {
+  test("durations, sizes and instants are read into numbers with a unit in their name", async () => {
+    const { windows, batch } = await stream({
+      windows: "windows: { start: 2026-11-01T02:00:00+02:00, size: 1m, catchUpSize: 30m, lag: 0s, lookback: 1h30m }",
+      batch: "batch: { maxBytes: 1GiB }",
+    });
+    expect(windows).toEqual({
+      start: parseInstant("2026-11-01T00:00:00Z"),
+      sizeMs: 60_000,
+      catchUpSizeMs: 1_800_000,
+      lagMs: 0,
+      lookbackMs: 5_400_000,
+    });
+    expect(batch).toEqual({ maxEvents: 50_000, maxBytes: 1024 ** 3, maxEventBytes: 16 * 1024 ** 2 });
+  });
+
+  test("a URL loses the slash at its end, so that a place has one spelling", async () => {
+    const { source } = await stream({
+      source: "source: { type: pachca, token: t, baseUrl: HTTP://LocalHost:8080/api// }",
+    });
+    expect(source.baseUrl).toBe("http://localhost:8080/api");
+  });
+
+  test("ids in quotes stay as they are", async () => {
+    const { source } = await stream({
+      source: 'source: { type: pachca, token: t, filter: { actorId: "0123", eventKeys: [user_login, made_up] } }',
+    });
+    expect(source).toHaveProperty("filter", { actorId: "0123", eventKeys: ["user_login", "made_up"] });
+  });
+
+  test("the server can be switched off", async () => {
+    expect((await loadText(oneStream({}, "server: false\n"))).server).toBe(false);
+    expect((await loadText(oneStream({}, "server: {}\n"))).server).toEqual({ host: "127.0.0.1", port: 9464 });
+  });
+
+  test("anchors save writing a thing twice", async () => {
+    const text = `${oneStream({ windows: "windows: &w { start: 2026-11-01T00:00:00Z, size: 1m }" })}
+  - name: other
+    source: { type: pachca, token: t }
+    windows: *w
+    sink: { type: file, directory: out }
+`;
+    const { streams } = await loadText(text);
+    expect(streams[1]!.windows).toEqual(streams[0]!.windows);
+  });
+
+  test("JSON is YAML, and a byte order mark is no matter", async () => {
+    const streams = [
+      {
+        name: "acme",
+        source: { type: "pachca", token: "t" },
+        windows: { start: "2026-11-01T00:00:00Z" },
+        sink: { type: "stdout" },
+      },
+    ];
+    expect((await loadText(`\ufeff${JSON.stringify({ streams }, null, "\t")}`)).streams[0]!.name).toBe("acme");
+  });
+});
+
+describe("a bucket", () => {
+  test("is addressed by path where there is an endpoint, unless it says otherwise", async () => {
+    expect((await s3("")).forcePathStyle).toBe(false);
+    expect((await s3("endpoint: http://127.0.0.1:9000/")).forcePathStyle).toBe(true);
+    expect((await s3("endpoint: http://127.0.0.1:9000, forcePathStyle: false")).forcePathStyle).toBe(false);
+    expect((await s3("endpoint: http://127.0.0.1:9000/")).endpoint).toBe("http://127.0.0.1:9000");
+  });
+
+  test("takes its region from the file, then from the environment as AWS's own tools do", async () => {
+    expect((await s3("region: eu-west-1", { AWS_REGION: "us-east-1" })).region).toBe("eu-west-1");
+    expect((await s3("", { AWS_REGION: "us-east-1", AWS_DEFAULT_REGION: "x" })).region).toBe("us-east-1");
+    expect((await s3("", { AWS_DEFAULT_REGION: "us-east-2" })).region).toBe("us-east-2");
+    expect((await s3("")).region).toBeUndefined();
+  });
+
+  test("of a ledger has the keys of a sink", async () => {
+    const { ledger } = await stream(
+      { ledger: "ledger: { type: s3, bucket: ledgers, prefix: a/b }" },
+      { AWS_REGION: "r" },
+    );
+    expect(ledger).toMatchObject({ type: "s3", bucket: "ledgers", prefix: "a/b", region: "r", forcePathStyle: false });
+  });
+
+  test("has a key whose halves can each come from a file", async () => {
+    const file = join(temporaryFolder(), "secret");
+    writeFileSync(file, "from-file\n");
+    const sink = await s3(`accessKeyId: AKIA, secretAccessKeyFile: ${file}, sessionTokenFile: ${file}`);
+    expect([sink.accessKeyId?.(), sink.secretAccessKey?.(), sink.sessionToken?.()]).toEqual([
+      "AKIA",
+      "from-file",
+      "from-file",
+    ]);
+  });
+
+  test("locks its objects for a while", async () => {
+    const { objectLock } = await s3("objectLock: { mode: COMPLIANCE, retain: 365d }");
+    expect(objectLock).toEqual({ mode: "COMPLIANCE", retainMs: 31_536_000_000 });
+  });
+});
+
+describe("a secret in a file", () => {
+  async function secretIn(content: string) {
+    const file = join(temporaryFolder(), "token");
+    writeFileSync(file, content);
+    const { source } = await stream({ source: `source: { type: pachca, tokenFile: ${file} }` });
+    return { file, token: source.token };
+  }
+
+  test("is read again whenever it is used, so that a new one is seen", async () => {
+    const { file, token } = await secretIn("old\n");
+    expect(token()).toBe("old");
+    writeFileSync(file, "new\r\n");
+    expect(token()).toBe("new");
+  });
+
+  test("that is gone later is a refusal, not a crash", async () => {
+    const { file, token } = await secretIn("old");
+    rmSync(file);
+    expect(token).toThrow(RefusedError);
+    expect(token).toThrow(`read secret file ${file}: no such file`);
+    try {
+      token();
+    } catch (error) {
+      expect(error).toMatchObject({ code: "unauthorized", cause: { code: "ENOENT" } });
+    }
+  });
+
+  test("that is empty or odd later is a refusal without what is in it", async () => {
+    const { file, token } = await secretIn("old");
+    writeFileSync(file, "");
+    expect(token).toThrow(`read secret file ${file}: empty`);
+    writeFileSync(file, "s3cr3t s3cr3t");
+    expect(token).toThrow(/with a space/);
+    expect(token).not.toThrow(/s3cr3t/);
+  });
+
+  test("loses one newline only", async () => {
+    const { file, token } = await secretIn("old");
+    writeFileSync(file, "old\n\n");
+    expect(token).toThrow(/with a space, a line break/);
+  });
+});

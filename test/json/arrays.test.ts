@@ -1,0 +1,65 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { ProtocolError } from "../../src/errors.ts";
+import { scanArrays } from "../../src/json/arrays.ts";
+
+function scanText(text: string, ...members: readonly string[]) {
+  const { envelope, arrays } = scanArrays(Buffer.from(text), members, "POST /query");
+  return { envelope, arrays: Object.fromEntries([...arrays].map(([name, items]) => [name, items.map(String)])) };
+}
+
+describe("several arrays of one answer", () => {
+  test("are cut out wherever they stand, and the envelope is the rest as it was written", () => {
+    const text = '{ "b": [ {"n" : 1.10}, 9007199254740993 ], "status": "ok", "a": [], "more": [1], "next": "x" }';
+    expect(scanText(text, "a", "b", "c")).toEqual({
+      envelope: '{ "b": [], "status": "ok", "a": [], "more": [1], "next": "x" }',
+      arrays: { a: [], b: ['{"n":1.10}', "9007199254740993"] },
+    });
+  });
+
+  test("are not missed: what is no array stays in the envelope, as does one further down", () => {
+    const text = '{"a":null,"b":{"c":[1]},"c":"[]"}';
+    expect(scanText(text, "a", "b", "c")).toEqual({ envelope: text, arrays: {} });
+  });
+
+  test("keep items that are no JSON or no UTF-8 from spoiling the rest", () => {
+    const body = Buffer.from('{"a":["?"],"b":[tru,{"id":"ok"}]}');
+    body[body.indexOf("?")] = 0xff;
+    const { envelope, arrays } = scanArrays(body, ["a", "b"]);
+    expect(envelope).toBe('{"a":[],"b":[]}');
+    expect(arrays.get("a")).toEqual([Buffer.from([0x22, 0xff, 0x22])]);
+    expect(arrays.get("b")!.map(String)).toEqual(["tru", '{"id":"ok"}']);
+  });
+
+  test.each([
+    ["", /is empty/],
+    ["[]", /not a JSON object/],
+    ["<html>", /is HTML/],
+    ['{"a":[]} x', /goes on after its end/],
+    [String.raw`{"a":[],"\u0061":[]}`, /has "a" twice/],
+    ['{"a":[1,]}', /a comma has nothing after it/],
+    ['{"a":[],"n":tru}', /not a JSON object/],
+  ])("refuses %j", (text, message) => {
+    expect(() => scanText(text, "a", "b")).toThrow(ProtocolError);
+    expect(() => scanText(text, "a", "b")).toThrow(message);
+  });
+
+  test("refuses an answer cut at any byte", () => {
+    const text = String.raw`{"a":[{"id":"a\"b"},1],"n":"x","b":["é"]}`;
+    const body = Buffer.from(text);
+    for (let length = 0; length < body.length; length++) {
+      expect(() => scanArrays(body.subarray(0, length), ["a", "b"])).toThrow(ProtocolError);
+    }
+  });
+
+  test("hold what JSON.parse sees in them, compact, in any document", () => {
+    const list = fc.array(fc.jsonValue(), { maxLength: 4 });
+    fc.assert(
+      fc.property(list, fc.jsonValue(), list, fc.integer({ min: 0, max: 4 }), (a, n, b, space) => {
+        const { envelope, arrays } = scanText(JSON.stringify({ a, n, b }, null, space), "b", "a");
+        expect(arrays).toEqual({ a: a.map((item) => JSON.stringify(item)), b: b.map((item) => JSON.stringify(item)) });
+        expect(JSON.parse(envelope)).toEqual(JSON.parse(JSON.stringify({ a: [], n, b: [] })));
+      }),
+    );
+  });
+});

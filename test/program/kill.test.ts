@@ -1,0 +1,74 @@
+import { expect, onTestFinished, test } from "vitest";
+import { differenceOf, flawsIn, linesIn, manifestsIn, NO_DIFFERENCE } from "../support/archive.ts";
+import { lateMoments, manyMoments, onceWithKills, seedOf } from "../support/crash.ts";
+import { minutes, openStage, TEN, type Stage } from "../support/stage.ts";
+
+/** All of the hour is there, each event in one object and once. */
+function expectWhole(stage: Stage, what = ""): void {
+  const files = stage.files();
+  expect(flawsIn(files), what).toEqual([]);
+  expect(differenceOf(linesIn(files), stage.api.history({ from: TEN, to: minutes(60) })), what).toEqual(NO_DIFFERENCE);
+}
+
+test("killed at ten random moments and started again, nothing is lost and nothing is there twice", async () => {
+  const seed = seedOf(process.env);
+  const stage = await openStage(lateMoments(), onTestFinished);
+  const { last, hits } = await onceWithKills(stage, 10, seed);
+  expect(last.code, `CRASH_SEED=${seed} ${last.stderr}`).toBe(0);
+  // Else the export was over before most of the kills, and this has shown nothing.
+  expect(hits).toBeGreaterThanOrEqual(5);
+  expectWhole(stage, `CRASH_SEED=${seed}`);
+  // Some came so late that their own window was committed before.
+  expect(manifestsIn(stage.files()).reduce((sum, { late }) => sum + late, 0)).toBeGreaterThan(0);
+}, 60_000);
+
+test.each(["SIGTERM", "SIGINT"] as const)(
+  "%s ends once in the middle of a window; the next one finishes",
+  async (signal) => {
+    const stage = await openStage(manyMoments(20), onTestFinished);
+    const program = stage.start(["once"], { env: { LOG_LEVEL: "debug" } });
+    await program.saw(/"fact":"object\.written".*(?:\n.*)*"fact":"object\.written"/);
+    program.kill(signal);
+    const ended = await program.ended;
+    expect(ended.code, ended.stderr).toBe(signal === "SIGTERM" ? 143 : 130);
+    expect(ended.stderr).not.toMatch(/"level":"(?:error|warn)"|\bat .*\.js:\d+/);
+    expect(manifestsIn(stage.files()).length).toBeLessThan(20);
+
+    const next = await stage.run(["once"]);
+    expect(next.code, next.stderr).toBe(0);
+    expectWhole(stage);
+  },
+);
+
+test.each(["SIGTERM", "SIGINT"] as const)(
+  "%s ends a worker in the middle of a window with exit code 0",
+  async (signal) => {
+    const stage = await openStage(manyMoments(20), onTestFinished);
+    const program = stage.start(["run"], { env: { LOG_LEVEL: "debug" } });
+    await program.saw(/"fact":"window\.committed"/);
+    // Answers that never come must not be waited for.
+    stage.api.faults.silence = 1;
+    const killedAt = performance.now();
+    program.kill(signal);
+    const ended = await program.ended;
+    expect(ended.code, ended.stderr).toBe(0);
+    expect(performance.now() - killedAt).toBeLessThan(5000);
+    expect(ended.stderr).toMatch(/"fact":"worker\.stopped","exitCode":0/);
+
+    stage.api.faults.silence = undefined;
+    const next = await stage.run(["once"]);
+    expect(next.code, next.stderr).toBe(0);
+    expectWhole(stage);
+  },
+);
+
+test("a second signal ends a worker at once", async () => {
+  const stage = await openStage({ simulator: { faults: { silence: 1 } } }, onTestFinished);
+  const program = stage.start(["run"]);
+  await program.saw(/"fact":"stream\.started"/);
+  // Both are there before it can act on the first.
+  for (const signal of ["SIGSTOP", "SIGTERM", "SIGINT", "SIGCONT"] as const) program.kill(signal);
+  const ended = await program.ended;
+  expect([130, 143], ended.stderr).toContain(ended.code);
+  expect(ended.stderr).not.toContain("worker.stopped");
+});

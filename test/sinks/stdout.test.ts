@@ -1,0 +1,58 @@
+import { Writable } from "node:stream";
+import { expect, test } from "vitest";
+import { tick } from "../../src/export/tick.ts";
+import { raw } from "../../src/formats/raw.ts";
+import { stdout, writeOut } from "../../src/sinks/stdout.ts";
+import { epochMs, MINUTE_MS } from "../../src/time.ts";
+import { eventsOver, manifestsIn, never, START, world } from "../support/world.ts";
+
+/** A stream that takes all at once into its own buffer, and hands it on only when told. */
+function slowReader() {
+  const waiting: (() => void)[] = [];
+  const out = new Writable({ highWaterMark: 1 << 20, write: (_chunk, _encoding, done) => waiting.push(done) });
+  return { out, release: () => waiting.splice(0).forEach((done) => done()) };
+}
+
+test("lines count as handed over when they have left the process, not when our own buffer took them", async () => {
+  const { out, release } = slowReader();
+  let isDone = false;
+  const writing = writeOut(out, Buffer.from("line\n"), never).then(() => (isDone = true));
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(isDone).toBe(false);
+  release();
+  await writing;
+  expect(isDone).toBe(true);
+});
+
+test("a wait for a reader that does not read ends with the signal's own reason", async () => {
+  const stop = new AbortController();
+  const reason = new Error("asked to stop");
+  const writing = writeOut(slowReader().out, Buffer.from("line\n"), stop.signal);
+  stop.abort(reason);
+  await expect(writing).rejects.toBe(reason);
+});
+
+test("a reader that has gone is an outage, not a bug", async () => {
+  const { out } = slowReader();
+  out.on("error", () => undefined);
+  out.destroy(Object.assign(new Error("write EPIPE"), { code: "EPIPE" }));
+  await expect(writeOut(out, Buffer.from("line\n"), never)).rejects.toThrow("its reader has gone");
+});
+
+test("a manifest says how many lines were handed over, unacknowledged, and for an empty window none", async () => {
+  const history = eventsOver(START, epochMs(START + 5 * MINUTE_MS), 9);
+  const lines: Buffer[] = [];
+  const out = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(chunk);
+      done();
+    },
+  });
+  const { pipeline, source, files } = world(history);
+  await tick({ ...pipeline, sink: stdout(raw(source), out) }, epochMs(START + 12 * MINUTE_MS), never);
+  expect(Buffer.concat(lines).toString().trimEnd().split("\n")).toHaveLength(9);
+  expect(manifestsIn(files)).toMatchObject([
+    { events: 9, objects: [], delivered: { lines: 9, acknowledged: false } },
+    { events: 0, objects: [], delivered: { lines: 0, acknowledged: false } },
+  ]);
+});

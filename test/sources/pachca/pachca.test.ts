@@ -1,0 +1,236 @@
+import type { RequestListener } from "node:http";
+import { describe, expect, test } from "vitest";
+import { CONTRACT_TOKEN, sourceContract, type ApiState } from "../source.contract.ts";
+import {
+  AGENT,
+  event,
+  failure,
+  idsOf,
+  inTurn,
+  page,
+  pagesOf,
+  queryOf,
+  sourceAt,
+  status,
+} from "../../support/pachca.ts";
+import { answerWith, serve } from "../../support/serve.ts";
+
+describe("a pass over the pages", () => {
+  test("asks for both bounds with milliseconds, the limit and the filter, and repeats them with every cursor", async () => {
+    const { baseUrl, requests } = await inTurn(
+      page(["a"], { next_page: "c+/=1", has_next: true }),
+      page([], { next_page: "c2", has_next: false }),
+    );
+    const filter = { eventKeys: ["user_login"], actorId: "7", actorType: "User", entityId: "8", entityType: "Chat" };
+    await pagesOf(sourceAt(`${baseUrl}/api/shared/v1/`, { filter, pageLimit: 20 }));
+    const first = {
+      start_time: "2026-11-20T10:00:00.000Z",
+      end_time: "2026-11-20T10:05:00.000Z",
+      limit: "20",
+      event_key: "user_login",
+      actor_id: "7",
+      actor_type: "User",
+      entity_id: "8",
+      entity_type: "Chat",
+    };
+    expect(queryOf(requests[0])).toEqual(first);
+    expect(queryOf(requests[1])).toEqual({ ...first, cursor: "c+/=1" });
+    expect(requests[0]!.url).toMatch(/^\/api\/shared\/v1\/audit_events\?/);
+    expect(requests[0]!.headers).toMatchObject({ "user-agent": AGENT, authorization: `Bearer ${CONTRACT_TOKEN}` });
+  });
+
+  test("ends where has_next is false, whatever the cursor", async () => {
+    const { baseUrl, requests } = await inTurn(
+      page(["a", "b"], { next_page: "1", has_next: true }),
+      page(["c"], { next_page: "2", has_next: false }),
+    );
+    expect(await idsOf(sourceAt(baseUrl))).toEqual(["a", "b", "c"]);
+    expect(requests).toHaveLength(2);
+  });
+
+  test("goes on after an empty page that says that more is to come", async () => {
+    const { baseUrl } = await inTurn(
+      page([], { next_page: "1", has_next: true }),
+      page([], { next_page: "2", has_next: true }),
+      page(["a"], { next_page: "3", has_next: false }),
+    );
+    expect(await idsOf(sourceAt(baseUrl))).toEqual(["a"]);
+  });
+
+  test("without has_next ends with an empty page", async () => {
+    const { baseUrl, requests } = await inTurn(page(["a"], { next_page: "1" }), page([], { next_page: "2" }));
+    expect(await idsOf(sourceAt(baseUrl))).toEqual(["a"]);
+    expect(requests).toHaveLength(2);
+  });
+
+  test("without has_next ends with the same cursor", async () => {
+    const { baseUrl, requests } = await inTurn(page(["a"], { next_page: "1" }), page(["b"], { next_page: "1" }));
+    expect(await idsOf(sourceAt(baseUrl))).toEqual(["a", "b"]);
+    expect(requests).toHaveLength(2);
+  });
+
+  test("is made for each event key, once", async () => {
+    const { baseUrl, requests } = await inTurn(
+      page(["a"], { next_page: "1", has_next: false }),
+      page(["b"], { next_page: "1", has_next: false }),
+    );
+    const filter = { eventKeys: ["user_logout", "user_login", "user_login"] };
+    expect(await idsOf(sourceAt(baseUrl, { filter }))).toEqual(["a", "b"]);
+    expect(requests.map((request) => queryOf(request)["event_key"])).toEqual(["user_login", "user_logout"]);
+  });
+
+  test.each([400, 422])("begins again, once, when its cursor is refused with HTTP %i", async (code) => {
+    const expired = status(code, { errors: [{ key: "cursor", message: "is invalid", code: "invalid" }] });
+    const { baseUrl, requests } = await inTurn(
+      page(["a"], { next_page: "1", has_next: true }),
+      expired,
+      page(["a"], { next_page: "1", has_next: true }),
+      page(["b"], { next_page: "2", has_next: false }),
+    );
+    expect(await idsOf(sourceAt(baseUrl))).toEqual(["a", "a", "b"]);
+    expect(requests.map((request) => queryOf(request)["cursor"])).toEqual([undefined, "1", undefined, "1"]);
+
+    const again = await inTurn(
+      page(["a"], { next_page: "1", has_next: true }),
+      expired,
+      page(["a"], { next_page: "1", has_next: true }),
+      expired,
+    );
+    const error = await failure(sourceAt(again.baseUrl));
+    expect(error).toMatchObject({ name: "RefusedError", code: "bad_request" });
+    expect(error.message).toMatch(/cursor is invalid \(invalid\)/);
+  });
+});
+
+describe("an answer that could be taken for a complete one is an error", () => {
+  test("a cursor that goes round", async () => {
+    const { baseUrl } = await inTurn(
+      page(["a"], { next_page: "1", has_next: true }),
+      page(["b"], { next_page: "2", has_next: true }),
+      page([], { next_page: "1", has_next: true }),
+    );
+    const error = await failure(sourceAt(baseUrl));
+    expect(error.name).toBe("ProtocolError");
+    expect(error.message).toBe("page 3 of 2026-11-20T10:00:00Z/2026-11-20T10:05:00Z: the cursor repeats");
+  });
+
+  test("a cursor that stands still although more is to come", async () => {
+    const stuck = page(["a"], { next_page: "1", has_next: true });
+    const { baseUrl } = await inTurn(stuck, stuck, stuck);
+    expect((await failure(sourceAt(baseUrl))).message).toMatch(/page 2 of .*: the cursor repeats/);
+  });
+
+  test("a cursor that goes round where has_next is not said", async () => {
+    const { baseUrl } = await inTurn(
+      page(["a"], { next_page: "1" }),
+      page(["b"], { next_page: "2" }),
+      page(["c"], { next_page: "1" }),
+    );
+    expect((await failure(sourceAt(baseUrl))).name).toBe("ProtocolError");
+  });
+
+  test("more pages than a pass may take", async () => {
+    let number = 0;
+    const { baseUrl, requests } = await serve((_, response) =>
+      answerWith(response, 200, page([], { next_page: String(++number), has_next: true })),
+    );
+    const error = await failure(sourceAt(baseUrl, { pagesMax: 20 }));
+    expect(error.name).toBe("ProtocolError");
+    expect(error.message).toMatch(/2026-11-20T10:00:00Z\/2026-11-20T10:05:00Z: no end after 20 pages/);
+    expect(requests).toHaveLength(20);
+  });
+
+  test.each<[string, object]>([
+    ["no next_page although more is to come", page(["a"], { has_next: true })],
+    ["an empty next_page", page(["a"], { has_next: true, next_page: "" })],
+    ["a next_page that is no text", page(["a"], { has_next: true, next_page: 7 })],
+    ["events, no has_next and no next_page", page(["a"], {})],
+    ["a has_next that is no boolean", page(["a"], { has_next: "false", next_page: "1" })],
+    ["no meta", { data: [] }],
+    ["no meta.paginate", { data: [], meta: {} }],
+    ["no data", { meta: { paginate: { has_next: false } } }],
+    ["data that is no array", { data: { a: 1 }, meta: { paginate: { has_next: false } } }],
+  ])("%s", async (_name, body) => {
+    const { baseUrl } = await inTurn(body);
+    const error = await failure(sourceAt(baseUrl));
+    expect(error.name).toBe("ProtocolError");
+    expect(error.message).toMatch(/page 1 of 2026-11-20T10:00:00Z/);
+  });
+
+  test.each<[string, string | Buffer, RegExp]>([
+    ["nothing", "", /is empty/],
+    ["a sign-in page", "<!doctype html><html>Sign in</html>", /is HTML/],
+    ["half of one", '{"data":[{"id":"a"}', /is cut/],
+    ["two", '{"data":[],"meta":{"paginate":{"has_next":false}}}{}', /goes on after its end/],
+    ["one with a byte order mark", '\uFEFF{"data":[]}', /byte order mark/],
+  ])("an answer that is %s", async (_name, body, message) => {
+    const { baseUrl } = await inTurn(body);
+    const error = await failure(sourceAt(baseUrl));
+    expect(error.name).toBe("ProtocolError");
+    expect(error.message).toMatch(message);
+  });
+
+  test("a body cut by the network is one of the network", async () => {
+    const { baseUrl } = await inTurn((_, response) => {
+      response.writeHead(200, { "content-length": "9999" }).write('{"data":[', () => response.destroy());
+    });
+    expect(await failure(sourceAt(baseUrl))).toMatchObject({ name: "TransientError", code: "network" });
+  });
+
+  test("a server that falls silent is a timeout", async () => {
+    const { baseUrl } = await inTurn((_, response) => response.writeHead(200).write('{"data":['));
+    const timeouts = { connectMs: 1000, headMs: 1000, idleMs: 50, wholeMs: 5000 };
+    expect(await failure(sourceAt(baseUrl, { timeouts }))).toMatchObject({ name: "TransientError", code: "timeout" });
+  });
+});
+
+describe("an abort", () => {
+  test("in the middle of a page ends with its reason", async () => {
+    const stop = new AbortController();
+    const reason = new Error("stopping");
+    const { baseUrl } = await inTurn((_, response) => {
+      response.writeHead(200).write("{");
+      setImmediate(() => stop.abort(reason));
+    });
+    await expect(pagesOf(sourceAt(baseUrl), stop.signal)).rejects.toBe(reason);
+  });
+});
+
+/** As much of the API as the contract asks for: newest first, inclusive bounds, 50 a page, a cursor that is never null. */
+function pachcaApi({ history, mood }: ApiState): RequestListener {
+  const newestFirst = [...history].reverse();
+  return (request, response) => {
+    const moods: Record<string, () => void> = {
+      away: () => answerWith(response, 503, "try later"),
+      refusing: () => answerWith(response, 401, { error: "invalid_token", error_description: "revoked" }),
+      nonsense: () => answerWith(response, 200, "<html>Welcome</html>"),
+      well: () => answerWith(response, 200, answerTo(request.url ?? "")),
+      cut() {
+        const body = answerTo(request.url ?? "");
+        response.writeHead(200, { "content-length": String(body.length) });
+        response.write(body.slice(0, body.length / 2), () => response.destroy());
+      },
+    };
+    moods[mood]!();
+  };
+  function answerTo(path: string): string {
+    const url = new URL(path, "http://127.0.0.1");
+    const at = (name: string) => Date.parse(url.searchParams.get(name) ?? "");
+    const found = newestFirst.filter(({ time }) => time >= at("start_time") && time <= at("end_time"));
+    const from = Number(url.searchParams.get("cursor") ?? 0);
+    const to = Math.min(from + Number(url.searchParams.get("limit")), found.length);
+    const data = found.slice(from, to).map(({ id, time }) => event(id, { created_at: new Date(time).toISOString() }));
+    const isLog = url.pathname === "/api/shared/v1/audit_events";
+    const info = { data: { id: 1, name: null, user_id: 2, scopes: ["audit_events:read"] } };
+    return JSON.stringify(
+      isLog ? { data, meta: { paginate: { next_page: String(to), has_next: to < found.length } } } : info,
+      null,
+      2,
+    );
+  }
+}
+
+sourceContract("pachca", async (state) => {
+  const { baseUrl } = await serve(pachcaApi(state));
+  return sourceAt(`${baseUrl}/api/shared/v1`);
+});

@@ -1,0 +1,170 @@
+import { describe, expect, test } from "vitest";
+import { ExporterError } from "../../src/errors.ts";
+import { isPoison, type AuditEvent, type Source } from "../../src/source.ts";
+import { epochMs, type EpochMs, type Span } from "../../src/time.ts";
+
+/** The token that `open` gives the source: it must not be found anywhere. */
+export const CONTRACT_TOKEN = "contract-canary-0123456789";
+
+export interface Happened {
+  readonly id: string;
+  readonly time: EpochMs;
+}
+
+/** An API of one vendor, as a test wants it. */
+export interface ApiState {
+  /** All that is in its log, oldest first. */
+  readonly history: readonly Happened[];
+  /** `away`: 503. `refusing`: 401. `cut`: each body ends half-way. `nonsense`: 200 with a web page. */
+  readonly mood: "well" | "away" | "refusing" | "cut" | "nonsense";
+}
+
+const never = new AbortController().signal;
+const FROM = Date.UTC(2026, 10, 20, 10);
+const span: Span = { from: epochMs(FROM), to: epochMs(FROM + 300_000) };
+
+/** `count` events, evenly over the five minutes of `span`, with neighbours outside and several in one millisecond. */
+function historyOf(count: number): Happened[] {
+  const inside = Array.from({ length: count }, (_, index) => ({
+    id: `${String(index).padStart(8, "0")}-5e6f-4a8b-9c10-d11e12f13a14`,
+    time: epochMs(FROM + Math.floor((index * 300_000) / count / 3) * 3),
+  }));
+  const outside = [-3_600_000, 3_600_000].map((away) => ({
+    id: `${away > 0 ? "f" : "e"}1b2c3d4-5e6f-4a8b-9c10-d11e12f13a14`,
+    time: epochMs(FROM + away),
+  }));
+  return [...outside.slice(0, 1), ...inside, ...outside.slice(1)];
+}
+
+const isIn = (span: Span) => (event: Happened) => event.time >= span.from && event.time < span.to;
+const idsOf = (events: readonly Happened[]) => [...new Set(events.map(({ id }) => id))].sort();
+
+async function eventsOf(source: Source, span: Span, signal: AbortSignal = never): Promise<AuditEvent[]> {
+  const events: AuditEvent[] = [];
+  for await (const page of source.pages(span, signal)) {
+    expect(page.poison).toEqual([]);
+    events.push(...page.events);
+  }
+  return events;
+}
+
+async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const found: Item[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
+/** What every source does. `open` makes one within a test, in front of a server of that test. */
+export function sourceContract(name: string, open: (state: ApiState) => Promise<Source>): void {
+  describe(`${name}, as a source`, () => {
+    const well = (count: number) => open({ history: historyOf(count), mood: "well" });
+
+    test("gives every event of a span, over many pages", async () => {
+      const events = (await eventsOf(await well(230), span)).filter(isIn(span));
+      expect(idsOf(events)).toEqual(idsOf(historyOf(230).filter(isIn(span))));
+    });
+
+    test("gives each event its own time", async () => {
+      const times = new Map(historyOf(60).map(({ id, time }) => [id, time]));
+      for (const { id, time } of await eventsOf(await well(60), span)) expect(time).toBe(times.get(id));
+    });
+
+    test("ends without an event where nothing happened", async () => {
+      const quiet = { from: epochMs(FROM + 600_000), to: epochMs(FROM + 900_000) };
+      expect((await eventsOf(await well(60), quiet)).filter(isIn(quiet))).toEqual([]);
+    });
+
+    test("loses nothing between two spans that meet", async () => {
+      const source = await well(120);
+      const middle = historyOf(120)[60]!.time;
+      const halves = [
+        { from: span.from, to: middle },
+        { from: middle, to: span.to },
+      ];
+      const parts = await Promise.all(halves.map(async (half) => (await eventsOf(source, half)).filter(isIn(half))));
+      expect(idsOf(parts.flat())).toEqual(idsOf(historyOf(120).filter(isIn(span))));
+      expect(parts.flat()).toHaveLength(120);
+    });
+
+    test("gives each event as one line, from which it reads the same event again", async () => {
+      const source = await well(60);
+      for (const event of await eventsOf(source, span)) {
+        expect(event.record.includes("\n")).toBe(false);
+        expect(JSON.parse(event.record.toString())).toBeTypeOf("object");
+        expect(source.read(Buffer.from(event.record))).toEqual(event);
+      }
+    });
+
+    test.each(["", "null", "7", "[]", "{}", '{"id":7}', "{", "\u0000"])("reads %j as poison", async (text) => {
+      const record = Buffer.from(text);
+      const item = (await well(0)).read(record);
+      expect(isPoison(item)).toBe(true);
+      expect(item.record).toEqual(record);
+    });
+
+    test("can be left in the middle and asked again", async () => {
+      const source = await well(120);
+      for await (const page of source.pages(span, never)) if (page.events.length > 0) break;
+      expect((await eventsOf(source, span)).filter(isIn(span))).toHaveLength(120);
+    });
+
+    test("ends with the reason of an abort, before a request and between two", async () => {
+      const source = await well(120);
+      const reason = new Error("stopping");
+      await expect(eventsOf(source, span, AbortSignal.abort(reason))).rejects.toBe(reason);
+      const stop = new AbortController();
+      const read = async () => {
+        for await (const _ of source.pages(span, stop.signal)) stop.abort(reason);
+      };
+      await expect(read()).rejects.toBe(reason);
+    });
+
+    test.each([
+      ["away", ["TransientError"]],
+      ["refusing", ["RefusedError"]],
+      ["cut", ["TransientError"]],
+      ["nonsense", ["ProtocolError"]],
+    ] as const)("never ends as if that were all when the API is %s", async (mood, names) => {
+      const source = await open({ history: historyOf(60), mood });
+      const error: unknown = await eventsOf(source, span).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(ExporterError);
+      expect(names).toContain((error as ExporterError).name);
+      expect(String((error as ExporterError).stack)).not.toContain(CONTRACT_TOKEN);
+    });
+
+    test("knows the API's clock to a few seconds, also before it was ever asked", async () => {
+      const source = await well(1);
+      expect(Math.abs(await source.clockOffsetMs(never))).toBeLessThan(10_000);
+      await eventsOf(source, span);
+      expect(Math.abs(await source.clockOffsetMs(never))).toBeLessThan(10_000);
+    });
+
+    test("says what it is without its token, and the same each time", async () => {
+      const source = await well(0);
+      const text = JSON.stringify([source.identity, source.selection]);
+      expect(text).not.toContain(CONTRACT_TOKEN);
+      expect(JSON.parse(text)).toEqual([source.identity, source.selection]);
+    });
+
+    test("finds nothing wrong in the preflight when all is well", async () => {
+      const findings = await all((await well(60)).check(never));
+      expect(findings.length).toBeGreaterThan(0);
+      expect(findings.filter(({ state }) => state === "failed")).toEqual([]);
+    });
+
+    test.each(["away", "refusing", "cut", "nonsense"] as const)(
+      "finds it in the preflight, without throwing, when the API is %s",
+      async (mood) => {
+        const findings = await all((await open({ history: [], mood })).check(never));
+        expect(findings.map(({ state }) => state)).toContain("failed");
+        expect(JSON.stringify(findings)).not.toContain(CONTRACT_TOKEN);
+      },
+    );
+
+    test("ends the preflight with the reason of an abort", async () => {
+      const reason = new Error("stopping");
+      const source = await well(0);
+      await expect(all(source.check(AbortSignal.abort(reason)))).rejects.toBe(reason);
+    });
+  });
+}
