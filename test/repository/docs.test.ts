@@ -66,7 +66,7 @@ describe("the command line", () => {
     const calls = commands.map(
       (name) => `await main(["", "", ...${JSON.stringify(name.split(" ").filter(Boolean))}, "--help"]);`,
     );
-    const script = `import { main } from "../src/commands/program.ts"; ${calls.join('process.stdout.write("\\f");')}`;
+    const script = `import { main } from "./src/commands/program.ts"; ${calls.join('process.stdout.write("\\f");')}`;
     const args = ["--import", "tsx", "--input-type=module", "--eval", script];
     return (await promisify(execFile)(process.execPath, args, { cwd: root })).stdout.split("\f");
   }
