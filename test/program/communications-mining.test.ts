@@ -1,10 +1,10 @@
 import { expect, onTestFinished, test } from "vitest";
-import type { FaultOptions } from "../../../src/simulator/faults.ts";
-import type { AccessLine } from "../../../src/simulator/simulator.ts";
-import { epochMs, formatInstant, SECOND_MS } from "../../../src/time.ts";
-import { idsOf, trueTimes, walkMining, type MiningEvent } from "../../simulator/walk.ts";
-import { differenceOf, flawsIn, linesIn, manifestsIn, NO_DIFFERENCE, type Files } from "../../support/archive.ts";
-import { minutes, openStage, TEN, type Stage, type StageOptions } from "../../support/stage.ts";
+import type { FaultOptions } from "../../src/simulator/faults.ts";
+import type { AccessLine } from "../../src/simulator/simulator.ts";
+import { epochMs, formatInstant, SECOND_MS } from "../../src/time.ts";
+import { idsOf, trueTimes, walkMining, type MiningEvent } from "../simulator/walk.ts";
+import { differenceOf, flawsIn, linesIn, manifestsIn, NO_DIFFERENCE, type Files } from "../support/archive.ts";
+import { minutes, openStage, TEN, type Stage, type StageOptions } from "../support/stage.ts";
 
 const HOUR = { from: TEN, to: minutes(60) };
 
