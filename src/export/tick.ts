@@ -18,6 +18,7 @@ import {
   retentionFloor,
 } from "./window.ts";
 import type { Pipeline } from "./pipeline.ts";
+import { addTotals, lostSpan, NO_TOTALS, totalsOf, type Committed, type Totals } from "../totals.ts";
 
 /** What one tick came to. */
 export interface TickResult extends Totals {
@@ -26,22 +27,8 @@ export interface TickResult extends Totals {
   readonly clockOffsetMs?: number;
 }
 
-/** Counted over what was committed by us. */
-interface Totals {
-  readonly windows: number;
-  readonly events: number;
-  readonly late: number;
-  /** Items put aside. */
-  readonly quarantined: number;
-  /** Spans that the source did not keep any more, parts of windows among them. */
-  readonly gaps: number;
-  readonly bytes: number;
-}
-
 /** So many kinds of event say what a window was made of. */
 const KEYS_IN_MANIFEST = 50;
-
-const NOTHING: Totals = { windows: 0, events: 0, late: 0, quarantined: 0, gaps: 0, bytes: 0 };
 
 /**
  * THE LOOP: exports each window that is ready, one after another, and returns when none is left. A window is planned, written
@@ -61,7 +48,7 @@ export async function tick(
 ): Promise<TickResult> {
   const { ledger, source, windows, reader } = pipeline;
   let head = await atStage("plan", ledger.head(signal));
-  let total = NOTHING;
+  let total = NO_TOTALS;
   if (nextWindow(head.exportedUntil ?? windows.start, clock, windows) === undefined) return { ...total, head };
 
   const clockOffsetMs = await atStage("fetch", source.clockOffsetMs(signal));
@@ -87,7 +74,7 @@ export async function tick(
       const outcome = await carryOut(pipeline, plan, found, now, kept, signal);
       head = outcome.head;
       if (!found) isFirst = false;
-      total = sum(total, outcome);
+      total = addTotals(total, outcome);
     }
   } finally {
     reader.close();
@@ -159,23 +146,13 @@ export async function carryOut(
     exporter: pipeline.exporter,
   };
   const { won, head } = await atStage("commit", ledger.commit(draft, signal));
-  const bytes = written.objects.reduce((sum, object) => sum + object.bytes, 0);
-  if (won) observeCommit(observe, draft, head);
-  else observe({ kind: "window.lost", sequence: plan.seq, window });
-  if (!won) return { won, head, ...NOTHING };
-  const gaps = plan.kind === "gap" || missing !== undefined ? 1 : 0;
-  return { won, head, windows: 1, events, late, quarantined: collected.ids.size - events, gaps, bytes };
-}
-
-function sum(one: Totals, other: Totals): Totals {
-  return {
-    windows: one.windows + other.windows,
-    events: one.events + other.events,
-    late: one.late + other.late,
-    quarantined: one.quarantined + other.quarantined,
-    gaps: one.gaps + other.gaps,
-    bytes: one.bytes + other.bytes,
-  };
+  if (!won) {
+    observe({ kind: "window.lost", sequence: plan.seq, window });
+    return { won, head, ...NO_TOTALS };
+  }
+  const committed = committedOf(draft);
+  observeCommit(observe, committed, draft, head);
+  return { won, head, ...totalsOf(committed) };
 }
 
 /** What the ledger has of the time that the plan asks for. */
@@ -216,10 +193,10 @@ async function writeWindow(
   }
 }
 
-function observeCommit(observe: ObserveStream, draft: Draft, head: Head): void {
-  const { seq: sequence, kind, window, missing, delivered } = draft;
-  observe({ kind: "window.committed", ...committedOf(draft), sha256: head.sha256 ?? "" });
-  const gap = kind === "gap" ? window : missing;
+function observeCommit(observe: ObserveStream, committed: Committed, { delivered }: Draft, head: Head): void {
+  const { sequence } = committed;
+  observe({ kind: "window.committed", ...committed, sha256: head.sha256 ?? "" });
+  const gap = lostSpan(committed);
   if (gap !== undefined) observe({ kind: "gap.found", sequence, window: gap });
   const { truncated = 0 } = delivered ?? {};
   if (truncated > 0) observe({ kind: "events.truncated", sequence, events: truncated });

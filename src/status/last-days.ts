@@ -1,8 +1,17 @@
-import type { DayStatus, GapsStatus, HourStatus, Totals, WindowStatus } from "./status-document.ts";
+import type { DayStatus, GapsStatus, HourStatus, WindowStatus } from "./status-document.ts";
 import { keyTally, type KeyTally } from "../ledger/event-counts.ts";
 import { boundFor, latenessOf, type Lateness } from "../ledger/lateness.ts";
 import { DAY_MS, epochMs, formatInstant, HOUR_MS, SECOND_MS, type EpochMs, type Span } from "../time.ts";
-import type { KeyCounts, LatenessCounts, Committed } from "../totals.ts";
+import {
+  addTotals,
+  lostSpan,
+  NO_TOTALS,
+  totalsOf,
+  type Committed,
+  type KeyCounts,
+  type LatenessCounts,
+  type Totals,
+} from "../totals.ts";
 
 /** A day of windows of five minutes, and some. */
 const WINDOWS_KEPT = 300;
@@ -49,8 +58,6 @@ const NO_GAPS: Gaps = { count: 0, ms: 0, spans: [], told: [] };
 
 export const NOTHING_RECENT: Recent = { until: undefined, windows: [], hours: [], gaps: NO_GAPS };
 
-export const NO_TOTALS: Totals = { windows: 0, events: 0, late: 0, quarantined: 0, gaps: 0, bytes: 0 };
-
 /** With more windows, each told once, in any order. */
 export function withCommitted(recent: Recent, committed: readonly Committed[]): Recent {
   const ends = committed.filter(({ type }) => type !== "repair").map(({ window }) => window.to);
@@ -77,7 +84,7 @@ export function withCommitted(recent: Recent, committed: readonly Committed[]): 
 
 function withGaps({ count, ms, spans, told }: Gaps, committed: readonly Committed[]): Gaps {
   const found = committed.flatMap((one) => {
-    const lost = lostOf(one);
+    const lost = lostSpan(one);
     return lost === undefined ? [] : [{ sequence: one.sequence, from: lost.from, to: lost.to }];
   });
   const bySequence = [...spans, ...found].sort((one, other) => one.sequence - other.sequence);
@@ -99,11 +106,6 @@ function joined(runs: Gaps["told"]): Gaps["told"] {
     else whole.push({ first, last });
   }
   return whole.slice(-RUNS_KEPT);
-}
-
-/** The span that the source did not keep: all of a gap, a part of a window, mostly none. */
-function lostOf({ type, window, missing }: Committed): Span | undefined {
-  return type === "gap" ? window : missing;
 }
 
 const NO_HOUR = { ...NO_TOTALS, exportedMs: 0, gapMs: 0, keys: {}, lateness: {} };
@@ -139,13 +141,13 @@ function addTo(open: (at: EpochMs) => OpenHour | undefined, committed: Committed
   const { type, window, keys = {}, lateness = {} } = committed;
   const first = open(hourOf(window.from));
   if (first !== undefined) {
-    first.totals = plus(first.totals, committed);
+    first.totals = addTotals(first.totals, totalsOf(committed));
     first.keys.addCounts(keys);
     first.lateness.addCounts(lateness);
   }
   // A repair only adds to what counts as exported already.
   if (type === "repair") return;
-  const lost = lostOf(committed);
+  const lost = lostSpan(committed);
   for (let at = hourOf(epochMs(Math.max(window.from, oldest))); at < window.to; at = epochMs(at + HOUR_MS)) {
     const hour = open(at);
     if (hour === undefined) continue;
@@ -158,22 +160,6 @@ function addTo(open: (at: EpochMs) => OpenHour | undefined, committed: Committed
 
 function overlapMs(one: Span, other: Span): number {
   return Math.max(0, Math.min(one.to, other.to) - Math.max(one.from, other.from));
-}
-
-/** The totals with one more window. */
-export function plus(totals: Totals, committed: Committed): Totals {
-  return sumOf(totals, { ...committed, windows: 1, gaps: lostOf(committed) === undefined ? 0 : 1 });
-}
-
-function sumOf(one: Totals, other: Totals): Totals {
-  return {
-    windows: one.windows + other.windows,
-    events: one.events + other.events,
-    late: one.late + other.late,
-    quarantined: one.quarantined + other.quarantined,
-    gaps: one.gaps + other.gaps,
-    bytes: one.bytes + other.bytes,
-  };
 }
 
 function shownWindow({ sequence, type, window, events, late, quarantined, bytes, missing }: Committed) {
@@ -208,7 +194,7 @@ export function sumsOf({ until, hours, gaps }: Recent, now: EpochMs) {
   const today = last24Hours(now).from;
   return {
     gaps: gapsOf(gaps),
-    last24Hours: hours.filter(({ from }) => from >= today).reduce(sumOf, NO_TOTALS),
+    last24Hours: hours.filter(({ from }) => from >= today).reduce(addTotals, NO_TOTALS),
     day: dayOf(until, hours),
   };
 }
@@ -237,7 +223,7 @@ function dayOf(until: EpochMs | undefined, hours: readonly Hour[]): DayStatus {
     tally.addCounts(hour.keys);
     histogram.addCounts(hour.lateness);
   }
-  const totals = known.reduce(sumOf, NO_TOTALS);
+  const totals = known.reduce(addTotals, NO_TOTALS);
   const lateness = histogram.counts();
   return {
     from: from === undefined ? null : formatInstant(from),

@@ -1,4 +1,4 @@
-import type { LatenessCounts } from "../totals.ts";
+import type { LatenessCounts, Totals } from "../totals.ts";
 
 /*
  * The status document: what `/status.json` and `status --json` answer and the page shows. Instants are RFC 3339 in UTC; lists
@@ -124,20 +124,6 @@ export interface PastFailure extends Failure {
 }
 
 export type WindowKind = "window" | "gap" | "repair";
-
-/** What was committed, counted. */
-export interface Totals {
-  readonly windows: number;
-  readonly events: number;
-  /** Events that became visible after their own window was exported. */
-  readonly late: number;
-  /** Items that are no events, put aside. */
-  readonly quarantined: number;
-  /** Spans that the source did not keep any more, parts of windows among them. */
-  readonly gaps: number;
-  /** As stored. */
-  readonly bytes: number;
-}
 
 /** One committed window. `events: 0` was looked at and was empty. */
 export interface WindowStatus {

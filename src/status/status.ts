@@ -1,15 +1,10 @@
-import {
-  type Failure,
-  type PastFailure,
-  type RunningWindow,
-  type StreamStatus,
-  type Totals,
-} from "./status-document.ts";
+import { type Failure, type PastFailure, type RunningWindow, type StreamStatus } from "./status-document.ts";
 import { ExporterError } from "../errors.ts";
 import type { Fact, StreamFact } from "../fact.ts";
-import { NO_TOTALS, NOTHING_RECENT, plus, shownSpan, withCommitted, type Recent } from "./last-days.ts";
+import { NOTHING_RECENT, shownSpan, withCommitted, type Recent } from "./last-days.ts";
 import type { SourceIdentity } from "../source.ts";
 import { formatInstant, type EpochMs } from "../time.ts";
+import { addTotals, NO_TOTALS, totalsOf, type Totals } from "../totals.ts";
 
 /** A stream as it is configured. */
 export interface StreamDescription {
@@ -123,7 +118,7 @@ function changes(before: StreamSoFar, fact: StreamFact, at: EpochMs): Partial<St
         head: { sequence: fact.sequence, sha256: fact.sha256 },
         lastCommit: at,
         running: null,
-        totals: plus(before.totals, fact),
+        totals: addTotals(before.totals, totalsOf(fact)),
         recent: withCommitted(before.recent, [fact]),
       };
     case "past.read":
@@ -131,7 +126,8 @@ function changes(before: StreamSoFar, fact: StreamFact, at: EpochMs): Partial<St
         recent: withCommitted(before.recent, fact.committed),
         totals: fact.committed
           .filter(({ sequence }) => sequence > (before.newsAfter ?? Infinity))
-          .reduce(plus, before.totals),
+          .map(totalsOf)
+          .reduce(addTotals, before.totals),
         isPastRead: true,
       };
     case "past.failed":

@@ -1,16 +1,9 @@
-import type {
-  HourStatus,
-  StatusDocument,
-  StreamStatus,
-  Totals,
-  WindowStatus,
-} from "../../src/status/status-document.ts";
+import type { HourStatus, StatusDocument, StreamStatus, WindowStatus } from "../../src/status/status-document.ts";
 import { epochMs, formatInstant, HOUR_MS, MINUTE_MS, type EpochMs } from "../../src/time.ts";
+import { addTotals, NO_TOTALS, type Totals } from "../../src/totals.ts";
 
 export const NOW = epochMs(Date.UTC(2026, 10, 20, 10, 42, 5));
 export const before = (ms: number): string => formatInstant(epochMs(NOW - ms));
-
-const NO_TOTALS: Totals = { windows: 0, events: 0, late: 0, quarantined: 0, gaps: 0, bytes: 0 };
 
 /** A document of these streams, at `NOW`. */
 export function documentOf(...streams: readonly StreamStatus[]): StatusDocument {
@@ -60,20 +53,12 @@ export function hoursOf(windows: readonly WindowStatus[]): HourStatus[] {
     const seconds = (Date.parse(window.to) - Date.parse(window.from)) / 1000;
     hours.set(from, {
       ...hour,
-      ...totalsOf([hour, { ...window, windows: 1, gaps: window.kind === "gap" ? 1 : 0 }]),
+      ...addTotals(hour, { ...window, windows: 1, gaps: window.kind === "gap" ? 1 : 0 }),
       exportedSeconds: hour.exportedSeconds + (window.kind === "window" ? seconds : 0),
       gapSeconds: hour.gapSeconds + (window.kind === "gap" ? seconds : 0),
     });
   }
   return [...hours.values()].sort((one, other) => Date.parse(one.from) - Date.parse(other.from));
-}
-
-function totalsOf(all: readonly Totals[]): Totals {
-  const sum = (name: keyof Totals): number => all.reduce((total, one) => total + one[name], 0);
-  return {
-    ...{ windows: sum("windows"), events: sum("events"), late: sum("late") },
-    ...{ quarantined: sum("quarantined"), gaps: sum("gaps"), bytes: sum("bytes") },
-  };
 }
 
 /** Six days of whole hours before a window. */
@@ -94,7 +79,7 @@ export function busyStream(changes: Partial<StreamStatus> = {}): StreamStatus {
     return windowOf(endedMinutes, { events, late: index % 37 === 5 && events > 0 ? 3 : 0, bytes: events * 61 });
   });
   const hours = [...olderHours(windows[0]!), ...hoursOf(windows)];
-  const totals = totalsOf(hoursOf(windows));
+  const totals = hoursOf(windows).reduce<Totals>(addTotals, NO_TOTALS);
   return streamOf({
     state: "ok",
     exportedUntil: windows.at(-1)!.to,
