@@ -1,10 +1,9 @@
-import { X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import tls from "node:tls";
 import type { Duplex } from "node:stream";
 import { HttpProxyAgent, HttpsProxyAgent } from "hpagent";
+import { readCertificates } from "../config/values/certificates.ts";
 import { ConfigError } from "../errors.ts";
 
 export interface Agents {
@@ -33,8 +32,6 @@ interface Target {
 /** A proxy that takes the connection and then says nothing must not hold a request for ever. */
 const PROXY_CONNECT_TIMEOUT_MS = 30_000;
 const MAX_SOCKETS = 50;
-
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
 
 /**
  * Agents that keep connections alive, trust the system's certificate authorities and those of `caFile`, and go through
@@ -142,24 +139,11 @@ function proxyFailure(cause: Error & { code?: string }, proxy: URL): Error {
 const trust = (ca: string[] | undefined) => (ca === undefined ? {} : { proxyRequestOptions: { ca } });
 
 function readAuthorities(caFile: string, env: Environment): string[] {
-  // Giving any authority replaces Node's own list, those of NODE_EXTRA_CA_CERTS included.
+  // A list of one's own replaces that of Node, including the authorities of NODE_EXTRA_CA_CERTS.
   const extra = read(env, "NODE_EXTRA_CA_CERTS");
-  return [...tls.rootCertificates, ...(extra === undefined ? [] : [readPem(extra)]), readPem(caFile)];
-}
-
-/**
- * Each certificate is read: TLS itself would silently pass over a broken one, and the connection would fail far from
- * here.
- */
-function readPem(file: string): string {
-  try {
-    const text = readFileSync(file, "utf8");
-    const certificates = text.match(CERTIFICATE) ?? [];
-    if (certificates.length === 0) throw new Error("no certificate in it");
-    for (const certificate of certificates) new X509Certificate(certificate);
-    return text;
-  } catch (cause) {
-    const hint = "name a PEM file of certificates that this process may read";
-    throw new ConfigError(`read CA file ${file}: ${(cause as Error).message}`, { hint, cause });
-  }
+  return [
+    ...tls.rootCertificates,
+    ...(extra === undefined ? [] : [readCertificates(extra, "NODE_EXTRA_CA_CERTS")]),
+    readCertificates(caFile, "caFile"),
+  ];
 }

@@ -1,9 +1,7 @@
-import { X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { checkServerIdentity, createSecureContext, type ConnectionOptions } from "node:tls";
 import { ConfigError } from "../../errors.ts";
-import { flawOfReading } from "../../config/values/secret.ts";
+import { readCertificates, readPem } from "../../config/values/certificates.ts";
 
 export interface TlsOptions {
   /** A PEM file of the authorities to trust, instead of the system's. */
@@ -16,8 +14,6 @@ export interface TlsOptions {
   readonly checkServerName: boolean;
 }
 
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
-
 /**
  * Half of what Node needs for TLS to `host`. The files are read each time, so that renewed ones are used.
  * @throws ConfigError when a file cannot be read, or what is in it cannot be used
@@ -29,9 +25,9 @@ export function secureOptions(
   const name = serverName ?? host;
   return {
     secureContext: contextOf(
-      caFile === undefined ? undefined : readAuthorities(caFile),
-      certFile === undefined ? undefined : read("certFile", certFile),
-      keyFile === undefined ? undefined : read("keyFile", keyFile),
+      caFile === undefined ? undefined : readCertificates(caFile, "sink.caFile"),
+      certFile === undefined ? undefined : readPem(certFile, "sink.certFile"),
+      keyFile === undefined ? undefined : readPem(keyFile, "sink.keyFile"),
       [certFile, keyFile].filter((file) => file !== undefined).join(" and "),
     ),
     // SNI knows no addresses (RFC 6066, section 3).
@@ -55,28 +51,5 @@ function contextOf(ca: string | undefined, cert: string | undefined, key: string
       hint: "sink.certFile and sink.keyFile must be PEM, belong together, and the key must have no password",
       cause,
     });
-  }
-}
-
-/** Each certificate is read: TLS itself would silently pass over a broken one. */
-function readAuthorities(file: string): string {
-  const text = read("caFile", file);
-  const certificates = text.match(CERTIFICATE) ?? [];
-  const hint = "sink.caFile must be a PEM file of certificates";
-  if (certificates.length === 0) throw new ConfigError(`read ${file}: no certificate is in it`, { hint });
-  try {
-    for (const certificate of certificates) new X509Certificate(certificate);
-  } catch (cause) {
-    throw new ConfigError(`read ${file}: ${(cause as Error).message}`, { hint, cause });
-  }
-  return text;
-}
-
-function read(setting: "caFile" | "certFile" | "keyFile", file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (cause) {
-    const hint = `sink.${setting} must name a PEM file that this process may read`;
-    throw new ConfigError(`read ${file}: ${flawOfReading(cause)}`, { hint, cause });
   }
 }

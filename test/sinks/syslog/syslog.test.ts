@@ -346,7 +346,7 @@ test("the preflight names a certificate file that is missing, or that is none", 
   expect(missing.what).toContain(`${join(folder, "none.pem")}: no such file`);
   expect(missing.error).toMatchObject({ name: "ConfigError" });
   writeFileSync(join(folder, "text.pem"), "not a certificate");
-  expect((await failureOf(1, tls({ caFile: join(folder, "text.pem") }))).what).toContain("no certificate is in it");
+  expect((await failureOf(1, tls({ caFile: join(folder, "text.pem") }))).what).toContain("it contains no certificate");
   const { certFile } = certificates.client;
   const strangers = await failureOf(1, tls({ certFile, keyFile: certificates.server.keyFile }));
   expect(strangers.what).toContain(`read ${certFile} and ${certificates.server.keyFile}`);
