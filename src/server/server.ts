@@ -26,9 +26,9 @@ export interface Pace {
   readonly patienceMs?: number;
 }
 
-/** What there is to tell. */
-export interface Telling {
-  /** The status now. */
+/** What the server answers from. */
+export interface ServerContent {
+  /** The current status. */
   readonly document: () => StatusDocument;
   readonly metrics: { text(): Promise<string>; readonly contentType: string };
   readonly page: Page;
@@ -74,7 +74,7 @@ const HEADERS = {
  */
 export async function serveHealth(
   { host, port, token }: HealthOptions,
-  telling: Telling,
+  content: ServerContent,
   { now = () => performance.now(), patienceMs = REQUEST_TIMEOUT_MS }: Pace = {},
 ): Promise<HealthServer> {
   const limits = {
@@ -83,7 +83,7 @@ export async function serveHealth(
     connectionsCheckingInterval: SECOND_MS,
     maxHeaderSize: HEADER_MAX_BYTES,
   };
-  const tell = teller(telling, now);
+  const tell = teller(content, now);
   const isOurs = (asked: string): boolean => !isLoopback(addressOf(server).address) || isOwnName(asked, host);
   const server: Server = createServer(limits, (request, response) => {
     void answer(request, tell, token, isOurs)
@@ -123,7 +123,7 @@ function addressOf(server: Server): AddressInfo {
 type Tell = (path: string, stream?: string) => Promise<Answer>;
 
 /** Tells by path, each answer and the document behind it made once in `KEPT_MS`. */
-function teller({ document, metrics, page }: Telling, now: () => number): Tell {
+function teller({ document, metrics, page }: ServerContent, now: () => number): Tell {
   let since = -Infinity;
   let shown: StatusDocument | undefined;
   const kept = new Map<string, Promise<Answer>>();

@@ -4,7 +4,7 @@ import type { Fact } from "../../src/fact.ts";
 import { behindSince, NOTHING_TOLD, noticesOf, type Behind, type Notice, type Told } from "../../src/notify/notice.ts";
 import { after, type Status } from "../../src/status/status.ts";
 import { epochMs, HOUR_MS, MINUTE_MS } from "../../src/time.ts";
-import { committed, fold, LATER, ticked } from "../support/telling.ts";
+import { committed, fold, LATER, ticked } from "../support/status.ts";
 import { statusAt } from "../../src/status/status-at.ts";
 
 /** Tells facts to a status, a minute apart, and looks at it after each. */

@@ -10,7 +10,7 @@ import { after } from "../../src/status/status.ts";
 import { epochMs, MINUTE_MS } from "../../src/time.ts";
 import { answerWith, serve } from "../support/serve.ts";
 import { freePort } from "../support/process.ts";
-import { committed, fold, LATER, ticked } from "../support/telling.ts";
+import { committed, fold, LATER, ticked } from "../support/status.ts";
 import { statusAt } from "../../src/status/status-at.ts";
 
 const SECRET = "hooks/T0/canary-4f1c9a7e";

@@ -4,7 +4,7 @@ import type { Fact } from "../../src/fact.ts";
 import { METRICS, metrics } from "../../src/observe/metrics.ts";
 import { after } from "../../src/status/status.ts";
 import { DAY_MS, epochMs, HOUR_MS, MINUTE_MS } from "../../src/time.ts";
-import { committed, described, fold, LATER, ticked } from "../support/telling.ts";
+import { committed, described, fold, LATER, ticked } from "../support/status.ts";
 import { START } from "../support/world.ts";
 import { statusAt } from "../../src/status/status-at.ts";
 

@@ -2,15 +2,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { assemble } from "../../src/assemble.ts";
-import { tellingOf } from "../../src/commands/observers.ts";
+import { runWorker } from "../../src/commands/run-worker.ts";
 import type { StreamConfig } from "../../src/config/config.ts";
 import type { StatusDocument } from "../../src/status/status-document.ts";
 import type { Fact, Observe } from "../../src/fact.ts";
-import { serveHealth } from "../../src/server/server.ts";
 import { simulator, type Simulator } from "../../src/simulator/simulator.ts";
 import { epochMs, MINUTE_MS, SECOND_MS } from "../../src/time.ts";
-import { work } from "../../src/worker/worker.ts";
 
 /** Ticks on a busy machine. */
 const PATIENCE = { timeout: 60_000, interval: 500 };
@@ -42,34 +39,27 @@ async function working(api: Simulator) {
   const stream = streamOf(api, directory);
   const facts: Fact[] = [];
   const arrivals = new Set<() => void>();
-  const readers: Observe[] = [
-    (fact) => {
-      facts.push(fact);
-      for (const wake of arrivals) wake();
-    },
-  ];
-  const observe: Observe = (fact) => readers.forEach((read) => read(fact));
-  const settings = { stateDirectory: directory, server: false, notify: {}, shutdownGraceMs: 0 } as const;
-  const config = { streams: [stream], ...settings, log: { level: "info" } } as const;
-  const streams = assemble(config, { env: {}, observe, now: epochMs(Date.now()) });
-  const telling = tellingOf(streams);
-  // The status before whoever waits for a fact: it is asked when the fact has come.
-  readers.unshift(telling.observe);
-  const server = await serveHealth({ host: "127.0.0.1", port: 0 }, telling);
-  observe({ kind: "worker.started", version: "0", config: "", streams: ["acme"] });
+  const observe: Observe = (fact) => {
+    facts.push(fact);
+    for (const wake of arrivals) wake();
+  };
+  const settings = { stateDirectory: directory, server: { host: "127.0.0.1", port: 0 }, notify: {} } as const;
+  const config = { streams: [stream], ...settings, shutdownGraceMs: 0, log: { level: "silent" } } as const;
   const stop = new AbortController();
-  const ended = work(
-    streams.map(({ pipeline }) => ({ pipeline, schedule: stream.schedule })),
-    observe,
-    stop.signal,
-  );
+  const [port, ended] = await new Promise<[number, Promise<unknown>]>((resolve, reject) => {
+    const onReady = (listening = 0) => {
+      resolve([listening, worker]);
+      return observe;
+    };
+    const worker = runWorker({ config, configPath: "", env: {}, onReady }, stop.signal);
+    worker.catch(reject);
+  });
   onTestFinished(async () => {
     stop.abort(new Error("enough"));
     await ended;
-    await server.close();
     rmSync(directory, { recursive: true });
   });
-  const ask = (path: string) => fetch(`http://127.0.0.1:${server.port}${path}`);
+  const ask = (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
   return {
     /** Resolves when so many facts of this kind have come from now on. */
     next: async (kind: Fact["kind"], count = 1): Promise<void> => {

@@ -7,7 +7,7 @@ import { METRICS, type MetricDefinition } from "../../src/observe/metrics.ts";
 import { MINUTE_MS, parseDuration } from "../../src/time.ts";
 import { page, quoted, read, root, rowsOf } from "../support/pages.ts";
 import { namedIn } from "../support/promql.ts";
-import { fold, tellingOf } from "../support/telling.ts";
+import { fold, contentOf } from "../support/status.ts";
 
 interface Rule {
   readonly alert: string;
@@ -42,7 +42,7 @@ const exposed = new Map<string, Set<string>>();
 let types: Map<string, string>;
 
 beforeAll(async () => {
-  const shown = await tellingOf(() => fold([])).metrics.text();
+  const shown = await contentOf(() => fold([])).metrics.text();
   types = new Map([...shown.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name = "", type = ""]) => [name, type]));
   for (const [, name = "", labels = ""] of shown.matchAll(/^(\w+)(?:\{(.*)\})? \S+$/gm)) {
     const known = exposed.get(name) ?? new Set();

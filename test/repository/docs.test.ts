@@ -14,7 +14,7 @@ import {
   UsageError,
 } from "../../src/errors.ts";
 import { serveHealth } from "../../src/server/server.ts";
-import { fold, tellingOf } from "../support/telling.ts";
+import { fold, contentOf } from "../support/status.ts";
 import { blocksOf, page, pages, quoted, read, root, rowsOf, spansOf, texts } from "../support/pages.ts";
 
 describe("links and paths", () => {
@@ -205,7 +205,7 @@ describe("errors, facts and endpoints", () => {
   test("each address of the health server has a row", async () => {
     const server = await serveHealth(
       { host: "127.0.0.1", port: 0 },
-      tellingOf(() => fold([])),
+      contentOf(() => fold([])),
     );
     const response = await fetch(`http://127.0.0.1:${server.port}/nowhere`);
     const { paths } = (await response.json()) as { paths: string[] };

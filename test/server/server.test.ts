@@ -4,9 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { ConfigError, RefusedError } from "../../src/errors.ts";
 import type { Fact } from "../../src/fact.ts";
-import { serveHealth, type HealthOptions, type Telling } from "../../src/server/server.ts";
+import { serveHealth, type HealthOptions, type ServerContent } from "../../src/server/server.ts";
 import { epochMs, HOUR_MS, type EpochMs } from "../../src/time.ts";
-import { committed, fold, LATER, tellingOf, ticked } from "../support/telling.ts";
+import { committed, fold, LATER, contentOf, ticked } from "../support/status.ts";
 import { START } from "../support/world.ts";
 
 const HERE = { host: "127.0.0.1", port: 0 };
@@ -24,8 +24,8 @@ function hurried(): () => number {
   return () => (now += 1000);
 }
 
-async function served(telling: Telling, options: Partial<HealthOptions> = {}, clock = hurried()) {
-  const server = await serveHealth({ ...HERE, ...options }, telling, { now: clock });
+async function served(content: ServerContent, options: Partial<HealthOptions> = {}, clock = hurried()) {
+  const server = await serveHealth({ ...HERE, ...options }, content, { now: clock });
   onTestFinished(() => server.close());
   return async (path: string, init: RequestInit = {}) => {
     const response = await fetch(`http://127.0.0.1:${server.port}${path}`, init);
@@ -39,7 +39,7 @@ test("ready is who has succeeded at last and is near enough: else 503, with whic
   let status = fold([]);
   let now: EpochMs = START;
   const ask = await served(
-    tellingOf(
+    contentOf(
       () => status,
       () => now,
     ),
@@ -67,13 +67,13 @@ test("a worker that was asked to stop is not ready, and still turns over", async
     [LATER, ticked(18)],
     [LATER, { kind: "worker.stopping", reason: "SIGTERM received" }],
   ]);
-  const ask = await served(tellingOf(() => stopping));
+  const ask = await served(contentOf(() => stopping));
   expect(await ask("/readyz")).toMatchObject({ code: 503, body: { ready: false, stopping: true, unready: [] } });
   expect((await ask("/healthz")).code).toBe(200);
 });
 
 test("status, metrics, page and what the page loads are told as what they are", async () => {
-  const ask = await served(tellingOf(() => well));
+  const ask = await served(contentOf(() => well));
   expect((await ask("/status.json")).body).toMatchObject({ version: "1.2.3", streams: [{ stream: "acme" }] });
   const metrics = await ask("/metrics");
   expect(metrics.response.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
@@ -88,7 +88,7 @@ test("status, metrics, page and what the page loads are told as what they are", 
 });
 
 test("it answers to GET and HEAD alone, and knows what it does not have", async () => {
-  const ask = await served(tellingOf(() => well));
+  const ask = await served(contentOf(() => well));
   for (const method of ["DELETE", "POST", "PUT", "OPTIONS"]) {
     const { code, response } = await ask("/status.json", { method });
     expect([code, response.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
@@ -99,7 +99,7 @@ test("it answers to GET and HEAD alone, and knows what it does not have", async 
 
 test("no answer is kept, framed, or lets anything in from elsewhere", async () => {
   const ask = await served(
-    tellingOf(() => well),
+    contentOf(() => well),
     { token: () => "t" },
   );
   for (const path of ["/", "/page.css", "/healthz", "/readyz", "/metrics", "/status.json", "/nonesuch"]) {
@@ -116,7 +116,7 @@ test("no answer is kept, framed, or lets anything in from elsewhere", async () =
 test("with a token everything but health asks for it: as a bearer's, or in a browser as a password", async () => {
   let token = "s3cret-canary";
   const ask = await served(
-    tellingOf(() => well),
+    contentOf(() => well),
     { token: () => token },
   );
   expect((await ask("/healthz")).code).toBe(200);
@@ -143,7 +143,7 @@ test("a token whose file is gone lets nobody in, and the worker lives", async ()
     throw new RefusedError("unauthorized", "read secret file /x: no such file");
   };
   const ask = await served(
-    tellingOf(() => well),
+    contentOf(() => well),
     { token },
   );
   expect((await ask("/metrics", { headers: { authorization: "Bearer " } })).code).toBe(503);
@@ -151,11 +151,11 @@ test("a token whose file is gone lets nobody in, and the worker lives", async ()
 });
 
 test("a bug in what is shown is seen, not what it was about, and the worker lives", async () => {
-  const telling = tellingOf(() => well);
+  const content = contentOf(() => well);
   const render = () => {
     throw new TypeError("canary is not a function");
   };
-  const ask = await served({ ...telling, page: { ...telling.page, render } });
+  const ask = await served({ ...content, page: { ...content.page, render } });
   const { code, text } = await ask("/");
   expect([code, text]).toEqual([500, '{"error":"a bug; please report it (TypeError)"}\n']);
   expect((await ask("/status.json")).code).toBe(200);
@@ -164,7 +164,7 @@ test("a bug in what is shown is seen, not what it was about, and the worker live
 test("a request that names nothing a URL can hold is answered, and the worker lives", async () => {
   const server = await serveHealth(
     HERE,
-    tellingOf(() => well),
+    contentOf(() => well),
   );
   onTestFinished(() => server.close());
   for (const target of ["//", "http://[", "/%zz?x=%", "*"]) {
@@ -178,15 +178,15 @@ test("a request that names nothing a URL can hold is answered, and the worker li
 });
 
 test("a head that is too long is refused", async () => {
-  const ask = await served(tellingOf(() => well));
+  const ask = await served(contentOf(() => well));
   expect((await ask("/healthz", { headers: { "x-long": "x".repeat(20_000) } })).code).toBe(431);
 });
 
 test("a port that is taken is a mistake of the configuration", async () => {
-  const telling = tellingOf(() => well);
-  const server = await serveHealth(HERE, telling);
+  const content = contentOf(() => well);
+  const server = await serveHealth(HERE, content);
   onTestFinished(() => server.close());
-  await expect(serveHealth({ host: "127.0.0.1", port: server.port }, telling)).rejects.toThrow(ConfigError);
+  await expect(serveHealth({ host: "127.0.0.1", port: server.port }, content)).rejects.toThrow(ConfigError);
 });
 
 /** What the server answers to these bytes, until it has closed the connection. */
@@ -200,12 +200,12 @@ async function raw(port: number, request: string): Promise<string> {
 
 test("however many ask, an answer and what is behind it are made once a second, and are no older", async () => {
   const made = { document: 0, page: 0, metrics: 0 };
-  const telling = tellingOf(() => well);
+  const content = contentOf(() => well);
   let now = 0;
-  const counting: Telling = {
-    document: () => (made.document++, telling.document()),
-    page: { ...telling.page, render: (...args) => (made.page++, telling.page.render(...args)) },
-    metrics: { ...telling.metrics, text: () => (made.metrics++, telling.metrics.text()) },
+  const counting: ServerContent = {
+    document: () => (made.document++, content.document()),
+    page: { ...content.page, render: (...args) => (made.page++, content.page.render(...args)) },
+    metrics: { ...content.metrics, text: () => (made.metrics++, content.metrics.text()) },
   };
   const server = await serveHealth(HERE, counting, { now: () => now });
   onTestFinished(() => server.close());
@@ -231,7 +231,7 @@ test("however many ask, an answer and what is behind it are made once a second, 
 test("on loopback only this machine's own names are answered, so that no page elsewhere can read it by a name of its own", async () => {
   const server = await serveHealth(
     HERE,
-    tellingOf(() => well),
+    contentOf(() => well),
   );
   onTestFinished(() => server.close());
   const codeFor = async (target: string, host: string) => {
@@ -260,7 +260,7 @@ test("on loopback only this machine's own names are answered, so that no page el
 test("on every address all names are answered: in a container the probes come by any", async () => {
   const server = await serveHealth(
     { host: "0.0.0.0", port: 0 },
-    tellingOf(() => well),
+    contentOf(() => well),
   );
   onTestFinished(() => server.close());
   const answer = await raw(server.port, "GET /readyz HTTP/1.1\r\nHost: 10.1.2.3:9464\r\nConnection: close\r\n\r\n");
@@ -268,9 +268,9 @@ test("on every address all names are answered: in a container the probes come by
 });
 
 test("who asks and does not read is let go", async () => {
-  const telling = tellingOf(() => well);
-  const page = { ...telling.page, render: () => "x".repeat(16 << 20) };
-  const server = await serveHealth(HERE, { ...telling, page }, { patienceMs: 100 });
+  const content = contentOf(() => well);
+  const page = { ...content.page, render: () => "x".repeat(16 << 20) };
+  const server = await serveHealth(HERE, { ...content, page }, { patienceMs: 100 });
   onTestFinished(() => server.close());
   const socket = connect(server.port, "127.0.0.1");
   socket.pause();

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { NOTHING_RECENT, listsOf, sumsOf, withCommitted, type Recent } from "../../src/status/last-days.ts";
 import { DAY_MS, epochMs, HOUR_MS, MINUTE_MS } from "../../src/time.ts";
-import { committed } from "../support/telling.ts";
+import { committed } from "../support/status.ts";
 import { START } from "../support/world.ts";
 import type { Committed } from "../../src/totals.ts";
 

@@ -3,7 +3,7 @@ import { LedgerError, RefusedError, TransientError } from "../../src/errors.ts";
 import type { Fact } from "../../src/fact.ts";
 import { after, starting, type Status } from "../../src/status/status.ts";
 import { DAY_MS, epochMs, HOUR_MS, MINUTE_MS } from "../../src/time.ts";
-import { committed, described, fold, LATER, ticked } from "../support/telling.ts";
+import { committed, described, fold, LATER, ticked } from "../support/status.ts";
 import { START } from "../support/world.ts";
 import { statusAt } from "../../src/status/status-at.ts";
 

@@ -1,6 +1,6 @@
 import type { Fact } from "../../src/fact.ts";
 import { metrics } from "../../src/observe/metrics.ts";
-import type { Telling } from "../../src/server/server.ts";
+import type { ServerContent } from "../../src/server/server.ts";
 import { after, starting, type Status, type StreamDescription } from "../../src/status/status.ts";
 import { epochMs, HOUR_MS, MINUTE_MS, type EpochMs } from "../../src/time.ts";
 import { START } from "./world.ts";
@@ -51,8 +51,8 @@ export function ticked(sequence: number, changes: Partial<Tick> = {}): Tick {
 /** An hour and a half after the start. */
 export const LATER = epochMs(START + 1.5 * HOUR_MS);
 
-/** What a server tells of a status. */
-export function tellingOf(status: () => Status, now: () => EpochMs = () => LATER): Telling {
+/** What a server shows of a status. */
+export function contentOf(status: () => Status, now: () => EpochMs = () => LATER): ServerContent {
   const document = () => statusAt(status(), now());
   return {
     document,
