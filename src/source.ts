@@ -1,5 +1,5 @@
 import type { Vocabulary } from "./vocabulary.ts";
-import { epochMs, type EpochMs, type Span } from "./time.ts";
+import { epochMs, type EpochMs, type InstantFormat, type Span } from "./time.ts";
 
 /** What happened, as the source's API showed it. */
 export interface AuditEvent {
@@ -44,6 +44,22 @@ export interface SourceIdentity {
   readonly account: string;
 }
 
+/**
+ * Where a record has what makes it an event: of each list, the first member that is there and not null. Plain JSON: an archive
+ * can hold it, so that its lines can be read without knowing the source.
+ *
+ * A path is member names joined by dots, `actor.id`, where a number counts elements of an array, `target.0.id`, and a dot
+ * inside a name is written `\.`.
+ */
+export interface EventMembers {
+  /** `integer`: a JSON integer, whose digits as sent are the id. */
+  readonly id: readonly { readonly path: string; readonly format: "text" | "integer" }[];
+  /** The id of a record that has none of these members: the SHA-256 of its bytes in hex. Without it such a record is poison. */
+  readonly idElse?: "content" | undefined;
+  readonly time: readonly { readonly path: string; readonly format: InstantFormat }[];
+  readonly kind: readonly string[];
+}
+
 /** Where events come from. One account of one vendor; its habits stay behind these methods. */
 export interface Source {
   readonly identity: SourceIdentity;
@@ -51,6 +67,8 @@ export interface Source {
   readonly selection: unknown;
   /** How long the vendor keeps events, in milliseconds; undefined where nobody says. */
   readonly retentionMs: number | undefined;
+  /** Where its records have their id, time and kind. */
+  readonly members: EventMembers;
   /** What its events mean. */
   readonly vocabulary: Vocabulary;
 

@@ -82,6 +82,24 @@ function digits(text: string, from: number, to: number): number {
   return value;
 }
 
+/** How an API writes an instant. Epoch seconds may have a fraction. */
+export type InstantFormat = "iso" | "epoch-seconds" | "epoch-milliseconds";
+
+/** The last instant that four digits of a year can show. */
+const LAST_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+/** Reads an instant in one of these formats; finer fractions than a millisecond are cut. Undefined for anything else. */
+export function instantFrom(text: string, format: InstantFormat): EpochMs | undefined {
+  if (format === "iso") return parseInstant(text);
+  const [, whole, fraction = ""] = /^(\d{1,15})(?:\.(\d+))?$/.exec(text) ?? [];
+  const ms =
+    format === "epoch-seconds"
+      ? Number(whole) * SECOND_MS + Number(fraction.padEnd(3, "0").slice(0, 3))
+      : Number(whole);
+  // Undefined digits are NaN, which is in no range.
+  return ms <= LAST_MS ? epochMs(ms) : undefined;
+}
+
 /** `2026-11-20T10:00:00Z`; milliseconds only where there are any. */
 export function formatInstant(instant: EpochMs): string {
   const text = new Date(instant).toISOString();

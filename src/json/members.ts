@@ -51,6 +51,25 @@ export function membersOf(json: string): Member[] | undefined {
   return members?.every((member) => member !== undefined) === true ? members : undefined;
 }
 
+/** The value at a dotted path (`EventMembers` says how one is written), as JSON text; undefined where there is none. */
+export function valueAt(json: string, path: string): string | undefined {
+  let value: string | undefined = json;
+  for (const name of namesIn(path)) {
+    if (value === undefined) return undefined;
+    value = value.startsWith("[")
+      ? /^\d+$/.test(name)
+        ? partsOf(value)?.[Number(name)]
+        : undefined
+      : membersOf(value)?.findLast(({ key }) => key === name)?.value;
+  }
+  return value;
+}
+
+/** The names that make up a dotted path. */
+export function namesIn(path: string): string[] {
+  return path.split(/(?<!\\)\./).map((name) => name.replaceAll("\\.", "."));
+}
+
 /** What a JSON string says; undefined for what is none. */
 export function stringOf(json: string): string | undefined {
   if (json.length < 2 || !json.startsWith('"') || !json.endsWith('"')) return undefined;

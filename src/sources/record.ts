@@ -1,5 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { AuditEvent, Poison } from "../source.ts";
+import { isObject, parsedJson } from "../json/parse.ts";
 import { parseInstant } from "../time.ts";
 
 /** What an API calls the three members that make a record an event. */
@@ -46,18 +47,4 @@ function itemOf(record: Buffer, value: Readonly<Record<string, unknown>>, member
   if (id === undefined) return poison(`no ${members.id}`);
   if (time === undefined) return poison(`${members.time} is not an instant`);
   return { id, time, key: typeof key === "string" ? key : "", record };
-}
-
-/** What the bytes say as JSON; undefined where they are none: a gateway in between may answer with a page of its own. */
-export function parsedJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString("utf8"));
-  } catch {
-    return undefined;
-  }
-}
-
-/** A JSON object: neither null nor an array. */
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -103,6 +103,11 @@ export function memorySource(
     identity: identity ?? { type: "memory", baseUrl: "memory:", account: "" },
     selection: {},
     retentionMs,
+    members: {
+      id: [{ path: "id", format: "text" }],
+      time: [{ path: "created_at", format: "iso" }],
+      kind: ["event_key"],
+    },
     vocabulary: MEMORY_VOCABULARY,
     async *pages(span, signal) {
       const found = history

@@ -66,6 +66,11 @@ export function communicationsMining(options: CommunicationsMiningOptions, clien
     identity: { type: "communications-mining", baseUrl, account },
     selection: {},
     retentionMs: undefined,
+    members: {
+      id: [{ path: MEMBERS.id, format: "text" }],
+      time: [{ path: MEMBERS.time, format: "iso" }],
+      kind: [MEMBERS.key],
+    },
     vocabulary: communicationsMiningVocabulary,
 
     pages(span, signal) {

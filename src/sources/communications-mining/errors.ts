@@ -1,6 +1,6 @@
 import { TransientError, type ExporterError } from "../../errors.ts";
 import { retryAfter, statusError, type HttpAnswer } from "../../http/errors.ts";
-import { isObject, parsedJson } from "../record.ts";
+import { isObject, parsedJson } from "../../json/parse.ts";
 
 export const BASE_URL_HINT =
   "set baseUrl to https://cloud.uipath.com/<organization>/<tenant>/reinfer_, or to https://<domain>.reinfer.io";

@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { isObject, parsedJson } from "../record.ts";
+import { isObject, parsedJson } from "../../json/parse.ts";
 
 /** The lists that come beside the events, and the members of an event that refer to their rows. */
 const REFERENCES: Readonly<Record<string, readonly string[]>> = {

@@ -5,7 +5,7 @@ import type { Finding } from "../../source.ts";
 import { MINUTE_MS, type EpochMs } from "../../time.ts";
 import { clockFinding, failedFinding } from "../check.ts";
 import { AUDIT_SCOPE, pachcaError } from "./errors.ts";
-import { isObject, parsedJson } from "../record.ts";
+import { isObject, parsedJson } from "../../json/parse.ts";
 
 export interface PachcaCheckOptions {
   readonly baseUrl: string;

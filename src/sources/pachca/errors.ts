@@ -1,6 +1,6 @@
 import type { ExporterError } from "../../errors.ts";
 import { statusError, type HttpAnswer } from "../../http/errors.ts";
-import { isObject, parsedJson } from "../record.ts";
+import { isObject, parsedJson } from "../../json/parse.ts";
 
 /** The right that reading the log needs. */
 export const AUDIT_SCOPE = "audit_events:read";

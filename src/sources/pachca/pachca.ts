@@ -10,7 +10,8 @@ import { pachcaCheck } from "./check.ts";
 import { pachcaError } from "./errors.ts";
 import { pachcaVocabulary } from "./vocabulary.ts";
 import { pass, type Answer } from "../paginate.ts";
-import { isObject, plainEvent, readRecord, type EventMembers } from "../record.ts";
+import { isObject } from "../../json/parse.ts";
+import { plainEvent, readRecord, type EventMembers } from "../record.ts";
 
 export interface PachcaOptions {
   /** Ends in `/api/shared/v1`; on-premise installations have their own host. */
@@ -86,6 +87,11 @@ export function pachca(options: PachcaOptions, client: HttpClient): Source {
     identity: { type: "pachca", baseUrl, account },
     selection: { filter, ownReads },
     retentionMs: RETENTION_MS,
+    members: {
+      id: [{ path: MEMBERS.id, format: "text" }],
+      time: [{ path: MEMBERS.time, format: "iso" }],
+      kind: [MEMBERS.key],
+    },
     vocabulary: pachcaVocabulary,
 
     async *pages(span, signal) {
