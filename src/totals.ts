@@ -2,7 +2,7 @@ import type { ManifestKind } from "./sink.ts";
 import type { Span } from "./time.ts";
 
 /** Number of events of each kind, by the source's name for it; the most frequent first. */
-export type KeyCounts = Readonly<Record<string, number>>;
+export type KindCounts = Readonly<Record<string, number>>;
 
 /** How late events became visible: counts by upper bound (`5m`, …, `more`); empty buckets are left out. */
 export type LatenessCounts = Readonly<Record<string, number>>;
@@ -21,7 +21,7 @@ export interface Committed {
   readonly missing?: Span | undefined;
   readonly lateness?: LatenessCounts | undefined;
   /** The most frequent kinds of event. */
-  readonly keys?: KeyCounts | undefined;
+  readonly keys?: KindCounts | undefined;
 }
 
 /** Sums over committed windows. */

@@ -1,8 +1,8 @@
 import { atStage } from "../errors.ts";
 import type { ObserveStream } from "../fact.ts";
 import { idSet, type IdSet } from "../ledger/ids.ts";
-import { keyTally, type KeyTally } from "../ledger/event-counts.ts";
-import { latenessOf, type Lateness } from "../ledger/lateness.ts";
+import { kindCounter, type KindCounter } from "../ledger/event-counts.ts";
+import { latenessHistogram, type LatenessHistogram } from "../ledger/lateness.ts";
 import type { QuarantineObject } from "../ledger/manifest.ts";
 import { writeQuarantine } from "../archive/quarantine.ts";
 import type { Fetched } from "./read-ahead.ts";
@@ -19,8 +19,8 @@ export interface Collection {
   readonly events: number;
   /** Events older than the window: they became visible after their own was exported. */
   readonly late: number;
-  readonly lateness: Lateness;
-  readonly keys: KeyTally;
+  readonly lateness: LatenessHistogram;
+  readonly keys: KindCounter;
   /** The events that are new, of those given; one that cannot be written is an item. `refusal` is asked of new ones only. */
   fresh(events: readonly AuditEvent[], refusal: Refusal): Fetched;
   /** The items that are new, and of this window as far as can be told. */
@@ -39,8 +39,8 @@ export interface CollectionOptions {
 
 export function collection({ plan, known, now }: CollectionOptions): Collection {
   const ids = idSet();
-  const lateness = latenessOf();
-  const keys = keyTally();
+  const lateness = latenessHistogram();
+  const keys = kindCounter();
   let events = 0;
   let late = 0;
 

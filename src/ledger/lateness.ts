@@ -8,7 +8,7 @@ const BOUNDS_MS = [1, 2, 5, 10, 15, 30, 60]
 const BEYOND = "more";
 
 /** A histogram of lateness: from an event's own time to the tick that saw it first. */
-export interface Lateness {
+export interface LatenessHistogram {
   add(latenessMs: number): void;
   /** Adds what another histogram has. */
   addCounts(counts: LatenessCounts): void;
@@ -17,7 +17,7 @@ export interface Lateness {
 
 const NAMES = [...BOUNDS_MS.map(formatDuration), BEYOND];
 
-export function latenessOf(): Lateness {
+export function latenessHistogram(): LatenessHistogram {
   const counts = new Map<string, number>();
   const addTo = (name: string, count: number): void => void counts.set(name, (counts.get(name) ?? 0) + count);
   return {

@@ -4,7 +4,7 @@ import { LedgerError } from "../errors.ts";
 import type { SourceIdentity } from "../source.ts";
 import { formatInstant, parseInstant, type EpochMs, type Span } from "../time.ts";
 import type { ManifestKind, Plan, StoredLines, StoredObject, Delivered } from "../sink.ts";
-import type { KeyCounts, LatenessCounts, Committed } from "../totals.ts";
+import type { KindCounts, LatenessCounts, Committed } from "../totals.ts";
 /** An object of items that could not be exported. */
 export type QuarantineObject = StoredLines;
 
@@ -27,7 +27,7 @@ export interface Manifest {
   /** How late the late ones were when they were seen first. */
   readonly lateness?: LatenessCounts | undefined;
   /** Its events by kind: the most frequent, at most 50. For the status alone; nothing is proved by it. */
-  readonly keys?: KeyCounts | undefined;
+  readonly keys?: KindCounts | undefined;
   readonly objects: readonly StoredObject[];
   readonly delivered?: Delivered | undefined;
   /** The part of the window that the source did not keep any more when it was read. */

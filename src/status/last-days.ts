@@ -1,6 +1,6 @@
 import type { DayStatus, GapsStatus, HourStatus, WindowStatus } from "./status-document.ts";
-import { keyTally, type KeyTally } from "../ledger/event-counts.ts";
-import { boundFor, latenessOf, type Lateness } from "../ledger/lateness.ts";
+import { kindCounter, type KindCounter } from "../ledger/event-counts.ts";
+import { boundFor, latenessHistogram, type LatenessHistogram } from "../ledger/lateness.ts";
 import { DAY_MS, epochMs, formatInstant, HOUR_MS, SECOND_MS, type EpochMs, type Span } from "../time.ts";
 import {
   addTotals,
@@ -8,7 +8,7 @@ import {
   NO_TOTALS,
   totalsOf,
   type Committed,
-  type KeyCounts,
+  type KindCounts,
   type LatenessCounts,
   type Totals,
 } from "../totals.ts";
@@ -29,7 +29,7 @@ interface Hour extends Totals {
   readonly from: EpochMs;
   readonly exportedMs: number;
   readonly gapMs: number;
-  readonly keys: KeyCounts;
+  readonly keys: KindCounts;
   readonly lateness: LatenessCounts;
 }
 
@@ -116,12 +116,12 @@ interface OpenHour {
   exportedMs: number;
   gapMs: number;
   readonly from: EpochMs;
-  readonly keys: KeyTally;
-  readonly lateness: Lateness;
+  readonly keys: KindCounter;
+  readonly lateness: LatenessHistogram;
 }
 
 function openHour({ from, exportedMs, gapMs, keys: known, lateness: before, ...totals }: Hour): OpenHour {
-  const [keys, lateness] = [keyTally(), latenessOf()];
+  const [keys, lateness] = [kindCounter(), latenessHistogram()];
   keys.addCounts(known);
   lateness.addCounts(before);
   return { from, exportedMs, gapMs, keys, lateness, totals };
@@ -216,8 +216,8 @@ function gapsOf({ count, ms, spans, told }: Gaps): GapsStatus {
 
 function dayOf(until: EpochMs | undefined, hours: readonly Hour[]): DayStatus {
   const from = until === undefined ? undefined : hourOf(epochMs(until - DAY_MS));
-  const tally = keyTally();
-  const histogram = latenessOf();
+  const tally = kindCounter();
+  const histogram = latenessHistogram();
   const known = hours.filter((one) => from !== undefined && one.from >= from);
   for (const hour of known) {
     tally.addCounts(hour.keys);

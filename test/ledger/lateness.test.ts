@@ -1,16 +1,16 @@
 import { expect, test } from "vitest";
-import { boundFor, latenessOf } from "../../src/ledger/lateness.ts";
+import { boundFor, latenessHistogram } from "../../src/ledger/lateness.ts";
 import { DAY_MS, MINUTE_MS } from "../../src/time.ts";
 
 test("lateness is counted by the least bound that holds it, empty ones left out", () => {
-  const histogram = latenessOf();
+  const histogram = latenessHistogram();
   for (const minutes of [0.5, 1, 1.01, 14, 59, 61]) histogram.add(minutes * MINUTE_MS);
   histogram.add(8 * DAY_MS);
   expect(histogram.counts()).toEqual({ "1m": 2, "2m": 1, "15m": 1, "1h": 1, "6h": 1, more: 1 });
 });
 
 test("histograms add up", () => {
-  const histogram = latenessOf();
+  const histogram = latenessHistogram();
   histogram.addCounts({ "5m": 2, more: 1 });
   histogram.addCounts({ "5m": 3 });
   expect(histogram.counts()).toEqual({ "5m": 5, more: 1 });
