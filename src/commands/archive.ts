@@ -17,7 +17,7 @@ export interface OpenArchive {
 /** The archives of the streams, or of those that are named. The log, on stderr, tells of retries alone. */
 export async function openArchives(options: ConfigOptions, names: readonly string[] = []): Promise<OpenArchive[]> {
   const log = factLog(logger(logLevelOf("warn")));
-  const streams = assembleNow(await loadStreams(options, names), log);
+  const streams = assembleNow(await loadStreams(options, names, "read when used"), log);
   return streams.map((stream) => ({ stream, archive: archiveOf(stream, log) }));
 }
 

@@ -38,7 +38,7 @@ export async function statusCommand(
   { stream: names = [], json = false, ...options }: StatusOptions,
   signal: AbortSignal,
 ): Promise<number> {
-  const config = await loadStreams(options, names);
+  const config = await loadStreams(options, names, "read when used");
   const streams = assembleNow(config, () => undefined);
   const described = streams.map(describe);
   const running = await runningWorker(config.server, described, signal);

@@ -1,5 +1,5 @@
 import { assemble, type Stream } from "../assemble.ts";
-import { loadConfig, type Config } from "../config/config.ts";
+import { loadConfig, type Config, type SecretsAre } from "../config/config.ts";
 import { ConfigError, UsageError } from "../errors.ts";
 import type { Observe } from "../fact.ts";
 import { epochMs, parseInstant, type Span } from "../time.ts";
@@ -11,8 +11,12 @@ export interface ConfigOptions {
 }
 
 /** The configuration, with only the named streams where any is named. */
-export async function loadStreams({ config: path }: ConfigOptions, names: readonly string[] = []): Promise<Config> {
-  const config = await loadConfig(path, process.env);
+export async function loadStreams(
+  { config: path }: ConfigOptions,
+  names: readonly string[] = [],
+  secrets: SecretsAre = "required",
+): Promise<Config> {
+  const config = await loadConfig(path, process.env, secrets);
   const unknown = names.find((name) => !config.streams.some((stream) => stream.name === name));
   if (unknown !== undefined) {
     const known = config.streams.map(({ name }) => name).join(", ");

@@ -1,7 +1,7 @@
 import { configSchema } from "./schema.ts";
 import { lookupIn } from "./environment.ts";
 import { readConfigFile } from "./file.ts";
-import { mistakesOf, retype } from "./mistakes.ts";
+import { mistakesOf, postponeSecrets, retype } from "./mistakes.ts";
 import type { Secret } from "./values/secret.ts";
 import type { EpochMs } from "../time.ts";
 import { configError } from "./mistake.ts";
@@ -165,19 +165,36 @@ export interface S3Config {
 }
 
 /**
+ * Whether a secret that is not there (its variable is not set, its file is missing) is a mistake of the configuration, or of
+ * the command that uses it: then the secret throws the same ConfigError.
+ */
+export type SecretsAre = "required" | "read when used";
+
+/**
  * Reads and checks the configuration at `path`. `${NAME}` is taken from `env`, else from `.env` in the working directory.
  *
  * @throws ConfigError with all mistakes, each with its place and what is accepted; never with a secret
  */
-export async function loadConfig(path: string, env: NodeJS.ProcessEnv): Promise<Config> {
+export async function loadConfig(
+  path: string,
+  env: NodeJS.ProcessEnv,
+  secrets: SecretsAre = "required",
+): Promise<Config> {
   const lookup = await lookupIn(env);
   const file = await readConfigFile(path, lookup);
 
   let result = configSchema.safeParse(file.value);
   // A variable's value is text; where a number or a yes-or-no is wanted, it is read again as YAML would read it.
   if (!result.success && retype(file, result.error.issues)) result = configSchema.safeParse(file.value);
-
-  const mistakes = [...file.mistakes, ...mistakesOf(file, result.error?.issues ?? [])];
+  let postponed: ReadonlySet<string> = new Set();
+  if (!result.success && secrets === "read when used") {
+    postponed = postponeSecrets(file, result.error.issues);
+    result = configSchema.safeParse(file.value);
+  }
+  const mistakes = [
+    ...file.mistakes.filter((mistake) => !postponed.has(mistake.path)),
+    ...mistakesOf(file, result.error?.issues ?? []),
+  ];
   if (!result.success || mistakes.length > 0) throw configError(path, mistakes);
   return frozen(withRegions(result.data, lookup("AWS_REGION") ?? lookup("AWS_DEFAULT_REGION")));
 }

@@ -49,6 +49,7 @@ export function fillIn(document: Document, lookup: Lookup): { filled: Map<Node, 
       if (key === "key" || typeof node.value !== "string" || !node.value.includes("${")) return;
       const text = node.value;
       const names: string[] = [];
+      const flawsBefore = flaws.length;
       const complain = (flaw: string) => {
         flaws.push({ path: pathOf(node, ancestors), flaw });
         return "";
@@ -62,6 +63,8 @@ export function fillIn(document: Document, lookup: Lookup): { filled: Map<Node, 
         if (otherwise !== undefined) return value === undefined || value === "" ? otherwise : value;
         return value ?? complain(`\${${name}} is not set; set ${name} in the environment or in .env`);
       });
+      // Half a secret must not be taken for one.
+      if (flaws.length > flawsBefore) node.value = "";
       if (names.length > 0) filled.set(node, { names, alone: /^\$\{[^}]*\}$/.test(text) });
     },
   });

@@ -8,6 +8,7 @@ import { configError, formatPath, type Mistake, type Path, type Position } from 
 
 /** A configuration as written: its values with variables filled in, and where each of them stands. */
 export interface ConfigFile {
+  readonly path: string;
   readonly value: unknown;
   /** Variables that cannot be filled in. */
   readonly mistakes: readonly Mistake[];
@@ -37,6 +38,7 @@ export async function readConfigFile(path: string, lookup: Lookup): Promise<Conf
   const { filled, flaws } = fillIn(document, lookup);
   const find = (where: Path) => findNode(document, where);
   return {
+    path,
     value: valueOf(path, document),
     mistakes: flaws.map(({ path: where, flaw }) => ({
       ...at(find(where).node?.range?.[0] ?? 0),

@@ -1,11 +1,9 @@
 import type { z } from "zod";
 import type { ConfigFile } from "./file.ts";
-import { type Mistake, formatPath, type Path } from "./mistake.ts";
+import { configError, type Mistake, formatPath, type Path } from "./mistake.ts";
 
 type Issue = z.core.$ZodIssue;
 
-/** Their values are never shown. */
-const SECRETS = new Set(["token", "url", "accessKeyId", "secretAccessKey", "sessionToken"]);
 const SHOWN_MAX = 60;
 
 /** The issues of the schema as mistakes of the file, without those that follow from a variable which is not set. */
@@ -24,13 +22,36 @@ export function retype(file: ConfigFile, issues: readonly Issue[]): boolean {
   let found = false;
   for (const { code, path } of flatten(issues)) {
     if ((code !== "invalid_type" && code !== "invalid_union") || file.filled(path)?.alone !== true) continue;
-    const parent = valueAt(file.value, path.slice(0, -1)) as Record<PropertyKey, unknown>;
-    const last = path.at(-1) ?? "";
-    const typed = coreScalar(parent[last]);
-    found ||= typed !== parent[last];
-    parent[last] = typed;
+    const written = valueAt(file.value, path);
+    const typed = coreScalar(written);
+    found ||= typed !== written;
+    replace(file, path, typed);
   }
   return found;
+}
+
+/**
+ * Replaces each secret that has a flaw (its variable is not set, its file is missing) by one that throws this mistake when it
+ * is used. Returns the paths of these secrets.
+ */
+export function postponeSecrets(file: ConfigFile, issues: readonly Issue[]): ReadonlySet<string> {
+  const postponed = new Set<string>();
+  for (const issue of flatten(issues)) {
+    if (secretOf(issue) === undefined) continue;
+    const path = formatPath(issue.path);
+    const mistake = file.mistakes.find((other) => other.path === path) ?? wrongValue(file, issue);
+    const fail = (): never => {
+      throw configError(file.path, [mistake]);
+    };
+    replace(file, issue.path, fail);
+    postponed.add(path);
+  }
+  return postponed;
+}
+
+function replace(file: ConfigFile, path: Path, value: unknown): void {
+  const parent = valueAt(file.value, path.slice(0, -1)) as Record<PropertyKey, unknown>;
+  parent[path.at(-1) ?? ""] = value;
 }
 
 /** A scalar without quotes as YAML's core schema reads it, as far as settings go. */
@@ -66,14 +87,14 @@ function unknownKeys(file: ConfigFile, issue: z.core.$ZodIssueUnrecognizedKeys):
 
 function wrongValue(file: ConfigFile, issue: Issue): Mistake {
   const place = { ...file.position(issue.path), path: formatPath(issue.path) };
-  const { rule, because = "" } = (issue.code === "custom" ? issue.params : undefined) ?? {};
+  const { rule, because = "" } = paramsOf(issue);
   if (rule === true) return { ...place, text: issue.message };
 
   const value = valueAt(file.value, issue.path);
   if (value === undefined) return { ...place, text: `missing  (accepted: ${issue.message})` };
   const guess = typeof value === "string" ? nearest(value, optionsOf(issue)) : undefined;
   const text = [
-    `found ${found(file, issue.path, value)}`,
+    `found ${found(file, issue, value)}`,
     because === "" ? "" : ` (${String(because)})`,
     guess === undefined ? "" : `; did you mean ${JSON.stringify(guess)}?`,
     `  (accepted: ${issue.message})`,
@@ -95,23 +116,30 @@ function valueAt(value: unknown, path: Path): unknown {
 }
 
 /** What stands there, for people. Never a secret, and never what came from a variable: it may be one. */
-function found(file: ConfigFile, path: Path, value: unknown): string {
+function found(file: ConfigFile, issue: Issue, value: unknown): string {
+  const { path } = issue;
   const variables = file.filled(path)?.names.map((name) => `\${${name}}`);
   if (variables !== undefined) return `the value of ${variables.join(" and ")}`;
   if (value === null) return "nothing";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : `a list of ${value.length}`;
   if (typeof value === "object") return "a mapping";
   const text = typeof value === "string" ? value : JSON.stringify(value);
-  if (isSecret(String(path.at(-1)), text))
-    return `a ${typeof value === "string" ? "text" : typeof value}, not shown here`;
+  const secret = secretOf(issue);
+  // What is not a path may be the secret itself, in the wrong key.
+  const isHidden = secret === "here" || (secret === "in a file" && !text.includes("/"));
+  if (isHidden) return `a ${typeof value === "string" ? "text" : typeof value}, not shown here`;
   if (typeof value !== "string") return file.written(path) ?? text;
   const plain = text.replace(/\/\/[^/@]*@/g, "//…@");
   return JSON.stringify(plain.length > SHOWN_MAX ? `${plain.slice(0, SHOWN_MAX)}…` : plain);
 }
 
-/** A secret; or what looks like one, pasted where the path of its file belongs. */
-function isSecret(key: string, text: string): boolean {
-  return SECRETS.has(key) || (key.endsWith("File") && SECRETS.has(key.slice(0, -4)) && !text.includes("/"));
+/** Whether what is wrong is a secret, and where it is. */
+function secretOf(issue: Issue): "here" | "in a file" | undefined {
+  return paramsOf(issue).secret as "here" | "in a file" | undefined;
+}
+
+function paramsOf(issue: Issue): { readonly rule?: unknown; readonly because?: unknown; readonly secret?: unknown } {
+  return (issue.code === "custom" ? issue.params : undefined) ?? {};
 }
 
 /** The candidate that `word` is most likely a misspelling of, if any is near enough. */

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { S3Config } from "../../src/config/config.ts";
 import { RefusedError } from "../../src/errors.ts";
 import { parseInstant } from "../../src/time.ts";
-import { loadText, oneStream, temporaryFolder } from "../support/config.ts";
+import { errorOf, loadText, oneStream, temporaryFolder } from "../support/config.ts";
 
 async function stream(changes: Readonly<Record<string, string>> = {}, env: NodeJS.ProcessEnv = {}) {
   const { streams } = await loadText(oneStream(changes), env);
@@ -201,5 +201,44 @@ describe("a secret in a file", () => {
     const { file, token } = await secretIn("old");
     writeFileSync(file, "old\n\n");
     expect(token).toThrow(/with a space, a line break/);
+  });
+});
+
+describe("secrets that are read when they are used", () => {
+  const load = (text: string, env: NodeJS.ProcessEnv = {}) => loadText(text, env, "read when used");
+  const source = (keys: string) => oneStream({ source: `source: { type: pachca, ${keys} }` });
+
+  test.each([
+    ['token: "${PACHCA_TOKEN}"', "token: ${PACHCA_TOKEN} is not set; set PACHCA_TOKEN in the environment or in .env"],
+    ['token: "Bearer${PACHCA_TOKEN}"', "token: ${PACHCA_TOKEN} is not set"],
+    ["tokenFile: /nowhere/token", 'tokenFile: found "/nowhere/token" (no such file)'],
+    ['tokenFile: "${FOLDER}/token"', "tokenFile: ${FOLDER} is not set"],
+  ])("do not stop the configuration from loading: { %s }", async (keys, mistake) => {
+    const error = await errorOf(load(source(keys)).then(({ streams }) => streams[0]!.source.token()));
+    expect(error.message).toMatch(/exporter\.yaml: 1 mistake\n {2}.*exporter\.yaml:3:\d+ {2}streams\[0\]\.source\./);
+    expect(error.message).toContain(`streams[0].source.${mistake}`);
+    expect((await errorOf(loadText(source(keys)))).message).toContain(mistake);
+  });
+
+  test("are told one by one: what is right can be used", async () => {
+    const sink = "sink: { type: s3, bucket: acme, accessKeyId: '${ID}', secretAccessKey: '${KEY}' }";
+    const config = await load(oneStream({ sink }, "server: { token: '${STATUS}' }\n"), { ID: "AKIA", STATUS: "s" });
+    const { accessKeyId, secretAccessKey } = config.streams[0]!.sink as S3Config;
+    expect([accessKeyId?.(), config.server !== false && config.server.token?.()]).toEqual(["AKIA", "s"]);
+    expect(secretAccessKey).toThrow("streams[0].sink.secretAccessKey: ${KEY} is not set");
+  });
+
+  test("leave every other mistake where it is, with the variables that are no secrets", async () => {
+    const text = oneStream({
+      source: "source: { type: pachca, token: '${T}', account: '${A}' }",
+      batch: "batch: { maxEvents: 0 }",
+    });
+    const { message } = await errorOf(load(text));
+    expect(message.match(/streams\[0\]\.[\w.]+/g)).toEqual(["streams[0].source.account", "streams[0].batch.maxEvents"]);
+  });
+
+  test("must still be there: one of two keys, and only one", async () => {
+    expect((await errorOf(load(source("account: a")))).message).toContain("source.token: missing");
+    expect((await errorOf(load(source("token: t, tokenFile: /nowhere")))).message).toContain("set beside token");
   });
 });

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { loadConfig, type Config } from "../../src/config/config.ts";
+import { loadConfig, type Config, type SecretsAre } from "../../src/config/config.ts";
 import { ConfigError } from "../../src/errors.ts";
 
 /** A folder that is gone when the test is over. */
@@ -14,10 +14,10 @@ export function temporaryFolder(): string {
   return folder;
 }
 
-export function loadText(text: string | Buffer, env: NodeJS.ProcessEnv = {}): Promise<Config> {
+export function loadText(text: string | Buffer, env: NodeJS.ProcessEnv = {}, secrets?: SecretsAre): Promise<Config> {
   const path = join(temporaryFolder(), "exporter.yaml");
   writeFileSync(path, text);
-  return loadConfig(path, env);
+  return loadConfig(path, env, secrets);
 }
 
 /** What is wrong with a configuration: the lines of the message, with its file called `exporter.yaml`. */

@@ -164,9 +164,27 @@ export function address(example: string) {
   });
 }
 
-/** A secret written into the file or, better, taken from the environment. */
+/**
+ * A secret: text that `read` makes one of, or one that throws when it is used, which stands there in place of text with a flaw
+ * (`postponeSecrets`). What was found is never shown; `isPath` says that it is shown if it looks like a path.
+ */
+function secret(accepted: string, read: (text: string) => { value: Secret } | { flaw: string }, isPath = false) {
+  return z
+    .unknown()
+    .transform((found, context): Secret => {
+      if (typeof found === "function") return found as Secret;
+      const result = typeof found === "string" ? read(found) : { flaw: "" };
+      if ("value" in result) return result.value;
+      const params = { because: result.flaw, secret: isPath ? "in a file" : "here" };
+      context.addIssue({ code: "custom", message: accepted, params });
+      return z.NEVER;
+    })
+    .meta({ type: "string", accepted });
+}
+
+/** A secret in the configuration itself or, better, taken from the environment. */
 export function secretText() {
-  return parsed<Secret>("the secret itself, in general as ${NAME} from the environment", (found) => {
+  return secret("the secret itself, in general as ${NAME} from the environment", (found) => {
     const flaw = flawOfSecret(found);
     return flaw === undefined ? { value: () => found } : { flaw };
   });
@@ -174,7 +192,7 @@ export function secretText() {
 
 /** An http or https URL that is itself a secret, as webhooks have them. */
 export function secretUrl() {
-  return parsed<Secret>("an http or https URL, in general as ${NAME} from the environment", (found) => {
+  return secret("an http or https URL, in general as ${NAME} from the environment", (found) => {
     const isUrl = URL.canParse(found) && /^https?:$/.test(new URL(found).protocol) && flawOfSecret(found) === undefined;
     return isUrl ? { value: () => found } : { flaw: "" };
   });
@@ -182,10 +200,12 @@ export function secretUrl() {
 
 /** The path of a file that holds a secret and nothing else. */
 export function secretFile() {
-  return parsed<Secret>("the path of a file that holds the secret and nothing else", (found) => {
+  const accepted = "the path of a file that holds the secret and nothing else";
+  const read = (found: string) => {
     const content = readSecretFile(found);
     return "value" in content ? { value: fileSecret(found) } : { flaw: content.flaw };
-  });
+  };
+  return secret(accepted, read, true);
 }
 
 /** The path of a file that can be read. */
