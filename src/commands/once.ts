@@ -1,5 +1,5 @@
 import { exitCodeOf, ExporterError, worstExitCode } from "../errors.ts";
-import type { Fact, Observe } from "../fact.ts";
+import { formatHead, type Fact, type Observe } from "../fact.ts";
 import { factLog, logger } from "../observe/log.ts";
 import { progress, type Progress } from "../observe/progress.ts";
 import { epochMs, formatInstant, type EpochMs, type Span } from "../time.ts";
@@ -49,7 +49,8 @@ function report(
 ) {
   if (done === undefined)
     return { stream, done: false as const, code: error?.code, message: error?.message, hint: error?.hint };
-  const { windows, events, late, quarantined, gaps, bytes, exportedUntil, head } = done;
+  const { windows, events, late, quarantined, gaps, bytes, exportedUntil } = done;
+  const head = formatHead(done.head);
   const until = exportedUntil === undefined ? null : formatInstant(exportedUntil);
   return { stream, done: true as const, windows, events, late, quarantined, gaps, bytes, exportedUntil: until, head };
 }

@@ -1,5 +1,5 @@
 import { ExporterError } from "../errors.ts";
-import { type Observe, type StreamFact } from "../fact.ts";
+import type { Observe } from "../fact.ts";
 import { readLink } from "../ledger/head.ts";
 import type { Store } from "../store.ts";
 import { committedOf } from "../ledger/manifest.ts";
@@ -59,10 +59,6 @@ export function pastReader(ledgers: ReadonlyMap<string, Store>, observe: Observe
   return (fact) => {
     if (fact.kind === "head.found") goOn(fact.stream, fact.sequence, false);
     else if (fact.kind === "window.committed") goOn(fact.stream, fact.sequence, true);
-    else if (fact.kind === "tick.done") goOn(fact.stream, sequenceOf(fact), false);
+    else if (fact.kind === "tick.done") goOn(fact.stream, fact.head.sequence, false);
   };
-}
-
-function sequenceOf({ head }: Extract<StreamFact, { kind: "tick.done" }>): number {
-  return Number(head.split(" ")[0]);
 }

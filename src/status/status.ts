@@ -1,6 +1,6 @@
 import { type Failure, type PastFailure, type RunningWindow, type StreamStatus } from "./status-document.ts";
 import { ExporterError } from "../errors.ts";
-import type { Fact, StreamFact } from "../fact.ts";
+import type { Fact, HeadFact, StreamFact } from "../fact.ts";
 import { NOTHING_RECENT, shownSpan, withCommitted, type Recent } from "./last-days.ts";
 import type { SourceIdentity } from "../source.ts";
 import { formatInstant, type EpochMs } from "../time.ts";
@@ -101,7 +101,7 @@ function changes(before: StreamSoFar, fact: StreamFact, at: EpochMs): Partial<St
       return {
         isHeadFound: true,
         exportedUntil: fact.exportedUntil,
-        head: fact.sha256 === null ? null : { sequence: fact.sequence, sha256: fact.sha256 },
+        head: headOf(fact),
         newsAfter: before.newsAfter ?? fact.sequence,
         isPastRead: before.isPastRead || fact.sequence === 0,
       };
@@ -155,9 +155,8 @@ function changes(before: StreamSoFar, fact: StreamFact, at: EpochMs): Partial<St
   }
 }
 
-function headOf(text: string): StreamStatus["head"] {
-  const [sequence = "0", sha256 = "-"] = text.split(" ");
-  return sha256 === "-" ? null : { sequence: Number(sequence), sha256 };
+function headOf({ sequence, sha256 }: HeadFact): StreamStatus["head"] {
+  return sha256 === null ? null : { sequence, sha256 };
 }
 
 function failureOf(error: ExporterError): Failure {

@@ -93,9 +93,9 @@ export async function runTick(
   const startedAt = performance.now();
   const durationMs = () => Math.round(performance.now() - startedAt);
   try {
-    const { head, ...totals } = await tick(pipeline, epochMs(Date.now()), abandon, durationMs, signal);
-    const { exportedUntil, seq, sha256 } = head;
-    observe({ kind: "tick.done", ...totals, durationMs: durationMs(), exportedUntil, head: `${seq} ${sha256 ?? "-"}` });
+    const { head: found, ...totals } = await tick(pipeline, epochMs(Date.now()), abandon, durationMs, signal);
+    const { exportedUntil, seq: sequence, sha256 } = found;
+    observe({ kind: "tick.done", ...totals, durationMs: durationMs(), exportedUntil, head: { sequence, sha256 } });
     return undefined;
   } catch (error) {
     if (isAbort(error, abandon) || !(error instanceof ExporterError)) throw error;

@@ -24,7 +24,7 @@ const done = (windows: number): Fact => ({
     bytes: 7,
     durationMs: 9,
   },
-  ...{ exportedUntil: START, head: "1 ab" },
+  ...{ exportedUntil: START, head: { sequence: 1, sha256: "ab" } },
 });
 
 const failed = (error = new TransientError("network", "GET /x: reset")): Fact => ({
@@ -52,6 +52,7 @@ test("a line is JSON with a level in words, the time in UTC, and instants that c
   observe(done(1));
   observe(committed(0));
   expect(lines[0]).toMatchObject({ level: "info", fact: "tick.done", exportedUntil: "2026-11-01T00:00:00Z" });
+  expect(lines[0]).toMatchObject({ head: "1 ab" });
   expect(lines[0]?.["time"]).toMatch(/^\d{4}-\d\d-\d\dT.*Z$/);
   expect(lines[1]).toMatchObject({ window: "2026-11-01T00:00:00Z/2026-11-01T00:01:00Z" });
 });

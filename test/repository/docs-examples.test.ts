@@ -134,7 +134,11 @@ async function* chunk(event: AuditEvent): AsyncGenerator<readonly AuditEvent[]> 
 /** What the log writes of the same fact, but for the time and the level of a failure in a row. */
 function loggedLike({ level: _level, time, fact, msg: _msg, ...shown }: Record<string, unknown>): unknown {
   const lines: string[] = [];
-  const { error, exportedUntil } = shown as { error?: Record<string, string>; exportedUntil?: string };
+  const { error, exportedUntil, head } = shown as {
+    error?: Record<string, string>;
+    exportedUntil?: string;
+    head?: string;
+  };
   const thrown = error && new RefusedError(error["code"] as "unauthorized", error["message"]!, { hint: error["hint"] });
   if (thrown !== undefined) thrown.stage = error!["stage"] as Stage;
   const made = {
@@ -142,6 +146,7 @@ function loggedLike({ level: _level, time, fact, msg: _msg, ...shown }: Record<s
     ...shown,
     ...(thrown && { error: thrown }),
     ...(exportedUntil !== undefined && { exportedUntil: parseInstant(exportedUntil) }),
+    ...(head !== undefined && { head: { sequence: Number(head.split(" ")[0]), sha256: head.split(" ")[1] } }),
   };
   factLog(logger("info", { write: (line) => void lines.push(line) }))(made as Fact);
   return { ...(JSON.parse(lines[0] ?? "{}") as object), time };

@@ -43,7 +43,7 @@ type Tick = Extract<Fact, { kind: "tick.done" }>;
 export function ticked(sequence: number, changes: Partial<Tick> = {}): Tick {
   return {
     ...{ kind: "tick.done", stream: "acme", windows: 1, events: 5, late: 0, quarantined: 0, gaps: 0, bytes: 100 },
-    ...{ durationMs: 9, exportedUntil: committed(sequence).window.to, head: `${sequence} ${"ab".repeat(32)}` },
+    ...{ durationMs: 9, exportedUntil: committed(sequence).window.to, head: { sequence, sha256: "ab".repeat(32) } },
     ...changes,
   };
 }
