@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { askWorker } from "../../src/commands/ask-worker.ts";
 import { healthCommand } from "../../src/commands/health.ts";
 import { TransientError } from "../../src/errors.ts";
@@ -56,10 +56,8 @@ async function health(config: unknown): Promise<number> {
 
 test("health needs the server's address alone: whatever else is wrong by now, a worker that runs is well", async () => {
   const port = await listening((request, response) => response.writeHead(request.url === "/healthz" ? 200 : 500).end());
-  process.env["HEALTH_PORT"] = String(port);
-  onTestFinished(() => {
-    delete process.env["HEALTH_PORT"];
-  });
+  vi.stubEnv("HEALTH_PORT", String(port));
+  onTestFinished(() => void vi.unstubAllEnvs());
   expect(await health({ server: { host: "0.0.0.0", port, tokenFile: "/nowhere/token" } })).toBe(0);
   expect(await health({ streams: [{ source: { token: "${NOT_SET}" } }], server: { port } })).toBe(0);
   expect(await health({ server: { host, port: "${HEALTH_PORT}" } })).toBe(0);

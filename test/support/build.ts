@@ -6,8 +6,8 @@ import ts from "typescript";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
- * Brings `dist` up to date with `src` for the tests that run the built program: the files that changed, without a look at
- * their types, within a second or two. After `npm run build` there is nothing to do.
+ * Brings `dist` up to date with `src` for the tests that run the built program. It compiles only the files that changed and
+ * does not check types, which takes a second or two. After `npm run build` there is nothing to do.
  */
 export default function build(): void {
   const read = ts.readConfigFile(join(ROOT, "tsconfig.build.json"), (path) => ts.sys.readFile(path));
@@ -16,7 +16,7 @@ export default function build(): void {
     const target = join(ROOT, "dist", source.slice(join(ROOT, "src").length)).replace(/\.ts$/, ".js");
     if (modifiedMs(target) > modifiedMs(source)) continue;
     const { outputText, sourceMapText } = ts.transpileModule(readFileSync(source, "utf8"), {
-      // Alone, a file does not know that its package is one of modules.
+      // A single file does not see the "type" of its package.
       compilerOptions: { ...options, module: ts.ModuleKind.ESNext },
       fileName: basename(source),
     });
@@ -30,7 +30,7 @@ function modifiedMs(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
-/** In one step: somebody may be running the program just now. */
+/** Atomic, because another process may be running the program. */
 function replace(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true });
   const temporary = `${path}.${process.pid}`;

@@ -1,30 +1,30 @@
 import type { Reporter, TestModule } from "vitest/node";
 
-/** Ends the run with its result alone on a line, so that any program can count: `N passed, N failed`. */
+/** Ends the run with its result alone on a line, for programs to read: `N passed, N failed`. */
 export default class LastLine implements Reporter {
-  readonly #leftOut: string | undefined;
+  readonly #notRun: string | undefined;
 
-  /** `leftOut`: what this run does not hold, and how to get it; said in one line. */
-  constructor({ leftOut }: { readonly leftOut?: string } = {}) {
-    this.#leftOut = leftOut;
+  /** `notRun`: one line that names the tests outside of this run and the command for them. */
+  constructor({ notRun }: { readonly notRun?: string } = {}) {
+    this.#notRun = notRun;
   }
 
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
     const counts = { passed: 0, failed: errors.length, skipped: 0 };
     for (const module of modules) {
-      // A file that could not be loaded has no tests to fail.
+      // A file that does not load has no test that could fail.
       if (module.errors().length > 0) counts.failed++;
       for (const test of module.children.allTests()) {
         const { state } = test.result();
         counts[state === "pending" ? "skipped" : state]++;
       }
     }
-    // When the default reporter has had its say: it writes its summary in the same turn.
+    // At the exit, because the default reporter writes its summary after this call.
     process.once("exit", (code) => {
-      // A set-up that failed, for one: no test did, but the run did.
+      // The run failed without a failed test, for example in a set-up.
       if (code !== 0 && counts.failed === 0) counts.failed = 1;
       const skipped = counts.skipped === 0 ? "" : `, ${counts.skipped} skipped`;
-      if (this.#leftOut !== undefined) process.stdout.write(`${this.#leftOut}\n`);
+      if (this.#notRun !== undefined) process.stdout.write(`${this.#notRun}\n`);
       process.stdout.write(`${counts.passed} passed, ${counts.failed} failed${skipped}\n`);
     });
   }

@@ -7,27 +7,27 @@ import { syslogNgInstalled } from "./syslog-ng.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** Ceph's S3 gateway; undefined where it is not installed. */
+    /** Ceph's S3 gateway, or undefined when it is not installed. */
     rgw: S3Server | undefined;
-    /** OpenStack Swift's S3 interface; undefined where it is not installed. */
+    /** OpenStack Swift's S3 interface, or undefined when it is not installed. */
     swift: S3Server | undefined;
   }
 }
 
 /**
- * Starts, once for the whole run, the real servers that are installed, and says in one line which are not. With
- * REQUIRE_SERVERS=1 a missing one is a failure.
+ * Starts the installed servers once for the whole run, and prints one line that names the missing ones. With
+ * REQUIRE_SERVERS=1 a missing server is a failure.
  */
 export default async function servers(project: TestProject): Promise<() => Promise<void>> {
   const missing = [
     ...(rgwInstalled() ? [] : ["Ceph's S3 gateway"]),
     ...(swiftInstalled() ? [] : ["Swift without conditional writes"]),
-    // These are quick to start, and each file of tests starts its own.
+    // These start quickly: each test file starts its own.
     ...(rsyslogInstalled() ? [] : ["rsyslog"]),
     ...(syslogNgInstalled() ? [] : ["syslog-ng"]),
     ...(prometheusInstalled() ? [] : ["Prometheus"]),
   ];
-  const line = `left out: ${missing.join(" and ")}, not installed here; .ci/servers installs what the tests need`;
+  const line = `Not run: tests against ${missing.join(", ")} (not installed). To install the servers: .ci/servers`;
   if (missing.length > 0 && process.env["REQUIRE_SERVERS"] === "1") throw new Error(line);
 
   const stops: (() => Promise<void>)[] = [];

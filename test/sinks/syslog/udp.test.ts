@@ -1,21 +1,29 @@
-import { expect, test, vi } from "vitest";
+import dns from "node:dns/promises";
+import { syncBuiltinESMExports } from "node:module";
+import { expect, onTestFinished, test } from "vitest";
 import { closedPort, parseSyslog, udpReceiver } from "../../support/syslog.ts";
 import { never } from "../../support/world.ts";
 import { batchOf, digestOf, sinkTo, someEvents, type Facts } from "./batch.ts";
 
-// As a name server that has both addresses, in its own order; one that does not answer is IPv6's loopback.
-vi.mock("node:dns/promises", async (importOriginal) => {
-  const dns = await importOriginal<typeof import("node:dns/promises")>();
+/**
+ * Resolves `both.example` as a name server does that has both addresses, in its own order. No one answers at the one of IPv6,
+ * loopback.
+ */
+function resolveBoth(): void {
+  const { lookup } = dns;
   const both = [
     { address: "::1", family: 6 },
     { address: "127.0.0.1", family: 4 },
   ];
-  return {
-    ...dns,
-    lookup: async (host: string, options: { order?: string } = {}) =>
-      host === "both.example" ? both[options.order === "ipv4first" ? 1 : 0] : await dns.lookup(host, options as object),
+  const replaced = async (host: string, options: { order?: string } = {}) =>
+    host === "both.example" ? both[options.order === "ipv4first" ? 1 : 0] : await lookup(host, options as object);
+  const use = (implementation: unknown) => {
+    Object.assign(dns, { lookup: implementation });
+    syncBuiltinESMExports();
   };
-});
+  use(replaced);
+  onTestFinished(() => use(lookup));
+}
 
 test("each message is one datagram, and none is lost on the way to a receiver on the same machine", async () => {
   const receiver = await udpReceiver();
@@ -44,6 +52,7 @@ test("a host that refuses datagrams is away, even when it refuses only the last 
 });
 
 test("of a host's addresses one of IPv4 is taken: nobody would say that a receiver does not listen on the other", async () => {
+  resolveBoth();
   const receiver = await udpReceiver();
   await sinkTo(receiver, { transport: "udp", host: "both.example" }).write(batchOf(someEvents(3)), never);
   await receiver.heard(3);
