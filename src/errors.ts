@@ -131,12 +131,25 @@ export function worstExitCode(codes: readonly number[]): number {
   return EXIT_CODE_ORDER.find((code) => codes.includes(code)) ?? codes.find((code) => code !== 0) ?? 0;
 }
 
-/** Says on the way out where in the tick an error was met; the innermost place counts. */
+/** Adds the stage to an error on its way out; the innermost call counts. */
 export async function atStage<Result>(stage: Stage, work: Promise<Result>): Promise<Result> {
   try {
     return await work;
   } catch (error) {
-    if (error instanceof ExporterError) error.stage ??= stage;
-    throw error;
+    throw withStage(error, stage);
   }
+}
+
+/** The same for items that are made one by one. What the consumer does between two of them is not at this stage. */
+export async function* eachAtStage<Item>(stage: Stage, items: AsyncIterable<Item>): AsyncGenerator<Item> {
+  try {
+    yield* items;
+  } catch (error) {
+    throw withStage(error, stage);
+  }
+}
+
+function withStage(error: unknown, stage: Stage): unknown {
+  if (error instanceof ExporterError) error.stage ??= stage;
+  return error;
 }

@@ -1,52 +1,49 @@
-import { atStage } from "../errors.ts";
-import type { ObserveStream } from "../fact.ts";
-import { idSet, type IdSet } from "../ledger/ids.ts";
 import { kindCounter, type KindCounter } from "../ledger/event-counts.ts";
+import { idSet, type IdSet } from "../ledger/ids.ts";
 import { latenessHistogram, type LatenessHistogram } from "../ledger/lateness.ts";
-import type { QuarantineObject } from "../ledger/manifest.ts";
-import { writeQuarantine } from "../archive/quarantine.ts";
-import type { Fetched } from "./read-ahead.ts";
-import type { Sink, Plan, StoredObject } from "../sink.ts";
+import type { Plan, StoredObject } from "../sink.ts";
 import type { AuditEvent, Poison } from "../source.ts";
-import { epochMs, type EpochMs, type Span } from "../time.ts";
-import { lookbackStart } from "./window.ts";
+import { epochMs, type EpochMs } from "../time.ts";
 import type { Pipeline } from "./pipeline.ts";
+import type { Fetched } from "./read-ahead.ts";
+import { lookbackStart } from "./window.ts";
 
-/** What a window has so far. Each item counts once, whoever brings it: a page, a page that shifted, a broken attempt. */
+/** What a window has so far. Each item counts once, however often it comes: on a page, on a shifted page, in an earlier attempt. */
 export interface Collection {
-  /** Of its events, and of its items in quarantine. */
+  /** Of the events and of the items in quarantine. */
   readonly ids: IdSet;
   readonly events: number;
-  /** Events older than the window: they became visible after their own was exported. */
+  /** Events older than the window: they became visible after their own window was exported. */
   readonly late: number;
   readonly lateness: LatenessHistogram;
-  readonly keys: KindCounter;
-  /** The events that are new, of those given; one that cannot be written is an item. `refusal` is asked of new ones only. */
-  fresh(events: readonly AuditEvent[], refusal: Refusal): Fetched;
-  /** The items that are new, and of this window as far as can be told. */
-  freshPoison(items: readonly Poison[]): Poison[];
-  /** True when the object's events are all of this window and new: then they are counted. Else why they are not. */
-  take(events: readonly AuditEvent[]): true | string;
+  readonly kinds: KindCounter;
+  /** Takes what is new and belongs to the plan. An event that the sink refuses becomes an item for quarantine. */
+  readonly fresh: (fetched: Fetched) => Promise<Fetched>;
+  /** Takes all events of an object, if all belong to the plan and are new. Returns undefined, or the reason why not. */
+  readonly takeAll: (events: readonly AuditEvent[]) => string | undefined;
 }
 
 export interface CollectionOptions {
   readonly plan: Plan;
-  /** What the ledger has of the time that the plan asks for. */
+  /** Ids that the ledger has of the time that the plan reads. */
   readonly known: IdSet;
-  /** The tick's time, by which a late event is seen. */
+  /** The run's time: an event's lateness is the time from its own time to this. */
   readonly now: EpochMs;
+  readonly refusal: Refusal;
+  /** Ids of the windows just before this one. Asked for items without a time, which are rare. */
+  readonly seenBefore: () => Promise<IdSet>;
 }
 
-export function collection({ plan, known, now }: CollectionOptions): Collection {
+export function collection({ plan, known, now, refusal, seenBefore }: CollectionOptions): Collection {
   const ids = idSet();
   const lateness = latenessHistogram();
-  const keys = kindCounter();
+  const kinds = kindCounter();
   let events = 0;
   let late = 0;
 
   function count({ time, key }: AuditEvent): void {
     events++;
-    keys.add(key);
+    kinds.add(key);
     if (time >= plan.from) return;
     late++;
     lateness.add(now - time);
@@ -54,38 +51,48 @@ export function collection({ plan, known, now }: CollectionOptions): Collection 
 
   const isOurs = (time: EpochMs): boolean => time >= plan.since && time < plan.to;
 
+  function freshEvents(given: readonly AuditEvent[]): Fetched {
+    const events: AuditEvent[] = [];
+    const poison: Poison[] = [];
+    for (const event of given) {
+      const { id, time, record } = event;
+      if (!isOurs(time) || known.has(id) || !ids.add(id)) continue;
+      const reason = refusal(event);
+      if (reason !== undefined) {
+        poison.push({ reason, record, id, time });
+        continue;
+      }
+      count(event);
+      events.push(event);
+    }
+    return { events, poison };
+  }
+
+  async function freshPoison(items: readonly Poison[]): Promise<Poison[]> {
+    // An item without a time belongs to the first window that sees it.
+    const seen = items.some(({ time }) => time === undefined) ? await seenBefore() : undefined;
+    return items.filter(({ id, time, record }) => {
+      const item = id ?? record;
+      const isThisWindows = time === undefined ? seen?.has(item) !== true : isOurs(time);
+      return isThisWindows && !known.has(item) && ids.add(item);
+    });
+  }
+
   return {
     ids,
     lateness,
-    keys,
+    kinds,
     get events() {
       return events;
     },
     get late() {
       return late;
     },
-    fresh(given, refusal) {
-      const fit: AuditEvent[] = [];
-      const unfit: Poison[] = [];
-      for (const event of given) {
-        const { id, time, record } = event;
-        if (!isOurs(time) || known.has(id) || !ids.add(id)) continue;
-        const reason = refusal(event);
-        if (reason !== undefined) {
-          unfit.push({ reason, record, id, time });
-          continue;
-        }
-        count(event);
-        fit.push(event);
-      }
-      return { events: fit, poison: unfit };
+    async fresh(fetched) {
+      const { events, poison: refused } = freshEvents(fetched.events);
+      return { events, poison: [...(await freshPoison(fetched.poison)), ...refused] };
     },
-    freshPoison: (items) =>
-      items.filter(({ id, time, record }) => {
-        const item = id ?? record;
-        return (time === undefined || isOurs(time)) && !known.has(item) && ids.add(item);
-      }),
-    take(given) {
+    takeAll(given) {
       const own = idSet();
       for (const { id, time } of given) {
         if (!isOurs(time)) return "it holds an event outside of the plan";
@@ -96,7 +103,7 @@ export function collection({ plan, known, now }: CollectionOptions): Collection 
         ids.add(event.id);
         count(event);
       }
-      return true;
+      return undefined;
     },
   };
 }
@@ -104,102 +111,46 @@ export function collection({ plan, known, now }: CollectionOptions): Collection 
 /** Why an event cannot be written; undefined for nearly all. */
 export type Refusal = (event: AuditEvent) => string | undefined;
 
-function refusalOf({ maxEventBytes, sink }: Pipeline): Refusal {
+export function refusalOf({ maxEventBytes, sink }: Pipeline): Refusal {
   return (event) =>
     event.record.length > maxEventBytes ? `larger than batch.maxEventBytes (${maxEventBytes})` : sink.refuses?.(event);
 }
 
-/** The events of the plan that are new, each once, in order of time. Items that are no events go aside on the way. */
-export async function* newEvents(
-  pipeline: Pipeline,
-  plan: Plan,
-  collected: Collection,
-  quarantine: QuarantineObject[],
-  ahead: Iterable<Span>,
-  signal: AbortSignal,
-): AsyncGenerator<readonly AuditEvent[]> {
-  const { reader, batch } = pipeline;
-  const refusal = refusalOf(pipeline);
-  const fetching = reader.read({ from: plan.since, to: plan.to }, ahead, signal);
-  let aside: Poison[] = [];
-  let asideBytes = 0;
-  async function putAside(): Promise<void> {
-    if (aside.length === 0) return;
-    quarantine.push(await atStage("write", quarantined(pipeline, plan, aside, quarantine, signal)));
-    aside = [];
-    asideBytes = 0;
-  }
-  try {
-    for (;;) {
-      const next = await atStage("fetch", fetching.next());
-      if (next.done === true) break;
-      const unseen = await atStage("plan", withoutSeen(pipeline, plan, next.value, signal));
-      const { events, poison } = collected.fresh(unseen.events, refusal);
-      for (const item of [...collected.freshPoison(unseen.poison), ...poison]) {
-        aside.push(item);
-        asideBytes += item.record.length;
-      }
-      if (asideBytes >= batch.maxBytes) await putAside();
-      yield events;
-    }
-    await putAside();
-  } finally {
-    await fetching.return(undefined);
-  }
+/** Ids of the look-back before a plan, but at least of the window before it: the bounds that sources are asked for are inclusive. */
+export async function seenJustBefore({ ledger, windows }: Pipeline, plan: Plan, signal: AbortSignal): Promise<IdSet> {
+  return ledger.idsSince(epochMs(Math.min(lookbackStart(plan.from, windows), plan.from - 1)), signal);
 }
 
-/** An item without a time belongs to the first window that sees it: what the windows just before have is left out. */
-async function withoutSeen(
-  { ledger, windows }: Pipeline,
-  plan: Plan,
-  fetched: Fetched,
-  signal: AbortSignal,
-): Promise<Fetched> {
-  if (fetched.poison.every(({ time }) => time !== undefined)) return fetched;
-  // At least the window before, whatever the look-back: the source's bounds are inclusive.
-  const since = epochMs(Math.min(lookbackStart(plan.from, windows), plan.from - 1));
-  const seen = await ledger.idsSince(since, signal);
-  const poison = fetched.poison.filter(({ id, time, record }) => time !== undefined || !seen.has(id ?? record));
-  return { ...fetched, poison };
+/** Objects of an earlier attempt at a plan that this one keeps. */
+export interface Reused {
+  readonly objects: readonly StoredObject[];
+  /** The number for the next object of the window: no earlier attempt used it. */
+  readonly nextPart: number;
 }
 
-async function quarantined(
-  { quarantine: store, observe }: Pipeline,
-  plan: Plan,
-  items: readonly Poison[],
-  before: readonly QuarantineObject[],
-  signal: AbortSignal,
-): Promise<QuarantineObject> {
-  const count = before.reduce((sum, { lines }) => sum + lines, 0);
-  const object = await writeQuarantine(store, plan, items, count, signal);
-  const reasons = [...new Set(items.map(({ reason }) => reason))];
-  observe({ kind: "items.quarantined", sequence: plan.seq, key: object.key, lines: object.lines, reasons });
-  return object;
-}
+export const NOTHING_REUSED: Reused = { objects: [], nextPart: 0 };
 
 /**
- * Takes over what a broken attempt at this plan left: each whole object whose events are all of this window and new. Only what
- * is in none of them is written again, so that no reader of the folder sees an event twice. Resolves with the number of the
- * next part.
+ * Reuses what an earlier attempt at this plan wrote: each whole object whose events all belong to this window and are new. Only
+ * events that are in none of them are written again, so that no reader of the folder sees an event twice.
  */
-export async function takeOver(
-  sink: Sink,
+export async function reuseObjects(
+  { sink, observe }: Pipeline,
   plan: Plan,
   into: Collection,
-  objects: StoredObject[],
-  observe: ObserveStream,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<Reused> {
+  const objects: StoredObject[] = [];
   let nextPart = 0;
   for await (const { key, part, whole } of sink.leftovers(plan, signal)) {
     nextPart = part + 1;
-    const outcome = whole === undefined ? "it is not whole" : into.take(whole.events);
-    if (whole === undefined || outcome !== true) {
-      observe({ kind: "object.left", sequence: plan.seq, key, reason: String(outcome) });
+    const reason = whole === undefined ? "it is not whole" : into.takeAll(whole.events);
+    if (whole === undefined || reason !== undefined) {
+      observe({ kind: "object.left", sequence: plan.seq, key, reason: reason ?? "" });
       continue;
     }
     objects.push(whole.object);
     observe({ kind: "object.taken", sequence: plan.seq, key, lines: whole.object.lines });
   }
-  return nextPart;
+  return { objects, nextPart };
 }

@@ -1,66 +1,68 @@
 import { TransientError } from "../errors.ts";
-import { carryOut } from "./tick.ts";
 import { idSet, ID_BYTES, type IdSet } from "../ledger/ids.ts";
 import { epochMs, formatSpan, HOUR_MS, SECOND_MS, type EpochMs, type Span } from "../time.ts";
-import { isSettled, retentionFloor } from "./window.ts";
+import { retentionFloor } from "./window.ts";
 import type { Plan } from "../sink.ts";
-import type { Pipeline } from "./pipeline.ts";
+import type { Pipeline, Run } from "./pipeline.ts";
+import { exportWindow } from "./tick.ts";
 
-/** Ids of what is missing or extra that a report shows, each. */
+/** So many ids at most are shown of what is missing, and of what is extra. */
 const SHOWN_MAX = 20;
 
-/** A past span of the source against the ledger. An item counts once; those in quarantine are items too. */
+/** A past span of the source, compared with the ledger. Each item counts once, including those in quarantine. */
 export interface Reconciliation {
-  /** What was compared: less than what was asked for where the ledger or the source's retention does not reach. */
+  /** What was compared: less than requested where the ledger or the source's retention does not reach. */
   readonly span: Span;
   /** Items that the source has. */
   readonly source: number;
   /** Those of them that the ledger has too. */
   readonly same: number;
   readonly missing: number;
-  /** The first of the missing, by their ids. */
+  /** Ids of the first missing items. */
   readonly missingIds: readonly string[];
-  /** Items that the ledger has and the source does not show any more. */
+  /** Items that the ledger has and the source no longer shows. */
   readonly extra: number;
-  /** Packed ids, hex, of the first of the extra. */
+  /** Packed ids, in hex, of the first extra items. */
   readonly extraIds: readonly string[];
 }
 
 /**
- * Asks the source again for a past span and compares ids with the ledger. Holds 32 bytes in memory for each item on either side:
- * a million a day take about 64 MB for each day.
+ * Reads a past span of the source again and compares its ids with the ledger. Holds 32 bytes in memory for each item on either
+ * side: with a million items a day, about 64 MB for each day.
  *
- * @returns undefined when nothing of the span is exported yet, or kept by the source
+ * @param requested the span to compare
+ * @param onProgress called after each hour with the instant reached and the items compared so far
+ * @returns undefined if nothing of the span is exported yet, or if the source no longer keeps any of it
  */
 export async function reconcile(
   { ledger, source, reader }: Pipeline,
-  asked: Span,
+  requested: Span,
   now: EpochMs,
   signal: AbortSignal,
   onProgress: (until: EpochMs, items: number) => void = () => undefined,
 ): Promise<Reconciliation | undefined> {
   const { exportedUntil } = await ledger.head(signal);
   const floor = Math.ceil(retentionFloor(now, source.retentionMs) / SECOND_MS) * SECOND_MS;
-  const within: Span = {
-    from: epochMs(Math.max(asked.from, floor)),
-    to: epochMs(Math.min(asked.to, exportedUntil ?? -Infinity)),
+  const comparable: Span = {
+    from: epochMs(Math.max(requested.from, floor)),
+    to: epochMs(Math.min(requested.to, exportedUntil ?? -Infinity)),
   };
-  if (within.from >= within.to) return undefined;
+  if (comparable.from >= comparable.to) return undefined;
 
-  const { ids: inLedger, reach, begins = within.to } = await ledger.idsOverlapping(within, signal);
-  // Before the stream's first window nothing was ever to be exported.
-  const span: Span = { from: epochMs(Math.max(within.from, begins)), to: within.to };
+  const { ids: inLedger, reach, begins = comparable.to } = await ledger.idsOverlapping(comparable, signal);
+  // Nothing before the stream's first window was meant to be exported.
+  const span: Span = { from: epochMs(Math.max(comparable.from, begins)), to: comparable.to };
   if (span.from >= span.to) return undefined;
   const inSource = idSet();
   const counts = { source: 0, same: 0 };
   const missingIds: string[] = [];
-  const judge = (id: string | Buffer, time: EpochMs | undefined): void => {
+  const compare = (id: string | Buffer, time: EpochMs | undefined): void => {
     if (!inSource.add(id) || (time !== undefined && (time < span.from || time >= span.to))) return;
     counts.source++;
     if (inLedger.has(id)) counts.same++;
     else if (missingIds.length < SHOWN_MAX) missingIds.push(typeof id === "string" ? id : `sha256 of its bytes`);
   };
-  // As far as the windows reach that may hold events of the span: else what lies beside it would look extra.
+  // Read all that windows with events of the span may hold, or what they hold beside the span would look extra.
   const hull: Span = {
     from: epochMs(Math.max(Math.min(reach.from, span.from), floor, begins)),
     to: epochMs(Math.max(reach.to, span.to)),
@@ -68,15 +70,15 @@ export async function reconcile(
   try {
     for (const part of hoursOf(hull)) {
       for await (const { events, poison } of reader.read(part, hoursOf({ from: part.to, to: hull.to }), signal)) {
-        for (const { id, time } of events) judge(id, time);
-        for (const { id, time, record } of poison) judge(id ?? record, time);
+        for (const { id, time } of events) compare(id, time);
+        for (const { id, time, record } of poison) compare(id ?? record, time);
       }
       onProgress(part.to, counts.source);
     }
   } finally {
     reader.close();
   }
-  // Where the retention cut the reading short, nobody can say what is extra.
+  // If the retention cuts the read short, what is extra cannot be known.
   const extra = hull.from <= Math.max(reach.from, begins) ? onlyInFirst(inLedger, inSource) : { count: 0, shown: [] };
   return {
     ...{ span, ...counts, missing: counts.source - counts.same, missingIds },
@@ -86,9 +88,10 @@ export async function reconcile(
 }
 
 /**
- * Exports what a past span is missing: plans a `repair` at the next sequence, which any worker can carry out, and carries it
- * out. Nothing that is there is rewritten. Resolves with the number of items that were added, those put
- * aside among them.
+ * Exports what is missing of a past span: plans a `repair` at the next sequence, which any worker can carry out, and carries it
+ * out. Nothing that exists is rewritten. Resolves with the number of items added, including those in quarantine.
+ *
+ * @throws TransientError if another worker's window has the next sequence and has not settled yet
  */
 export async function repair(
   pipeline: Pipeline,
@@ -96,30 +99,31 @@ export async function repair(
   now: EpochMs,
   signal: AbortSignal,
 ): Promise<number> {
-  const { ledger, fingerprint, windows, source } = pipeline;
-  const floor = retentionFloor(now, source.retentionMs);
+  const { ledger, fingerprint, source } = pipeline;
+  const retainedFrom = retentionFloor(now, source.retentionMs);
+  const run: Run = { pipeline, now, retainedFrom: () => retainedFrom };
   try {
     for (;;) {
       const { seq } = await ledger.head(signal);
-      const ours: Plan = { seq: seq + 1, kind: "repair", from, to, since: from, fingerprint };
-      const { plan, found } = await ledger.plan(ours, signal);
-      if (found && (await ledger.overtaken(signal)) !== undefined) continue;
-      // Somebody planned a window here and did not finish: it comes first, as for any worker.
-      if (!isSettled(plan, now, windows)) {
+      const proposal: Plan = { seq: seq + 1, kind: "repair", from, to, since: from, fingerprint };
+      // A window that was planned here and not finished comes first, as for any worker.
+      const outcome = await exportWindow(run, proposal, signal);
+      if (outcome.state === "unsettled") {
         throw new TransientError(
           "unavailable",
-          `repair ${formatSpan(ours)}: another worker's window comes first, and has not settled`,
+          `repair ${formatSpan(proposal)}: another worker's window comes first, and has not settled`,
         );
       }
-      const { won, events, quarantined } = await carryOut(pipeline, plan, found, now, () => floor, signal);
-      if (won && plan.kind === "repair" && plan.from === from && plan.to === to) return events + quarantined;
+      if (outcome.state === "lost") continue;
+      const { plan, totals } = outcome;
+      if (plan.kind === "repair" && plan.from === from && plan.to === to) return totals.events + totals.quarantined;
     }
   } finally {
     pipeline.reader.close();
   }
 }
 
-/** The span hour by hour: what the reading ahead is told of. */
+/** The parts of a span, hour by hour: what the reader is given to read ahead. */
 export function* hoursOf({ from, to }: Span): Generator<Span> {
   for (let start: EpochMs = from; start < to;) {
     const end = epochMs(Math.min(to, (Math.floor(start / HOUR_MS) + 1) * HOUR_MS));
@@ -128,7 +132,7 @@ export function* hoursOf({ from, to }: Span): Generator<Span> {
   }
 }
 
-/** The ids of the first set that the other lacks. */
+/** The ids that are in the first set and not in the other: how many, and the first of them in hex. */
 function onlyInFirst(first: IdSet, other: IdSet): { count: number; shown: string[] } {
   const [ones, others] = [first.sorted(), other.sorted()];
   const shown: string[] = [];

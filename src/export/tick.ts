@@ -1,13 +1,16 @@
-import { batches } from "./batch.ts";
-import { collection, newEvents, takeOver, type Collection } from "./collect.ts";
-import { atStage } from "../errors.ts";
-import { type ObserveStream } from "../fact.ts";
+import { atStage, eachAtStage } from "../errors.ts";
 import type { Head } from "../ledger/head.ts";
 import { idSet, type IdSet } from "../ledger/ids.ts";
-import type { CommitOutcome, Draft, Ledger } from "../ledger/ledger.ts";
-import { type Manifest, type QuarantineObject, committedOf } from "../ledger/manifest.ts";
-import type { Receipt, Plan, StoredObject } from "../sink.ts";
+import type { Draft, Ledger } from "../ledger/ledger.ts";
+import { committedOf } from "../ledger/manifest.ts";
+import type { Plan, StoredObject } from "../sink.ts";
 import { epochMs, type EpochMs, type Span } from "../time.ts";
+import { addTotals, lostSpan, NO_TOTALS, totalsOf, type Totals } from "../totals.ts";
+import { batches } from "./batch.ts";
+import { collection, NOTHING_REUSED, refusalOf, reuseObjects, seenJustBefore } from "./collect.ts";
+import type { Pipeline, Run } from "./pipeline.ts";
+import { quarantineFor, type QuarantineWriter } from "./quarantine.ts";
+import type { Fetched } from "./read-ahead.ts";
 import {
   gapBefore,
   isSettled,
@@ -17,27 +20,21 @@ import {
   readyWindows,
   retentionFloor,
 } from "./window.ts";
-import type { Pipeline } from "./pipeline.ts";
-import { addTotals, lostSpan, NO_TOTALS, totalsOf, type Committed, type Totals } from "../totals.ts";
 
-/** What one tick came to. */
+/** What one tick exported, and where the ledger ends now. */
 export interface TickResult extends Totals {
   readonly head: Head;
-  /** How far the source's clock is ahead of ours; undefined when no window was due, and it was not asked. */
+  /** How far the source's clock is ahead of ours. Undefined if no window was due: then the source was not asked. */
   readonly clockOffsetMs?: number;
 }
 
-/** So many kinds of event say what a window was made of. */
-const KEYS_IN_MANIFEST = 50;
-
 /**
- * THE LOOP: exports each window that is ready, one after another, and returns when none is left. A window is planned, written
- * down, then exported; its manifest is the commit point. Whatever is thrown, no window was committed past an event that is
- * not durable.
+ * THE LOOP: exports every window that is ready, one after another, and returns when none is left. Whatever is thrown, no window
+ * was committed past an event that is not durable: `exportWindow` says why.
  *
- * @param clock our clock's time; the tick goes by the earlier of it and the source's
- * @param elapsedMs how long ago `clock` was read, by a clock that only moves forward: while a tick runs, the source forgets
- * @param stop when it aborts no further window is begun; between two windows is the best place to end
+ * @param clock our clock's time; the tick uses the earlier of it and the source's
+ * @param elapsedMs the time since `clock` was read, by a monotonic clock: the source's retention moves on during a tick
+ * @param stop after it aborts, no further window is started; between two windows is the best place to stop
  */
 export async function tick(
   pipeline: Pipeline,
@@ -48,50 +45,37 @@ export async function tick(
 ): Promise<TickResult> {
   const { ledger, source, windows, reader } = pipeline;
   let head = await atStage("plan", ledger.head(signal));
-  let total = NO_TOTALS;
-  if (nextWindow(head.exportedUntil ?? windows.start, clock, windows) === undefined) return { ...total, head };
+  if (nextWindow(head.exportedUntil ?? windows.start, clock, windows) === undefined) return { ...NO_TOTALS, head };
 
   const clockOffsetMs = await atStage("fetch", source.clockOffsetMs(signal));
-  // The earlier of the two clocks: what is past by both is past.
+  // The earlier of the two clocks: a window must have settled by both.
   const now = epochMs(clock + Math.min(clockOffsetMs, 0));
-  const kept = (): EpochMs => retentionFloor(epochMs(now + elapsedMs()), source.retentionMs);
-  warnOfRetention(pipeline, head, now);
+  const retainedFrom = (): EpochMs => retentionFloor(epochMs(now + elapsedMs()), source.retentionMs);
+  const run: Run = { pipeline, now, retainedFrom };
+  warnOfRetention(run, head);
+  let totals = NO_TOTALS;
   try {
     for (let isFirst = true; ;) {
       signal.throwIfAborted();
-      if (stop.aborted) break;
-      const proposal = propose(pipeline, head, now, kept(), isFirst);
+      const proposal = stop.aborted ? undefined : propose(run, head, isFirst);
       if (proposal === undefined) break;
-      const { plan, found } = await atStage("plan", ledger.plan(proposal, signal));
-      const theirs = found ? await atStage("plan", ledger.overtaken(signal)) : undefined;
-      if (theirs !== undefined) {
-        pipeline.observe({ kind: "window.lost", sequence: plan.seq, window: spanOf(plan) });
-        head = theirs;
-        continue;
-      }
-      // Somebody whose clock is ahead may have planned it: it is carried out when it has settled by ours.
-      if (!isSettled(plan, now, windows)) break;
-      const outcome = await carryOut(pipeline, plan, found, now, kept, signal);
+      const outcome = await exportWindow(run, proposal, signal);
+      if (outcome.state === "unsettled") break;
       head = outcome.head;
-      if (!found) isFirst = false;
-      total = addTotals(total, outcome);
+      if (outcome.state === "committed") totals = addTotals(totals, outcome.totals);
+      if (!outcome.isResumed) isFirst = false;
     }
   } finally {
     reader.close();
   }
-  return { ...total, head, clockOffsetMs };
+  return { ...totals, head, clockOffsetMs };
 }
 
-/** What comes next: the gap that the source does not keep any more, else the next window; undefined when none is ready. */
-function propose(
-  { windows, fingerprint }: Pipeline,
-  head: Head,
-  now: EpochMs,
-  floor: EpochMs,
-  isFirst: boolean,
-): Plan | undefined {
+/** The plan for what comes next: the gap that the source no longer keeps, or the next window; undefined if none is ready. */
+function propose({ pipeline, now, retainedFrom }: Run, head: Head, isFirst: boolean): Plan | undefined {
+  const { windows, fingerprint } = pipeline;
   const from = head.exportedUntil ?? windows.start;
-  const gap = gapBefore(from, floor, windows);
+  const gap = gapBefore(from, retainedFrom(), windows);
   if (gap !== undefined) return { seq: head.seq + 1, kind: "gap", ...gap, since: from, fingerprint };
   const window = nextWindow(from, now, windows);
   if (window === undefined) return undefined;
@@ -99,107 +83,186 @@ function propose(
   return { seq: head.seq + 1, kind: "window", ...window, since, fingerprint };
 }
 
-/** From half of the retention on, a worker that does not come forward will lose events. */
-function warnOfRetention({ source: { retentionMs }, windows, observe }: Pipeline, head: Head, now: EpochMs): void {
+/** Once half of the retention is used up, a worker that does not catch up will lose events. */
+function warnOfRetention({ pipeline: { source, windows, observe }, now }: Run, head: Head): void {
+  const { retentionMs } = source;
   const exportedUntil = head.exportedUntil ?? windows.start;
   const leftMs = retentionMs === undefined ? Infinity : exportedUntil + retentionMs - now;
-  // What is gone already is told as a gap.
+  // What is lost already is reported as a gap.
   if (retentionMs !== undefined && leftMs > 0 && leftMs < retentionMs / 2) {
     observe({ kind: "retention.near", exportedUntil, leftMs });
   }
 }
 
-/**
- * One plan: fetch, write, ids, manifest. A gap has nothing to fetch.
- * @param kept from where on the source still has all events, asked anew after the fetch: what it forgot meanwhile is missing
- */
-export async function carryOut(
-  pipeline: Pipeline,
-  planned: Plan,
-  found: boolean,
-  now: EpochMs,
-  kept: () => EpochMs,
-  signal: AbortSignal,
-): Promise<CommitOutcome & Totals> {
-  const { ledger, source, observe } = pipeline;
-  // A repair's objects lie with the newest window's, so that the keys of a folder, and of all folders, only rise.
-  const folder = planned.kind === "repair" ? (await ledger.head(signal)).windowFrom : undefined;
-  const plan: Plan = { ...planned, folder };
-  const window = spanOf(plan);
-  if (found) observe({ kind: "plan.adopted", sequence: plan.seq, window });
-  observe({ kind: "window.started", type: plan.kind, sequence: plan.seq, window });
-  const known = await atStage("plan", knownIds(ledger, plan, signal));
-  const collected = collection({ plan, known, now });
-  const written: Written = { objects: [], delivered: pipeline.sink.nothing, quarantine: [] };
-  if (plan.kind !== "gap") await writeWindow(pipeline, plan, found, now, collected, written, signal);
+/** How the export of one window ended. */
+export type Outcome =
+  | {
+      readonly state: "committed";
+      readonly plan: Plan;
+      readonly isResumed: boolean;
+      readonly head: Head;
+      readonly totals: Totals;
+    }
+  /** Another worker committed this sequence first. `head` is what the others have reached by now. */
+  | { readonly state: "lost"; readonly isResumed: boolean; readonly head: Head }
+  /** The plan found is for a window that has not settled by our clock: it has to wait. */
+  | { readonly state: "unsettled" };
 
-  const { events, late } = collected;
-  const missing = plan.kind === "window" ? missingBefore(window, kept()) : undefined;
-  const draft: Draft = {
-    ...{ stream: pipeline.name, seq: plan.seq, kind: plan.kind, window, events, late, ...written },
-    since: plan.since < plan.from ? plan.since : undefined,
-    lateness: late > 0 ? collected.lateness.counts() : undefined,
-    keys: events > 0 ? collected.keys.top(KEYS_IN_MANIFEST) : undefined,
-    missing,
-    ids: await atStage("write", ledger.writeIds(plan, collected.ids, signal)),
-    source: { type: source.identity.type, fingerprint: pipeline.fingerprint },
-    exporter: pipeline.exporter,
-  };
-  const { won, head } = await atStage("commit", ledger.commit(draft, signal));
-  if (!won) {
-    observe({ kind: "window.lost", sequence: plan.seq, window });
-    return { won, head, ...NO_TOTALS };
-  }
-  const committed = committedOf(draft);
-  observeCommit(observe, committed, draft, head);
-  return { won, head, ...totalsOf(committed) };
+/**
+ * Exports one window in four steps. Their order is the safety argument:
+ *
+ * 1. plan: the plan is written before the first request, so that a window that is tried again, by any worker, is the same window.
+ * 2. fetch, while 3. write: each batch is durable before the next is asked for, so memory is bounded. Then the rest of the
+ *    quarantine, then the ids file: only then are all ids known, and the manifest names the file.
+ * 4. commit: the manifest is created when all that it names is durable. Whoever creates it first has committed the window.
+ *    checkpoint.json comes last, because it may be wrong without harm.
+ *
+ * A crash between any two of these leaves files that no manifest names, and the next attempt reuses them.
+ */
+export async function exportWindow(run: Run, proposal: Plan, signal: AbortSignal): Promise<Outcome> {
+  const planned = await atStage("plan", plan(run, proposal, signal));
+  return planned.state === "planned" ? exportPlanned(run, planned, signal) : planned;
 }
 
-/** What the ledger has of the time that the plan asks for. */
+/** The steps after the plan. */
+export async function exportPlanned(run: Run, planned: Planned, signal: AbortSignal): Promise<Outcome> {
+  const fetched = eachAtStage("fetch", fetch(run, planned, signal));
+  const written = await atStage("write", write(run, planned, fetched, signal));
+  return atStage("commit", commit(run, planned, written, signal));
+}
+
+/** A window under way: its plan is in the ledger. */
+export interface Planned {
+  readonly state: "planned";
+  readonly plan: Plan;
+  /** The plan was found: another attempt, ours or another worker's, may have written objects. */
+  readonly isResumed: boolean;
+  /** Ids that the ledger has of the time that the plan reads. */
+  readonly known: IdSet;
+}
+
+/** Writes the plan, or finds the one that is there: then that one is carried out. */
+async function plan(
+  { pipeline, now }: Run,
+  proposal: Plan,
+  signal: AbortSignal,
+): Promise<Planned | Exclude<Outcome, { state: "committed" }>> {
+  const { ledger, windows, observe } = pipeline;
+  const { plan, found: isResumed } = await ledger.plan(proposal, signal);
+  const [sequence, window] = [plan.seq, spanOf(plan)];
+  const newHead = isResumed ? await ledger.overtaken(signal) : undefined;
+  if (newHead !== undefined) {
+    observe({ kind: "window.lost", sequence, window });
+    return { state: "lost", isResumed, head: newHead };
+  }
+  // Another worker, whose clock is ahead of ours, may have planned it.
+  if (!isSettled(plan, now, windows)) return { state: "unsettled" };
+  if (isResumed) observe({ kind: "plan.adopted", sequence, window });
+  observe({ kind: "window.started", type: plan.kind, sequence, window });
+  // A repair's objects go beside the newest window's, so that keys only rise, in each folder and over all folders.
+  const folder = plan.kind === "repair" ? (await ledger.head(signal)).windowFrom : undefined;
+  return { state: "planned", plan: { ...plan, folder }, isResumed, known: await knownIds(ledger, plan, signal) };
+}
+
 async function knownIds(ledger: Ledger, plan: Plan, signal: AbortSignal): Promise<IdSet> {
   if (plan.kind === "repair") return (await ledger.idsOverlapping(plan, signal)).ids;
   return plan.since < plan.from ? ledger.idsSince(plan.since, signal) : idSet();
 }
 
-/** What a window leaves in the sink and in quarantine. */
-interface Written {
-  readonly objects: StoredObject[];
-  delivered: Manifest["delivered"];
-  readonly quarantine: QuarantineObject[];
+/** All that the source has of the plan's time, piece by piece in order of time. For a gap that is nothing. */
+async function* fetch({ pipeline, now }: Run, { plan }: Planned, signal: AbortSignal): AsyncGenerator<Fetched> {
+  if (plan.kind === "gap") return;
+  const ahead = plan.kind === "repair" ? [] : readyWindows(plan.to, now, pipeline.windows);
+  yield* pipeline.reader.read({ from: plan.since, to: plan.to }, ahead, signal);
 }
 
-async function writeWindow(
-  pipeline: Pipeline,
-  plan: Plan,
-  found: boolean,
-  now: EpochMs,
-  collected: Collection,
-  written: Written,
+/** What a window left in the sink, in quarantine and in the ledger's ids: all of it is durable. */
+type Written = Pick<
+  Draft,
+  "events" | "late" | "lateness" | "keys" | "objects" | "delivered" | "missing" | "quarantine" | "ids"
+>;
+
+/** So many kinds of event, the most frequent ones, are counted in a manifest. */
+const KINDS_IN_MANIFEST = 50;
+
+/** Writes what is new of what was fetched: each event once, in order of time. Items that cannot be exported are quarantined. */
+async function write(
+  { pipeline, now, retainedFrom }: Run,
+  { plan, isResumed, known }: Planned,
+  fetched: AsyncIterable<Fetched>,
   signal: AbortSignal,
-): Promise<void> {
-  const { sink, observe, windows } = pipeline;
-  const part = found ? await atStage("write", takeOver(sink, plan, collected, written.objects, observe, signal)) : 0;
-  const ahead = plan.kind === "repair" ? [] : readyWindows(plan.to, now, windows);
-  const fetched = newEvents(pipeline, plan, collected, written.quarantine, ahead, signal);
-  for await (const batch of batches(fetched, plan, pipeline.batch, part)) {
-    const receipt: Receipt = await atStage("write", sink.write(batch, signal));
+): Promise<Written> {
+  const { sink, ledger, observe } = pipeline;
+  const seenBefore = () => seenJustBefore(pipeline, plan, signal);
+  const collected = collection({ plan, known, now, refusal: refusalOf(pipeline), seenBefore });
+  const quarantine = quarantineFor(pipeline, plan, signal);
+  const isReusing = isResumed && plan.kind !== "gap";
+  const reused = isReusing ? await reuseObjects(pipeline, plan, collected, signal) : NOTHING_REUSED;
+  const objects: StoredObject[] = [...reused.objects];
+  let delivered = sink.nothing;
+  const events = newEvents(fetched, collected.fresh, quarantine);
+  for await (const batch of batches(events, plan, pipeline.batch, reused.nextPart)) {
+    const receipt = await sink.write(batch, signal);
     if ("object" in receipt) {
-      written.objects.push(receipt.object);
+      objects.push(receipt.object);
       const { key, bytes, lines } = receipt.object;
       observe({ kind: "object.written", sequence: plan.seq, key, bytes, lines });
     } else {
-      written.delivered = receipt.delivered;
+      delivered = receipt.delivered;
     }
+  }
+  // Asked after the fetch: what the source dropped meanwhile is missing.
+  const missing = plan.kind === "window" ? missingBefore(spanOf(plan), retainedFrom()) : undefined;
+  const quarantined = await quarantine.end();
+  const ids = await ledger.writeIds(plan, collected.ids, signal);
+  const { late, lateness, kinds } = collected;
+  return {
+    ...{ events: collected.events, late, objects, delivered, missing, quarantine: quarantined, ids },
+    lateness: late > 0 ? lateness.counts() : undefined,
+    keys: collected.events > 0 ? kinds.top(KINDS_IN_MANIFEST) : undefined,
+  };
+}
+
+/** The new events of what was fetched. New items that are not events go to quarantine on the way. */
+async function* newEvents(
+  fetched: AsyncIterable<Fetched>,
+  fresh: (fetched: Fetched) => Promise<Fetched>,
+  quarantine: QuarantineWriter,
+) {
+  for await (const piece of fetched) {
+    const { events, poison } = await fresh(piece);
+    await quarantine.add(poison);
+    yield events;
   }
 }
 
-function observeCommit(observe: ObserveStream, committed: Committed, { delivered }: Draft, head: Head): void {
-  const { sequence } = committed;
+/** Creates the manifest: with it the window is committed, by us or by the worker that was first. */
+async function commit(
+  { pipeline }: Run,
+  { plan, isResumed }: Planned,
+  written: Written,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { name, source, fingerprint, exporter, ledger, observe } = pipeline;
+  const window = spanOf(plan);
+  const draft: Draft = {
+    ...{ stream: name, seq: plan.seq, kind: plan.kind, window, ...written },
+    since: plan.since < plan.from ? plan.since : undefined,
+    source: { type: source.identity.type, fingerprint },
+    exporter,
+  };
+  const { won, head } = await ledger.commit(draft, signal);
+  if (!won) {
+    observe({ kind: "window.lost", sequence: plan.seq, window });
+    return { state: "lost", isResumed, head };
+  }
+  const committed = committedOf(draft);
   observe({ kind: "window.committed", ...committed, sha256: head.sha256 ?? "" });
-  const gap = lostSpan(committed);
-  if (gap !== undefined) observe({ kind: "gap.found", sequence, window: gap });
-  const { truncated = 0 } = delivered ?? {};
-  if (truncated > 0) observe({ kind: "events.truncated", sequence, events: truncated });
+  const lost = lostSpan(committed);
+  if (lost !== undefined) observe({ kind: "gap.found", sequence: plan.seq, window: lost });
+  const { truncated = 0 } = written.delivered ?? {};
+  if (truncated > 0) observe({ kind: "events.truncated", sequence: plan.seq, events: truncated });
+  return { state: "committed", plan, isResumed, head, totals: totalsOf(committed) };
 }
 
 function spanOf({ from, to }: Span): Span {

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { carryOut, tick } from "../../src/export/tick.ts";
+import { repair } from "../../src/export/reconcile.ts";
+import { tick } from "../../src/export/tick.ts";
 import { idSet, packId } from "../../src/ledger/ids.ts";
 import { sha256Of } from "../../src/ledger/manifest.ts";
 import type { AuditEvent } from "../../src/source.ts";
@@ -27,7 +28,6 @@ import {
   type Files,
 } from "../support/verified.ts";
 import { event, failAt, memoryStore, never, START, world, type Effect } from "../support/world.ts";
-import type { Plan } from "../../src/sink.ts";
 
 async function exported(clocks: readonly number[], options: Parameters<typeof world>[1] = {}): Promise<Files> {
   const files = options.files ?? new Map<string, Buffer>();
@@ -263,14 +263,11 @@ describe("a part of an archive", () => {
 
 describe("a repair", () => {
   const lost = event("lost", minutes(6));
-  const plan = (fingerprint: string): Plan => ({
-    ...{ seq: 4, kind: "repair", from: minutes(5), to: minutes(10), since: minutes(5), fingerprint },
-  });
 
   async function repaired(): Promise<Files> {
     const files = await exported([7, 12, 17]);
     const { pipeline } = world([...HISTORY, lost], { files });
-    await carryOut(pipeline, plan(pipeline.fingerprint), false, minutes(17), () => minutes(-9999), never);
+    expect(await repair(pipeline, { from: minutes(5), to: minutes(10) }, minutes(17), never)).toBe(1);
     return files;
   }
 

@@ -1,6 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { expect } from "vitest";
-import { carryOut, tick } from "../../src/export/tick.ts";
+import { exportPlanned, tick } from "../../src/export/tick.ts";
+import { idSet } from "../../src/ledger/ids.ts";
 import { sha256Of } from "../../src/ledger/manifest.ts";
 import type { AuditEvent } from "../../src/source.ts";
 import { storeUnder } from "../../src/store.ts";
@@ -133,7 +134,9 @@ export async function raced(ticksAfter = 2): Promise<{ files: Files; orphans: st
   await tick(winner(), minutes(7), never);
   const before = new Set(files.keys());
   isVisible = true;
-  expect(await carryOut(losing, plan, false, minutes(7), () => minutes(-9999), never)).toMatchObject({ won: false });
+  const run = { pipeline: losing, now: minutes(7), retainedFrom: () => minutes(-9999) };
+  const planned = { state: "planned", plan, isResumed: false, known: idSet() } as const;
+  expect(await exportPlanned(run, planned, never)).toMatchObject({ state: "lost" });
   const orphans = [...files.keys()].filter((key) => !before.has(key)).map((key) => key.replace(/^ledger\//, ""));
   expect(orphans).toHaveLength(2);
   isVisible = false;
