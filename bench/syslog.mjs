@@ -18,7 +18,8 @@ const RELP_WINDOW = 128;
 
 const from = Date.parse("2026-11-20T10:00:00Z");
 const events = Array.from({ length: EVENTS }, (_, index) => eventOf(index));
-const formats = [raw({ read: () => undefined }), cef(vocabulary), leef(vocabulary)];
+const source = { read: () => undefined, vocabulary };
+const formats = [raw.of(source), cef.of(source), leef.of(source)];
 const bytes = events.reduce((sum, { record }) => sum + record.length, 0) / EVENTS;
 const version = execFileSync("rsyslogd", ["-v"], { encoding: "utf8" }).split(/\s+/)[1];
 const date = new Date().toISOString().slice(0, 10);

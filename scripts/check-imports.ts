@@ -9,9 +9,8 @@ import extractTSConfig from "dependency-cruiser/config-utl/extract-ts-config";
 /** The lowest first. Folders on one floor do not import each other. */
 const FLOORS: readonly (readonly string[])[] = [
   ["json", "config/values"],
-  ["http", "ledger"],
+  ["http", "ledger", "formats"],
   ["archive", "stores"],
-  ["formats"],
   ["sources", "sinks"],
   ["config"],
   ["export", "status"],

@@ -5,10 +5,7 @@ import type { Config, FileConfig, S3Config, SourceConfig, StreamConfig } from ".
 import { ConfigError } from "./errors.ts";
 import type { Observe, ObserveStream } from "./fact.ts";
 import type { Format } from "./format.ts";
-import { cef } from "./formats/cef.ts";
-import { leef } from "./formats/leef.ts";
-import { raw } from "./formats/raw.ts";
-import { readAnyLine } from "./formats/read.ts";
+import { formatOf } from "./formats/index.ts";
 import type { Removers } from "./archive/gc.ts";
 import { httpClient, type HttpClientOptions } from "./http/client.ts";
 import { ledger } from "./ledger/ledger.ts";
@@ -81,7 +78,7 @@ function assembleStream(
   }
   const observe = observeStream(surroundings.observe, name);
   const source = sourceOf(config, budgets.get(accountKey(config.source)), env, observe);
-  const format = formatOf(config, source);
+  const format = formatOf(config.format, source);
   const patient = (store: Store): Store =>
     retryingStore(store, DEFAULT_RETRY, (error, attempt, delayMs) =>
       observe({ kind: "retrying", stage: "store", error, attempt, delayMs }),
@@ -124,7 +121,7 @@ export function sourceFor(
   { env, observe }: Omit<Surroundings, "now">,
 ): { readonly source: Source; readonly format: Format } {
   const source = sourceOf(config, undefined, env, observeStream(observe, config.name));
-  return { source, format: formatOf(config, source) };
+  return { source, format: formatOf(config.format, source) };
 }
 
 function observeStream(observe: Observe, stream: string): ObserveStream {
@@ -168,17 +165,6 @@ function speak({ source, windows: { lagMs } }: StreamConfig, client: HttpClientO
       return communicationsMining({ ...source, lagMs }, patient);
     }
   }
-}
-
-const FORMATS: Readonly<Record<StreamConfig["format"], (source: Source) => Format>> = {
-  raw,
-  cef: ({ vocabulary }) => cef(vocabulary),
-  leef: ({ vocabulary }) => leef(vocabulary),
-};
-
-/** Writes one format, and reads all: a stream may have changed its own. */
-function formatOf({ format }: StreamConfig, source: Source): Format {
-  return { ...FORMATS[format](source), read: readAnyLine(source) };
 }
 
 /** Where lines go to. `data` is where objects lie, for a sink that keeps any. */

@@ -1,32 +1,25 @@
 import type { AuditEvent, Poison } from "./source.ts";
 
-/** How an event becomes a line, and how a line is told to be an event again. */
+/** How an event becomes a line, and how a line is read back. */
 export interface Format {
   readonly name: string;
-  /** What the names of its objects end with, before `.gz`. */
-  readonly suffix: Suffix;
+  /** How the names of its objects end, before `.gz`. */
+  readonly suffix: string;
   /** The line of an event, without its newline. */
   line(event: AuditEvent): Buffer;
   /**
-   * The event in a line of at most `maxBytes` that is marked as truncated, and still whole in its form: the longest parts
-   * are shortened or left out first. Undefined where that cannot be.
+   * The event in a line of at most `maxBytes`, still well-formed and marked as truncated: the longest parts are shortened or
+   * left out first. Undefined if that is impossible.
    */
   shorten(event: AuditEvent, maxBytes: number): Buffer | undefined;
-  /** Which event a line is: what taking over a broken attempt goes by. */
+  /** The event of a line. A window that is resumed knows by it what its objects already hold. */
   read(line: Buffer): AuditEvent | Poison;
 }
 
-/** What the name of an object of lines says of them, each with its content type. */
-export const CONTENT_TYPES = {
-  ndjson: "application/x-ndjson",
-  cef: "text/plain; charset=utf-8",
-  leef: "text/plain; charset=utf-8",
-} as const;
-export type Suffix = keyof typeof CONTENT_TYPES;
 /** The byte that ends a line. */
 export const NEWLINE = 0x0a;
 
-/** The lines of some content, without their newlines; a last one without an end counts. */
+/** The lines of some content, without their newlines. A last line without a newline counts. */
 export function* splitLines(content: Buffer): Generator<Buffer> {
   for (let start = 0; start < content.length;) {
     const found = content.indexOf(NEWLINE, start);

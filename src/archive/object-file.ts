@@ -1,13 +1,11 @@
-import { CONTENT_TYPES, type Format } from "../format.ts";
+import type { Format } from "../format.ts";
+import { OBJECT_END } from "../formats/index.ts";
 import type { Store } from "../store.ts";
 import { sha256Of, RESTORE_HINT, seq12 } from "../ledger/manifest.ts";
 import { LedgerError } from "../errors.ts";
 import type { Plan } from "../sink.ts";
 import { compactInstant } from "../time.ts";
 import { gunzipSync } from "node:zlib";
-
-/** How an object of lines ends, in whichever format: a pattern without groups. A stream may have changed its format. */
-export const OBJECT_END = `\\.(?:${Object.keys(CONTENT_TYPES).join("|")})\\.gz$`;
 
 const NAMED_BY_CONTENT = new RegExp(`[_-]([0-9a-f]{8})${OBJECT_END}`);
 

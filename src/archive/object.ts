@@ -8,7 +8,8 @@ import { reachOf } from "./chain.ts";
 import { wrong, type ArchiveFinding } from "./finding.ts";
 import { unpack } from "./gzip.ts";
 import type { StoredObject } from "../sink.ts";
-import { contentNameOf, OBJECT_END, folderOf } from "./object-file.ts";
+import { OBJECT_END } from "../formats/index.ts";
+import { contentNameOf, folderOf } from "./object-file.ts";
 
 /** Reads one line of an object: which event it is. */
 export type ReadLine = (line: Buffer) => AuditEvent | Poison;

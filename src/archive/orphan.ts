@@ -9,7 +9,8 @@ import { reachOf, type Chain } from "./chain.ts";
 import { unpack } from "./gzip.ts";
 import { quarantinedItem } from "./quarantine.ts";
 import { judgeNames } from "./object.ts";
-import { contentNameOf, OBJECT_END, folderOf } from "./object-file.ts";
+import { OBJECT_END } from "../formats/index.ts";
+import { contentNameOf, folderOf } from "./object-file.ts";
 import type { Places, StrayKind } from "./places.ts";
 
 /** A file is unpacked into memory as a whole; this program writes none that is larger. */

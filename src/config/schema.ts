@@ -15,6 +15,7 @@ import {
   whole,
 } from "./values/values.ts";
 import { communicationsMining } from "../sources/communications-mining/settings.ts";
+import { FORMATS } from "../formats/index.ts";
 import { notify } from "./notify.ts";
 import { pachca } from "../sources/pachca/settings.ts";
 import { beside, file, fileLedger, s3, s3Ledger, stdout } from "./places.ts";
@@ -95,11 +96,9 @@ const stream = group({
   windows: windows.describe("How time is cut into windows."),
   parallel: whole(1, 128).default(16).describe("How many requests run at once while catching up."),
   batch: batch.prefault({}).describe("How large one object may become."),
-  format: choice(["raw", "cef", "leef"])
-    .default("raw")
-    .describe(
-      "What a line or message looks like. raw: the event's JSON as the API sent it. cef: for ArcSight and Microsoft Sentinel. leef: for QRadar.",
-    ),
+  format: choice(FORMATS.map(({ name }) => name))
+    .default(FORMATS[0].name)
+    .describe(`What a line or message looks like. ${FORMATS.map(({ name, about }) => `${name}: ${about}.`).join(" ")}`),
   severities: severities
     .prefault({})
     .describe("How severe some keys of events are, from 0 to 10: in cef, in leef, and in syslog's priority."),

@@ -1,8 +1,9 @@
 import { isIPv4, isIPv6 } from "node:net";
 import type { Format } from "../format.ts";
 import type { Meaning, Party, Vocabulary } from "../vocabulary.ts";
-import type { AuditEvent, Poison } from "../source.ts";
+import type { AuditEvent } from "../source.ts";
 import { stringOf } from "../json/members.ts";
+import { defineFormat } from "./define.ts";
 import { escaper, isPlain, plainJson, safeJson } from "./escape.ts";
 import { readEvent, shortenLine, writeLine, type Dialect, type Draft, type Field, type Identity } from "./fields.ts";
 import { beginning } from "./shorten.ts";
@@ -24,7 +25,16 @@ const EXTENSION: Dialect = {
  * Events in ArcSight's Common Event Format, version 0: `CEF:0|vendor|product|version|key|name|severity|` and an extension. Its
  * six custom strings are cs1 targetType, cs2 targetId, cs3 targetName, cs4 details, cs5 actorType, cs6 eventId.
  */
-export function cef(vocabulary: Vocabulary): Format {
+export const cef = defineFormat({
+  name: "cef",
+  about: "for ArcSight and Microsoft Sentinel",
+  suffix: "cef",
+  contentType: "text/plain; charset=utf-8",
+  lineStart: "CEF:0",
+  lines: ({ vocabulary }) => linesFor(vocabulary),
+});
+
+function linesFor(vocabulary: Vocabulary): Pick<Format, "line" | "shorten" | "read"> {
   const { vendor, name, version } = vocabulary.product;
   const start = `CEF:0|${inHeader(vendor)}|${inHeader(name)}|${inHeader(version)}`;
 
@@ -42,21 +52,14 @@ export function cef(vocabulary: Vocabulary): Format {
   }
 
   return {
-    name: "cef",
-    suffix: "cef",
     line: (event) => writeLine(draftOf(event), EXTENSION),
     shorten: (event, maxBytes) => shortenLine(draftOf(event), EXTENSION, maxBytes),
-    read: readCef,
+    read: (line) => readEvent(line, identityOf),
   };
 }
 
 function headerField(text: string, maxChars: number): string {
   return inHeader(beginning(text, maxChars, (piece) => piece.length));
-}
-
-/** Which event a line of this format is. */
-export function readCef(line: Buffer): AuditEvent | Poison {
-  return readEvent(line, identityOf);
 }
 
 /** Whole, whatever the dictionary says: a receiver may cut it, the archive must know the event again. */

@@ -1,8 +1,9 @@
 import { isIP } from "node:net";
 import type { Format } from "../format.ts";
 import type { Meaning, Vocabulary } from "../vocabulary.ts";
-import type { AuditEvent, Poison } from "../source.ts";
+import type { AuditEvent } from "../source.ts";
 import { stringOf } from "../json/members.ts";
+import { defineFormat } from "./define.ts";
 import { escaper, isPlain, plainJson, safeJson } from "./escape.ts";
 import { readEvent, shortenLine, writeLine, type Dialect, type Draft, type Field, type Identity } from "./fields.ts";
 import { beginning } from "./shorten.ts";
@@ -20,7 +21,16 @@ const ATTRIBUTES: Dialect = { delimiter: "\t", escape: escaper({ "\t": " ", "\n"
  * between them. Those that QRadar has no name for: eventId, eventName, outcome, actorId, actorType, resourceType,
  * resourceName, address (where it is none of the Internet Protocol), userAgent, details.
  */
-export function leef(vocabulary: Vocabulary): Format {
+export const leef = defineFormat({
+  name: "leef",
+  about: "for QRadar",
+  suffix: "leef",
+  contentType: "text/plain; charset=utf-8",
+  lineStart: "LEEF:",
+  lines: ({ vocabulary }) => linesFor(vocabulary),
+});
+
+function linesFor(vocabulary: Vocabulary): Pick<Format, "line" | "shorten" | "read"> {
   const { vendor, name, version } = vocabulary.product;
   const start = `LEEF:2.0|${inHeader(vendor)}|${inHeader(name)}|${inHeader(version)}`;
 
@@ -41,17 +51,10 @@ export function leef(vocabulary: Vocabulary): Format {
   }
 
   return {
-    name: "leef",
-    suffix: "leef",
     line: (event) => writeLine(draftOf(event), ATTRIBUTES),
     shorten: (event, maxBytes) => shortenLine(draftOf(event), ATTRIBUTES, maxBytes),
-    read: readLeef,
+    read: (line) => readEvent(line, identityOf),
   };
-}
-
-/** Which event a line of this format is. */
-export function readLeef(line: Buffer): AuditEvent | Poison {
-  return readEvent(line, identityOf);
 }
 
 function identityFields({ id, key }: AuditEvent): Field[] {

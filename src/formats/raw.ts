@@ -1,28 +1,31 @@
-import type { Format } from "../format.ts";
-import { isPoison, type AuditEvent, type Source } from "../source.ts";
+import { isPoison, type AuditEvent } from "../source.ts";
 import { membersOf, stringOf } from "../json/members.ts";
 import { parseInstant } from "../time.ts";
+import { defineFormat } from "./define.ts";
 import { shortenedMembers } from "./shorten.ts";
 
-/** The event as the API sent it: nothing is re-serialised, so the line is evidence. */
-export function raw(source: Source): Format {
-  return {
-    name: "raw",
-    suffix: "ndjson",
+/** The event's JSON as the API sent it. Nothing is serialised again, so the line is evidence. */
+export const raw = defineFormat({
+  name: "raw",
+  about: "the event's JSON as the API sent it",
+  suffix: "ndjson",
+  contentType: "application/x-ndjson",
+  lineStart: undefined,
+  lines: (source) => ({
     line: ({ record }) => record,
 
     shorten(event, maxBytes) {
       if (event.record.length <= maxBytes) return event.record;
       const line = shortened(event, maxBytes);
-      // What the source takes for the same event is one.
-      const read = line && source.read(line);
-      const isSame = read !== undefined && !isPoison(read) && sameEvent(read, event);
+      // The source must still read it as the same event.
+      const found = line && source.read(line);
+      const isSame = found !== undefined && !isPoison(found) && sameEvent(found, event);
       return isSame ? line : undefined;
     },
 
     read: (line) => source.read(line),
-  };
-}
+  }),
+});
 
 /** The members that say which event it is stay; `"truncated":true` comes behind all. */
 function shortened(event: AuditEvent, maxBytes: number): Buffer | undefined {

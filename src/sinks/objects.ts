@@ -3,18 +3,12 @@ import { once } from "node:events";
 import { createGzip, type Gzip } from "node:zlib";
 import { NEWLINE, splitLines, type Format } from "../format.ts";
 import { seq12, sha256Of } from "../ledger/manifest.ts";
+import { OBJECT_END } from "../formats/index.ts";
 import type { Batch, Leftover, Sink, StoredObject } from "../sink.ts";
 import { isPoison, type AuditEvent } from "../source.ts";
 import type { Store } from "../store.ts";
 import { epochMs, type EpochMs } from "../time.ts";
-import {
-  contentNameOf,
-  OBJECT_END,
-  createByContent,
-  folderOf,
-  objectName,
-  gunzipWhole,
-} from "../archive/object-file.ts";
+import { contentNameOf, createByContent, folderOf, objectName, gunzipWhole } from "../archive/object-file.ts";
 
 /** Audit lines shrink to a tenth at this level; higher ones cost twice the time for a few percent. */
 const GZIP_LEVEL = 6;

@@ -77,7 +77,7 @@ describe.each(RECEIVERS)("the preflight of %s", (_name, isInstalled, { transport
 
     const findings = (place: string, tls: Tls = tlsOf(receiver)): Promise<Finding[]> => {
       const way = { transport, port: receiver.ports[place]!, tls };
-      return collect(syslogTo(way, raw(memorySource([]))).check(never));
+      return collect(syslogTo(way, raw.of(memorySource([]))).check(never));
     };
 
     test("right finds nothing, and leaves no message behind", async () => {

@@ -29,7 +29,7 @@ describe.skipIf(!rsyslogInstalled())("rsyslog with its own limit of 8096 octets"
     transport: "tcp" | "udp" | "relp",
     framing: SyslogOptions["framing"],
     options: Partial<SyslogOptions> = {},
-  ) => syslogTo({ transport, framing, port: rsyslog.ports[transport] }, raw(memorySource([])), options);
+  ) => syslogTo({ transport, framing, port: rsyslog.ports[transport] }, raw.of(memorySource([])), options);
   const next = pachcaEvent(2, START, "the one behind it");
 
   test.each(WAYS)(

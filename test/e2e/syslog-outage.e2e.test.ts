@@ -40,7 +40,7 @@ describe.skipIf(!rsyslogInstalled())("a receiver that goes away", { timeout: 120
   function pipelineTo(way: Way, history: readonly AuditEvent[], observe: ObserveStream): Pipeline {
     const { pipeline, source } = world(history, { store: fileStore(folder), source: { pageSize: 500 }, observe });
     const batch = { maxEvents: 50_000, maxBytes: 32 << 20 };
-    return { ...pipeline, batch, sink: syslogTo(way, raw(source), { retry: PATIENT }, observe) };
+    return { ...pipeline, batch, sink: syslogTo(way, raw.of(source), { retry: PATIENT }, observe) };
   }
 
   const manifests = () => manifestsIn(new Map(readFolder(folder)));

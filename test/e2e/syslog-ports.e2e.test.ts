@@ -39,7 +39,7 @@ describe.skipIf(!rsyslogInstalled())("rsyslog's port for another transport", () 
     async (transport, input, advises) => {
       const tls = transport.endsWith("tls") ? tlsOf(rsyslog) : undefined;
       const way = { transport, port: rsyslog.ports[input], tls };
-      const sink = syslogTo(way, raw(memorySource([])), QUICK);
+      const sink = syslogTo(way, raw.of(memorySource([])), QUICK);
       const writing = (count: number) => writeAll(sink, peculiarEvents(count, START));
       for (const count of [1, 20]) {
         await expect(writing(count)).rejects.toMatchObject({ hint: expect.stringMatching(advises) as string });

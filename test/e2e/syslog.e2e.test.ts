@@ -19,7 +19,8 @@ const EVENTS = 10_000;
 const FEWER_EVENTS = 2000;
 const history = peculiarEvents(EVENTS, START);
 
-const FORMATS = { raw: raw(memorySource(history)), cef: cef(vocabulary), leef: leef(vocabulary) };
+const source = { ...memorySource(history), vocabulary };
+const FORMATS = { raw: raw.of(source), cef: cef.of(source), leef: leef.of(source) };
 type FormatName = keyof typeof FORMATS;
 
 /** RFC 5424's numbers: 2 critical, 4 warning, 5 notice, 6 informational. */

@@ -4,7 +4,7 @@ import { cef } from "../../src/formats/cef.ts";
 import { isPoison, type AuditEvent } from "../../src/source.ts";
 import { epochMs } from "../../src/time.ts";
 import { pachcaVocabulary } from "../../src/sources/pachca/vocabulary.ts";
-import { anyEvent, anyKind, anyMeaning, expectSame, isSomeOf, meaning, RUNS, shown } from "./texts.ts";
+import { anyEvent, anyKind, anyMeaning, expectSame, isSomeOf, meaning, RUNS, shown, sourceWith } from "./texts.ts";
 
 interface CefLine {
   /** Version, vendor, product, device version, class id, name, severity. */
@@ -69,7 +69,7 @@ const inCef = (text: string) => shown(text, "\n\r");
 test("any text in any field is read back by the specification, as long as its key holds it", () => {
   fc.assert(
     fc.property(anyEvent, anyKind, anyMeaning, (event, kind, means) => {
-      const { header, extension } = parseCef(cef(meaning(kind, means)).line(event));
+      const { header, extension } = parseCef(cef.of(sourceWith(meaning(kind, means))).line(event));
       const { actor, target, address, userAgent, details } = means;
       expect(header.slice(0, 4)).toEqual(["0", "A|B\\C", "Audit log", "1.0"]);
       expect(header[4]).toEqual(inHeader(event.key, 1023));
@@ -128,7 +128,7 @@ function parsed(json: string | undefined): unknown {
 test("which event a line is, is read back exactly, for any id, time and key", () => {
   fc.assert(
     fc.property(anyEvent, anyKind, anyMeaning, (event, kind, means) => {
-      const format = cef(meaning(kind, means));
+      const format = cef.of(sourceWith(meaning(kind, means)));
       const line = format.line(event);
       expect(line.includes(0x0a)).toBe(false);
       expectSame(format.read(line), event, line);
@@ -140,7 +140,7 @@ test("which event a line is, is read back exactly, for any id, time and key", ()
 test("a shortened line fits, names what is not whole, and is still the same event", () => {
   fc.assert(
     fc.property(anyEvent, anyKind, anyMeaning, fc.integer({ min: 60, max: 9000 }), (event, kind, means, maxBytes) => {
-      const format = cef(meaning({ ...kind, name: "Name" }, means));
+      const format = cef.of(sourceWith(meaning({ ...kind, name: "Name" }, means)));
       const line = format.line(event);
       const short = format.shorten(event, maxBytes);
       if (line.length <= maxBytes) {
@@ -192,7 +192,7 @@ const EVENT: AuditEvent = {
 };
 
 test("an event of Pachca as a line", () => {
-  expect(cef(pachcaVocabulary).line(EVENT).toString()).toBe(
+  expect(cef.of(sourceWith(pachcaVocabulary)).line(EVENT).toString()).toBe(
     "CEF:0|Pachca|Audit|1.0|user_2fa_fail|Two-factor authentication failed|5|rt=1747319400000 " +
       "externalId=a1b2c3d4-5e6f-7a8b-9c10-d11e12f13a14 cat=authentication outcome=failure suid=133321 " +
       "cs5=User cs5Label=actorType cs1=User cs1Label=targetType duid=133321 src=192.168.1.100 " +
@@ -203,7 +203,7 @@ test("an event of Pachca as a line", () => {
 test("an address has a key by its kind", () => {
   const keysOf = (address: string) => {
     const kind = { name: "n", category: "other", severity: 3 };
-    const { extension } = parseCef(cef(meaning(kind, { address })).line(EVENT));
+    const { extension } = parseCef(cef.of(sourceWith(meaning(kind, { address }))).line(EVENT));
     return [...extension].filter(([key]) => /^(?:src|c6a2|flexString1)/.test(key));
   };
   expect(keysOf("10.0.0.7")).toEqual([["src", "10.0.0.7"]]);
@@ -234,11 +234,11 @@ test.each([
   ["CEF:0|a|b|c|d|e|3|rt=1 externalId=1 flexString2=x flexString2Label=eventKeyJson", "no key"],
 ])("%j is no event: %s", (text, reason) => {
   const line = Buffer.from(text);
-  expect(cef(pachcaVocabulary).read(line)).toEqual({ reason, record: line });
+  expect(cef.of(sourceWith(pachcaVocabulary)).read(line)).toEqual({ reason, record: line });
 });
 
 test("a line that is not UTF-8 is no event", () => {
   const line = Buffer.from("CEF:0|a|b|c|d|e|3|rt=1 externalId=\xff", "latin1");
-  const read = cef(pachcaVocabulary).read(line);
+  const read = cef.of(sourceWith(pachcaVocabulary)).read(line);
   expect(isPoison(read) && read.reason).toBe("not UTF-8");
 });

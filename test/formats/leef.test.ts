@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { leef } from "../../src/formats/leef.ts";
 import { pachcaVocabulary } from "../../src/sources/pachca/vocabulary.ts";
 import { epochMs } from "../../src/time.ts";
-import { anyEvent, anyKind, anyMeaning, expectSame, isSomeOf, meaning, RUNS, shown } from "./texts.ts";
+import { anyEvent, anyKind, anyMeaning, expectSame, isSomeOf, meaning, RUNS, shown, sourceWith } from "./texts.ts";
 
 interface LeefLine {
   /** Version, vendor, product, device version, event id. */
@@ -34,7 +34,7 @@ const inHeader = (text: string) => inValue(text.replaceAll("|", "/"));
 test("any text in any attribute is read back, but for what the format has no escape for", () => {
   fc.assert(
     fc.property(anyEvent, anyKind, anyMeaning, (event, kind, means) => {
-      const { header, attributes } = parseLeef(leef(meaning(kind, means)).line(event));
+      const { header, attributes } = parseLeef(leef.of(sourceWith(meaning(kind, means))).line(event));
       const { actor, target, address, userAgent, details } = means;
       expect(header.slice(0, 4)).toEqual(["LEEF:2.0", "A/B\\C", "Audit log", "1.0"]);
       expect(inHeader(event.key).startsWith(header[4]!)).toBe(true);
@@ -69,7 +69,7 @@ test("any text in any attribute is read back, but for what the format has no esc
 test("which event a line is, is read back exactly, for any id, time and key", () => {
   fc.assert(
     fc.property(anyEvent, anyKind, anyMeaning, (event, kind, means) => {
-      const format = leef(meaning(kind, means));
+      const format = leef.of(sourceWith(meaning(kind, means)));
       const line = format.line(event);
       expectSame(format.read(line), event, line);
     }),
@@ -80,7 +80,7 @@ test("which event a line is, is read back exactly, for any id, time and key", ()
 test("a shortened line fits, names what is not whole, and is still the same event", () => {
   fc.assert(
     fc.property(anyEvent, anyKind, anyMeaning, fc.integer({ min: 60, max: 9000 }), (event, kind, means, maxBytes) => {
-      const format = leef(meaning(kind, means));
+      const format = leef.of(sourceWith(meaning(kind, means)));
       const line = format.line(event);
       const whole = parseLeef(line);
       const short = format.shorten(event, maxBytes);
@@ -123,7 +123,7 @@ test("an event of Pachca as a line", () => {
     key: "chat_renamed",
     record,
   };
-  expect(leef(pachcaVocabulary).line(event).toString().split("\t")).toEqual([
+  expect(leef.of(sourceWith(pachcaVocabulary)).line(event).toString().split("\t")).toEqual([
     "LEEF:2.0|Pachca|Audit|1.0|chat_renamed|x09|devTime=1747319400000",
     "eventId=a1b2c3d4-5e6f-7a8b-9c10-d11e12f13a14",
     "cat=chat management",
@@ -150,5 +150,5 @@ test.each([
   ["LEEF:2.0|a|b|c|d|x09|eventId=1\tdevTime=1\teventKeyJson=x", "no key"],
 ])("%j is no event: %s", (text, reason) => {
   const line = Buffer.from(text);
-  expect(leef(pachcaVocabulary).read(line)).toEqual({ reason, record: line });
+  expect(leef.of(sourceWith(pachcaVocabulary)).read(line)).toEqual({ reason, record: line });
 });

@@ -1,9 +1,6 @@
 import { expect, test } from "vitest";
 import type { Format } from "../../src/format.ts";
-import { cef } from "../../src/formats/cef.ts";
-import { leef } from "../../src/formats/leef.ts";
-import { raw } from "../../src/formats/raw.ts";
-import { readAnyLine } from "../../src/formats/read.ts";
+import { FORMATS, formatOf } from "../../src/formats/index.ts";
 import type { Manifest } from "../../src/ledger/manifest.ts";
 import type { Batch, Leftover, Plan } from "../../src/sink.ts";
 import { objects } from "../../src/sinks/objects.ts";
@@ -26,12 +23,10 @@ function batch(part: number): Batch {
   return { plan: PLAN, part, chunks: chunks() };
 }
 
-const source = memorySource([]);
-const FORMATS: Readonly<Record<string, Format>> = {
-  ndjson: raw(source),
-  cef: cef(pachcaVocabulary),
-  leef: leef(pachcaVocabulary),
-};
+const source = { ...memorySource([]), vocabulary: pachcaVocabulary };
+const FORMATS_BY_SUFFIX: Readonly<Record<string, Format>> = Object.fromEntries(
+  FORMATS.map((format) => [format.suffix, format.of(source)]),
+);
 
 async function leftoversOf(files: Map<string, Buffer>, format: Format): Promise<Leftover[]> {
   const found: Leftover[] = [];
@@ -41,35 +36,38 @@ async function leftoversOf(files: Map<string, Buffer>, format: Format): Promise<
 
 const identity = ({ id, time, key }: (typeof EVENTS)[number]) => ({ id, time, key });
 
-test.each(Object.keys(FORMATS))("an object of %s is named so, taken over after a crash, and proved", async (suffix) => {
-  const files = new Map<string, Buffer>();
-  const format = FORMATS[suffix]!;
-  const sink = objects(memoryStore(files), format);
-  const receipt = await sink.write(batch(0), never);
-  await sink.write(batch(1), never);
-  const object = "object" in receipt ? receipt.object : expect.fail();
-  expect(object.key).toMatch(
-    new RegExp(`^data/dt=2026-11-01/hour=00/000000000007-0000_\\w+_\\w+_[0-9a-f]{8}\\.${suffix}\\.gz$`),
-  );
+test.each(Object.keys(FORMATS_BY_SUFFIX))(
+  "an object of %s is named so, taken over after a crash, and proved",
+  async (suffix) => {
+    const files = new Map<string, Buffer>();
+    const format = FORMATS_BY_SUFFIX[suffix]!;
+    const sink = objects(memoryStore(files), format);
+    const receipt = await sink.write(batch(0), never);
+    await sink.write(batch(1), never);
+    const object = "object" in receipt ? receipt.object : expect.fail();
+    expect(object.key).toMatch(
+      new RegExp(`^data/dt=2026-11-01/hour=00/000000000007-0000_\\w+_\\w+_[0-9a-f]{8}\\.${suffix}\\.gz$`),
+    );
 
-  const found = await leftoversOf(files, format);
-  expect(found.map(({ key, part }) => [key, part])).toEqual([...files.keys()].sort().map((key, part) => [key, part]));
-  expect(found[0]!.whole?.object).toEqual(object);
-  expect(found.map(({ whole }) => whole?.events.map(identity))).toEqual(EVENTS.map((each) => [identity(each)]));
+    const found = await leftoversOf(files, format);
+    expect(found.map(({ key, part }) => [key, part])).toEqual([...files.keys()].sort().map((key, part) => [key, part]));
+    expect(found[0]!.whole?.object).toEqual(object);
+    expect(found.map(({ whole }) => whole?.events.map(identity))).toEqual(EVENTS.map((each) => [identity(each)]));
 
-  const manifest = manifestOf(found);
-  expect(judgeNames(manifest, START)).toEqual([]);
-  for (const { key, whole } of found) {
-    const { findings, ids } = await judgeObject(manifest, whole!.object, files.get(key), (line) => format.read(line));
-    expect(findings).toEqual([]);
-    expect(ids).toHaveLength(16);
-  }
-  const other = suffix === "cef" ? "leef" : "cef";
-  const renamed = manifestOf(
-    found.map((each) => ({ ...each, key: each.key.replace(`.${suffix}.`, `.${other}.zip.`) })),
-  );
-  expect(judgeNames(renamed, START)).toHaveLength(2);
-});
+    const manifest = manifestOf(found);
+    expect(judgeNames(manifest, START)).toEqual([]);
+    for (const { key, whole } of found) {
+      const { findings, ids } = await judgeObject(manifest, whole!.object, files.get(key), (line) => format.read(line));
+      expect(findings).toEqual([]);
+      expect(ids).toHaveLength(16);
+    }
+    const other = suffix === "cef" ? "leef" : "cef";
+    const renamed = manifestOf(
+      found.map((each) => ({ ...each, key: each.key.replace(`.${suffix}.`, `.${other}.zip.`) })),
+    );
+    expect(judgeNames(renamed, START)).toHaveLength(2);
+  },
+);
 
 function manifestOf(found: readonly Leftover[]): Manifest {
   return {
@@ -82,12 +80,12 @@ function manifestOf(found: readonly Leftover[]): Manifest {
 
 test("what another format left is found, and read by a reader of all formats", async () => {
   const files = new Map<string, Buffer>();
-  await objects(memoryStore(files), FORMATS["cef"]!).write(batch(0), never);
-  await objects(memoryStore(files), FORMATS["leef"]!).write(batch(1), never);
-  const now = { ...raw(source), read: readAnyLine(source) };
+  await objects(memoryStore(files), FORMATS_BY_SUFFIX["cef"]!).write(batch(0), never);
+  await objects(memoryStore(files), FORMATS_BY_SUFFIX["leef"]!).write(batch(1), never);
+  const now = formatOf("raw", source);
   const found = await leftoversOf(files, now);
   expect(found.map(({ whole }) => whole?.events.map(identity))).toEqual(EVENTS.map((each) => [identity(each)]));
-  const own = await leftoversOf(files, FORMATS["ndjson"]!);
+  const own = await leftoversOf(files, FORMATS_BY_SUFFIX["ndjson"]!);
   expect(own.map(({ part, whole }) => [part, whole])).toEqual([
     [0, undefined],
     [1, undefined],

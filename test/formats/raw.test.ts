@@ -6,7 +6,7 @@ import { formatInstant } from "../../src/time.ts";
 import { at, memorySource } from "../support/world.ts";
 import { anyText, expectSame, RUNS } from "./texts.ts";
 
-const format = raw(memorySource([]));
+const format = raw.of(memorySource([]));
 
 /** JSON as it is written: numbers by their digits, a string by what it says, members in a map. */
 type Tree = { readonly literal: string } | string | Tree[] | Map<string, Tree>;

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import type { Kind, Meaning, Vocabulary } from "../../src/vocabulary.ts";
 import { isPoison, type AuditEvent, type Poison } from "../../src/source.ts";
+import type { LineSource } from "../../src/formats/define.ts";
 import { epochMs } from "../../src/time.ts";
 
 /** Inputs for each property. */
@@ -92,4 +93,9 @@ export function isSomeOf(part: unknown, whole: unknown): boolean {
 export function expectSame(read: AuditEvent | Poison, { id, time, key }: AuditEvent, line: Buffer): void {
   expect(isPoison(read) ? read.reason : { id: read.id, time: read.time, key: read.key }).toEqual({ id, time, key });
   expect(read.record).toBe(line);
+}
+
+/** A source whose events mean what `vocabulary` says; it reads no lines itself. */
+export function sourceWith(vocabulary: Vocabulary): LineSource {
+  return { vocabulary, read: (record) => ({ reason: "not JSON", record }) };
 }

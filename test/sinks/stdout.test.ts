@@ -49,7 +49,7 @@ test("a manifest says how many lines were handed over, unacknowledged, and for a
     },
   });
   const { pipeline, source, files } = world(history);
-  await tick({ ...pipeline, sink: stdout(raw(source), out) }, epochMs(START + 12 * MINUTE_MS), never);
+  await tick({ ...pipeline, sink: stdout(raw.of(source), out) }, epochMs(START + 12 * MINUTE_MS), never);
   expect(Buffer.concat(lines).toString().trimEnd().split("\n")).toHaveLength(9);
   expect(manifestsIn(files)).toMatchObject([
     { events: 9, objects: [], delivered: { lines: 9, acknowledged: false } },

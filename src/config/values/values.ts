@@ -82,7 +82,7 @@ export function positive(max: number) {
   return z.number({ error: accepted }).positive({ error: accepted }).max(max, { error: accepted }).meta({ accepted });
 }
 
-export function choice<const Value extends string>(values: readonly [Value, ...Value[]]) {
+export function choice<const Value extends string>(values: readonly Value[]) {
   const accepted = values.join(", ");
   return z.enum(values, { error: accepted }).meta({ accepted });
 }

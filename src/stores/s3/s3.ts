@@ -1,7 +1,7 @@
 import { addAbortSignal, type Readable } from "node:stream";
 import type { PutObjectCommandInput, ListObjectsV2CommandOutput } from "@aws-sdk/client-s3";
 import { ProtocolError, RefusedError, TransientError } from "../../errors.ts";
-import { CONTENT_TYPES } from "../../format.ts";
+import { contentTypeOf } from "../../formats/index.ts";
 import type { Finding } from "../../source.ts";
 import type { Entry, Store } from "../../store.ts";
 import { epochMs } from "../../time.ts";
@@ -124,7 +124,7 @@ async function put(
     Body: bytes,
     ContentLength: bytes.length,
     // Never a Content-Encoding: HTTP clients would unpack the object unasked, and its hash would not be the manifest's.
-    ContentType: contentTypeOf(key),
+    ContentType: contentTypeOf(key) ?? (key.endsWith(".json") ? "application/json" : "application/octet-stream"),
     ...(serverSideEncryption !== undefined && { ServerSideEncryption: serverSideEncryption }),
     ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
     // S3 asks for a checksum wherever a lock is set, the default lock of a bucket included.
@@ -133,11 +133,6 @@ async function put(
   });
   const { ETag } = await client.send(command, { abortSignal: signal });
   if (ETag === undefined) throw notS3(`PUT s3://${bucket}/${rootOf(options)}${key}`);
-}
-
-function contentTypeOf(key: string): string {
-  for (const [suffix, type] of Object.entries(CONTENT_TYPES)) if (key.endsWith(`.${suffix}.gz`)) return type;
-  return key.endsWith(".json") ? "application/json" : "application/octet-stream";
 }
 
 async function get({ sdk, client, signal }: Connection, bucket: string, key: string): Promise<Buffer | undefined> {

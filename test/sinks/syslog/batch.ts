@@ -17,7 +17,7 @@ export const VOCABULARY: Vocabulary = {
 
 /** The record is the line; a shorter one is `{"truncated":true,"is":"…"}`, of exactly the room that there is. */
 export const FORMAT: Format = {
-  ...raw(memorySource([])),
+  ...raw.of(memorySource([])),
   line: ({ record }) => record,
   shorten({ record }, maxBytes) {
     const [before, after] = ['{"truncated":true,"is":"', '"}'];

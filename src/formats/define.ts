@@ -1,0 +1,32 @@
+import type { Format } from "../format.ts";
+import type { Source } from "../source.ts";
+
+/** What a format needs to know of the source whose events it writes. */
+export type LineSource = Pick<Source, "vocabulary" | "read">;
+
+/** One format, described once: configuration, manual, object names and content types come from it. */
+export interface FormatDefinition<Name extends string = string> {
+  /** Its name in the configuration, in manifests and in fingerprints. */
+  readonly name: Name;
+  /** What it is for, as the manual says it after the name and a colon. */
+  readonly about: string;
+  /** How object names end, before `.gz`. */
+  readonly suffix: string;
+  /** The content type of its objects. */
+  readonly contentType: string;
+  /** How each line starts; undefined for JSON, which is read by the source. */
+  readonly lineStart: string | undefined;
+  /** The format for the events of one source. Its `read` knows lines of this format only. */
+  of(source: LineSource): Format;
+}
+
+/** A format by its description and the three functions that depend on the source. */
+export function defineFormat<const Name extends string>({
+  lines,
+  ...description
+}: Omit<FormatDefinition<Name>, "of"> & {
+  readonly lines: (source: LineSource) => Pick<Format, "line" | "shorten" | "read">;
+}): FormatDefinition<Name> {
+  const { name, suffix } = description;
+  return { ...description, of: (source) => ({ name, suffix, ...lines(source) }) };
+}

@@ -1,0 +1,35 @@
+import type { Format } from "../format.ts";
+import { cef } from "./cef.ts";
+import type { FormatDefinition, LineSource } from "./define.ts";
+import { leef } from "./leef.ts";
+import { raw } from "./raw.ts";
+
+/** The list of formats: a new one is a file and a line here. The first is the default. */
+export const FORMATS = [raw, cef, leef] as const satisfies readonly FormatDefinition[];
+
+export type FormatName = (typeof FORMATS)[number]["name"];
+
+/** Writes the format of this name and reads lines of all: a stream may have changed its format. */
+export function formatOf(name: FormatName, source: LineSource): Format {
+  const formats = FORMATS.map((definition) => ({ definition, format: definition.of(source) }));
+  const own = formats.find(({ definition }) => definition.name === name);
+  if (own === undefined) throw new Error(`no format ${name}`);
+  return {
+    ...own.format,
+    read(line) {
+      const other = formats.find(
+        ({ definition: { lineStart } }) =>
+          lineStart !== undefined && line.toString("latin1", 0, lineStart.length) === lineStart,
+      );
+      return other === undefined ? source.read(line) : other.format.read(line);
+    },
+  };
+}
+
+/** How the name of an object of lines ends, in any format: a pattern without groups. */
+export const OBJECT_END = `\\.(?:${FORMATS.map(({ suffix }) => suffix).join("|")})\\.gz$`;
+
+/** The content type of an object of lines by its name; undefined for any other object. */
+export function contentTypeOf(key: string): string | undefined {
+  return FORMATS.find(({ suffix }) => key.endsWith(`.${suffix}.gz`))?.contentType;
+}
