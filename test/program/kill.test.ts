@@ -3,27 +3,28 @@ import { differenceOf, flawsIn, linesIn, manifestsIn, NO_DIFFERENCE } from "../s
 import { lateMoments, manyMoments, onceWithKills, seedOf } from "../support/crash.ts";
 import { minutes, openStage, TEN, type Stage } from "../support/stage.ts";
 
-/** All of the hour is there, each event in one object and once. */
+/** Every event of the hour is in exactly one object. */
 function expectWhole(stage: Stage, what = ""): void {
   const files = stage.files();
   expect(flawsIn(files), what).toEqual([]);
   expect(differenceOf(linesIn(files), stage.api.history({ from: TEN, to: minutes(60) })), what).toEqual(NO_DIFFERENCE);
 }
 
-test("killed at ten random moments and started again, nothing is lost and nothing is there twice", async () => {
+// Few kills, and a time limit for a slow machine: the long rounds are `npm run crash-test`.
+test("kills at random moments lose no event and write none twice", { timeout: 180_000 }, async () => {
   const seed = seedOf(process.env);
   const stage = await openStage(lateMoments(), onTestFinished);
-  const { last, hits } = await onceWithKills(stage, 10, seed);
+  const { last, hits } = await onceWithKills(stage, 4, seed);
   expect(last.code, `CRASH_SEED=${seed} ${last.stderr}`).toBe(0);
-  // Else the export was over before most of the kills, and this has shown nothing.
-  expect(hits).toBeGreaterThanOrEqual(5);
+  // Fewer kills would show nothing: the export would be over before them.
+  expect(hits).toBe(4);
   expectWhole(stage, `CRASH_SEED=${seed}`);
-  // Some came so late that their own window was committed before.
+  // Some events appeared after their own window was committed.
   expect(manifestsIn(stage.files()).reduce((sum, { late }) => sum + late, 0)).toBeGreaterThan(0);
-}, 60_000);
+});
 
 test.each(["SIGTERM", "SIGINT"] as const)(
-  "%s ends once in the middle of a window; the next one finishes",
+  "%s ends `once` in the middle of a window, and the next run completes the window",
   async (signal) => {
     const stage = await openStage(manyMoments(20), onTestFinished);
     const program = stage.start(["once"], { env: { LOG_LEVEL: "debug" } });
@@ -41,12 +42,12 @@ test.each(["SIGTERM", "SIGINT"] as const)(
 );
 
 test.each(["SIGTERM", "SIGINT"] as const)(
-  "%s ends a worker in the middle of a window with exit code 0",
+  "%s stops a worker in the middle of a window with exit code 0",
   async (signal) => {
     const stage = await openStage(manyMoments(20), onTestFinished);
     const program = stage.start(["run"], { env: { LOG_LEVEL: "debug" } });
     await program.saw(/"fact":"window\.committed"/);
-    // Answers that never come must not be waited for.
+    // The worker must not wait for an answer that never comes.
     stage.api.faults.silence = 1;
     const killedAt = performance.now();
     program.kill(signal);
@@ -62,11 +63,11 @@ test.each(["SIGTERM", "SIGINT"] as const)(
   },
 );
 
-test("a second signal ends a worker at once", async () => {
+test("a second signal ends a worker immediately", async () => {
   const stage = await openStage({ simulator: { faults: { silence: 1 } } }, onTestFinished);
   const program = stage.start(["run"]);
   await program.saw(/"fact":"stream\.started"/);
-  // Both are there before it can act on the first.
+  // Both signals are pending before the worker can act on the first.
   for (const signal of ["SIGSTOP", "SIGTERM", "SIGINT", "SIGCONT"] as const) program.kill(signal);
   const ended = await program.ended;
   expect([130, 143], ended.stderr).toContain(ended.code);

@@ -4,10 +4,10 @@ import { MINUTE_MS, SECOND_MS, type Span } from "../../src/time.ts";
 import type { Ended } from "./program.ts";
 import { minutes, TEN, type Stage, type StageOptions } from "./stage.ts";
 
-/** An export of many moments, of so many minutes: a window each, several objects a window, an API that takes its time. */
+/** An export with many moments for a kill: `count` windows of one minute, several objects in each, and a slow API. */
 export function manyMoments(count: number): StageOptions {
   return {
-    // The last of them is ready, by a clock that is told by the second.
+    // The last window is ready by the API's clock, which has a resolution of a second.
     now: minutes(count + 2.5),
     simulator: { latencyMs: 5, until: minutes(count) },
     windows: { size: "1m", catchUpSize: "1m", lookback: "3m" },
@@ -16,17 +16,17 @@ export function manyMoments(count: number): StageOptions {
   };
 }
 
-/** The API's clock goes on by this from start to start: another attempt finds more than the one before. */
+/** The API's clock advances by this after each start: every attempt finds more than the one before. */
 const STEP_MS = MINUTE_MS;
-/** Longer than the lag: an event may show after its window was begun, or committed. The look-back is longer still. */
+/** Longer than the lag: an event may appear after its window began or was committed. The look-back is longer than this. */
 const LATE_SECONDS = 240;
 
-/** What `lateMoments` export. */
+/** The span that `lateMoments` exports. */
 export const LATE_SPAN: Span = { from: TEN, to: minutes(16) };
 
 /**
- * The same, as an API shows it that is slow to show some events, and with little to catch up on: a window that is begun is a
- * fresh one. For `onceWithKills`.
+ * Like `manyMoments`, but the API shows half of the events late, and there is little to catch up on: most attempts begin a
+ * fresh window. For `onceWithKills`.
  */
 export function lateMoments(): StageOptions {
   const moments = manyMoments(16);
@@ -42,23 +42,23 @@ export function lateMoments(): StageOptions {
   };
 }
 
-/** The seed of this run: CRASH_SEED repeats one. */
+/** The seed of this run. Set CRASH_SEED to repeat a run. */
 export function seedOf(env: NodeJS.ProcessEnv): number {
   return Number(env["CRASH_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 }
 
-/** A kill comes after so many lines of log at most, or after so many objects of a window that has about six. */
+/** A kill comes after at most this many log lines, or after at most this many objects of a window that has about six. */
 const LINES_MAX = 14;
 const OBJECTS_MAX = 4;
-/** Some starts have less to do than they were given, and end by themselves. */
+/** Some starts end before their kill, because they have too little to do. */
 const STARTS_A_KILL_MAX = 4;
-/** So that moments between two lines are met, too. */
+/** The kill waits up to this long, to also hit moments between two lines. */
 const AFTER_LINE_MS = 10;
 
 /**
- * Runs `once` on a stage of `lateMoments` until it was so many times ended by SIGKILL at a random moment; then, with the
- * clock going on, until all must be there.
- * @returns the last that did not end well, or the last; and how many were killed before their end
+ * Runs `once` on a stage of `lateMoments` until SIGKILL has ended it `kills` times at a random moment. Then runs it to its end
+ * while the clock advances, until everything must be exported.
+ * @returns the last run, which is the first that failed if one did, and how many runs were killed
  */
 export async function onceWithKills(stage: Stage, kills: number, seed: number): Promise<{ last: Ended; hits: number }> {
   const random = randomOf(seed, 0);
@@ -71,7 +71,7 @@ export async function onceWithKills(stage: Stage, kills: number, seed: number): 
     program.kill("SIGKILL");
     if ((await program.ended).signal === "SIGKILL") hits++;
     stage.api.clockOffsetMs += STEP_MS;
-    // What a kill left is carried out by a start that is killed in its turn, or to its end.
+    // Half of the unfinished windows are completed by a run that may be killed too, half by a run that is not.
     if (random.below(2) === 0) await stage.run(["once"]);
   }
   const end = LATE_SPAN.to + LATE_SECONDS * SECOND_MS + STEP_MS;
@@ -79,6 +79,6 @@ export async function onceWithKills(stage: Stage, kills: number, seed: number): 
     const last = await stage.run(["once"]);
     const isOver = Date.now() + stage.api.clockOffsetMs > end;
     if (isOver || last.code !== 0) return { last, hits };
-    stage.api.clockOffsetMs += STEP_MS;
+    stage.api.clockOffsetMs += LATE_SECONDS * SECOND_MS;
   }
 }
