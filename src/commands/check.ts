@@ -1,25 +1,32 @@
 import { styleText } from "node:util";
 import { ConfigError, ExporterError, exitCodeOf, LedgerError, worstExitCode } from "../errors.ts";
-import { findHead } from "../ledger/head.ts";
-import { PROBE_KEY } from "../ledger/ledger.ts";
 import type { Stream } from "../assemble.ts";
 import type { Finding } from "../source.ts";
 import { epochMs, formatDuration, formatInstant, formatSpan } from "../time.ts";
-import { assembleNow, loadStreams, type ConfigOptions } from "./streams.ts";
+import { command, CONFIG, STREAMS, toggle, type OptionsOf } from "./command.ts";
 
-export interface CheckOptions extends ConfigOptions {
-  readonly stream?: readonly string[];
-  readonly json?: boolean;
-}
+const flags = { config: CONFIG, stream: STREAMS, json: toggle("a line of JSON for each finding") };
 
-/** The preflight of each stream, a line a finding. Resolves with the exit code: 0 when nothing failed. */
-export async function checkCommand(
-  { stream: names, json = false, ...options }: CheckOptions,
+export const check = command({
+  name: "check",
+  about: "tests the configuration and every permission the worker needs, and says how to fix what fails",
+  flags,
+  help: `
+It writes one small object, ledger/probe, and makes one audit query, which Pachca logs.
+
+Exit code: 0 when nothing failed, else the code of the worst failure (see siem-export --help).`,
+  run: checkStreams,
+});
+
+/** Prints a line for each finding. */
+async function checkStreams(
+  { config: path, stream: names, json }: OptionsOf<typeof flags>,
   signal: AbortSignal,
 ): Promise<number> {
+  const { assembleNow, loadStreams } = await import("./streams.ts");
   const codes: number[] = [];
   const say = (stream: string | undefined, finding: Finding): void => {
-    // Without an error it is not the other side that says no, but what was found: a clock that is wrong, say. No bug.
+    // A failure without an error is something that was found, such as a wrong clock: no request was refused, and it is no bug.
     if (finding.state === "failed") codes.push(finding.error === undefined ? 69 : exitCodeOf(finding.error));
     const { state, what, hint } = finding;
     const code = finding.error instanceof ExporterError ? finding.error.code : undefined;
@@ -27,11 +34,11 @@ export async function checkCommand(
   };
   let streams: Stream[];
   try {
-    const config = await loadStreams(options, names);
+    const config = await loadStreams(path, names);
     streams = assembleNow(config, () => undefined);
     say(undefined, {
       state: "ok",
-      what: `${options.config}: ${streams.length} stream${streams.length === 1 ? "" : "s"}`,
+      what: `${path}: ${streams.length} stream${streams.length === 1 ? "" : "s"}`,
     });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
@@ -46,6 +53,7 @@ export async function checkCommand(
 }
 
 async function* findingsOf(stream: Stream, signal: AbortSignal): AsyncGenerator<Finding> {
+  const { PROBE_KEY } = await import("../ledger/ledger.ts");
   const { config, pipeline, ledgerStore, dataStore } = stream;
   const { start, sizeMs, lagMs, lookbackMs } = config.windows;
   const times = `windows of ${formatDuration(sizeMs)} from ${formatInstant(start)}, ${formatDuration(lagMs)} behind the clock, looking back ${formatDuration(lookbackMs)}`;
@@ -56,11 +64,12 @@ async function* findingsOf(stream: Stream, signal: AbortSignal): AsyncGenerator<
   yield* placeFinding(stream, signal);
 }
 
-/** Where the stream stands, and whether the source still keeps what comes next. */
+/** How far the stream is exported, and whether the source still keeps the events that come next. */
 async function* placeFinding(
   { config: { name, windows }, pipeline: { source }, ledgerStore, dataStore }: Stream,
   signal: AbortSignal,
 ): AsyncGenerator<Finding> {
+  const { findHead } = await import("../ledger/head.ts");
   try {
     const { head } = await findHead(ledgerStore, dataStore, name, signal);
     const from = head.exportedUntil ?? windows.start;
@@ -77,7 +86,7 @@ async function* placeFinding(
     } else yield { state: "ok", what };
   } catch (error) {
     signal.throwIfAborted();
-    // What the store says of itself was said above.
+    // The check of the store has reported other failures.
     if (!(error instanceof LedgerError)) return;
     yield { state: "failed", what: `ledger: ${error.message}`, hint: error.hint, error };
   }

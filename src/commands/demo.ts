@@ -2,24 +2,31 @@ import { join } from "node:path";
 import type { Config, SourceConfig, StreamConfig } from "../config/config.ts";
 import { UsageError } from "../errors.ts";
 import { within } from "../http/time-limit.ts";
-import { simulator, type Simulator } from "../simulator/simulator.ts";
+import type { Simulator } from "../simulator/simulator.ts";
 import { compactInstant, epochMs, HOUR_MS, MINUTE_MS, parseDuration, SECOND_MS, type EpochMs } from "../time.ts";
+import { command, text, withDefault, type OptionsOf } from "./command.ts";
 import { demoStory, type Story } from "./demo-story.ts";
-import { runWorker } from "./run-worker.ts";
 
-export interface DemoOptions {
-  /** Stops the demo after this time, such as `30s`. Without it the demo runs until it is stopped. */
-  readonly for?: string;
-  /** Each demo makes a new folder in it. */
-  readonly directory: string;
-}
+const flags = {
+  for: text("duration", "stop after this time, such as 30s (default: run until Ctrl-C)"),
+  directory: withDefault(text("folder", "where each demo creates a folder for its objects"), "demo-out"),
+};
+
+export const demo = command({
+  name: "demo",
+  about: "runs a simulated audit API and the worker on this machine, no account needed",
+  flags,
+  run: runDemo,
+});
 
 const HISTORY_MS = 3 * HOUR_MS;
 /** Timers cannot be much longer. */
 const FOR_MAX_MS = 24 * HOUR_MS;
 
 /** Runs the simulator and a worker with a file sink, and reports on stdout what happens. Resolves with the exit code. */
-export async function demoCommand(options: DemoOptions, signal: AbortSignal): Promise<number> {
+async function runDemo(options: OptionsOf<typeof flags>, signal: AbortSignal): Promise<number> {
+  const { simulator } = await import("../simulator/simulator.ts");
+  const { runWorker } = await import("./run-worker.ts");
   const durationMs = options.for === undefined ? undefined : parseDuration(options.for);
   if (options.for !== undefined && (durationMs === undefined || durationMs > FOR_MAX_MS)) {
     throw new UsageError(`--for ${options.for}: not a duration of at most a day, such as 30s`);

@@ -3,37 +3,47 @@ import { createWriteStream, existsSync } from "node:fs";
 import { link, rm } from "node:fs/promises";
 import type { Writable } from "node:stream";
 import { finished } from "node:stream/promises";
-import { sourceFor } from "../assemble.ts";
 import type { StreamConfig } from "../config/config.ts";
 import { ProtocolError, RefusedError, TransientError, UsageError } from "../errors.ts";
 import { idSet } from "../ledger/ids.ts";
-import { factLog, logger } from "../observe/log.ts";
 import { progress } from "../observe/progress.ts";
 import { readAhead } from "../export/read-ahead.ts";
-import { hoursOf } from "../export/reconcile.ts";
 import { earlierClock } from "../source.ts";
 import { writeOut } from "../sinks/stdout.ts";
 import { epochMs, formatInstant, SECOND_MS, type EpochMs, type Span } from "../time.ts";
 import { retentionFloor } from "../export/window.ts";
-import { loadStreams, logLevelOf, spanOf, type ConfigOptions } from "./streams.ts";
 import { linesOf } from "../sinks/delivered.ts";
+import { command, CONFIG, FROM, required, spanOf, text, texts, TO, withDefault, type OptionsOf } from "./command.ts";
 
-export interface ExportOptions extends ConfigOptions {
-  readonly stream: string;
-  readonly from: string;
-  readonly to: string;
-  /** A file that does not exist yet, or `-` for stdout. */
-  readonly out: string;
-  readonly eventKey?: readonly string[];
-}
+const flags = {
+  config: CONFIG,
+  stream: required(text("name", "the stream whose source to read", { short: "s" })),
+  from: FROM,
+  to: TO,
+  out: withDefault(text("file", "a file that does not exist yet, or - for stdout", { short: "o" }), "-"),
+  eventKey: texts("key", "only events of these kinds", { short: "k" }),
+};
 
-/** One period of a stream's log as lines, in order of time, each event once. The ledger is neither read nor written. */
-export async function exportCommand(options: ExportOptions, signal: AbortSignal): Promise<number> {
+export const exportPeriod = command({
+  name: "export",
+  about: "writes the events of one period to a file or to stdout, without the ledger",
+  flags,
+  help: `
+Example:
+  siem-export export -s pachca-acme --from 2026-11-01T00:00:00Z --to 2026-11-02T00:00:00Z -k user_login -o logins.ndjson`,
+  run: exportEvents,
+});
+
+/** Writes the lines in order of time, each event once. The ledger is neither read nor written. */
+async function exportEvents(options: OptionsOf<typeof flags>, signal: AbortSignal): Promise<number> {
+  const { loadStreams, logOf } = await import("./streams.ts");
+  const { sourceFor } = await import("../assemble.ts");
+  const { hoursOf } = await import("../export/reconcile.ts");
   const span = spanOf(options);
-  const config = await loadStreams(options, [options.stream]);
+  const config = await loadStreams(options.config, [options.stream]);
   const [stream] = config.streams;
   if (stream === undefined) throw new UsageError(`no stream ${options.stream}`);
-  const log = factLog(logger(logLevelOf("warn")));
+  const log = logOf("warn");
   const { source, format } = sourceFor(narrowed(stream, options.eventKey), { env: process.env, observe: log });
 
   const now = await earlierClock(source, epochMs(Date.now()), signal);
@@ -65,42 +75,46 @@ export async function exportCommand(options: ExportOptions, signal: AbortSignal)
   }
   process.stderr.write(`${seen.size} events\n`);
   if (left === 0) return 0;
-  // Never 0 when something was not done.
-  throw new ProtocolError(`export: ${left} items are no events, and were left out`);
+  // The exit code is not 0, for something was not exported.
+  throw new ProtocolError(`export: ${left} items are not valid events and were left out`);
 }
 
-/** The stream, asked for some keys of events alone. */
+/** The stream, limited to some kinds of events. */
 function narrowed(stream: StreamConfig, eventKeys: readonly string[] | undefined): StreamConfig {
   if (eventKeys === undefined) return stream;
   const { source } = stream;
   if (source.type !== "pachca") {
-    throw new UsageError(`--event-key: the source ${source.type} cannot be asked for some kinds of event alone`);
+    throw new UsageError(`--event-key: the source ${source.type} has no filter by kind of event`);
   }
   return { ...stream, source: { ...source, filter: { ...source.filter, eventKeys } } };
 }
 
-/** A short answer must not look like a whole one: the period must be over, and kept by the source. */
+/** A partial export must not look complete: the period must be over, and the source must still keep its events. */
 function refuseShort({ from, to }: Span, now: EpochMs, lagMs: number, retentionMs: number | undefined): void {
   if (to + lagMs > now) {
     const latest = epochMs(Math.floor((now - lagMs) / SECOND_MS) * SECOND_MS);
-    throw new TransientError("unavailable", `export: the period is not over until ${formatInstant(to)} and the lag`, {
-      hint: `wait, or end it at ${formatInstant(latest)}`,
-    });
+    throw new TransientError(
+      "unavailable",
+      `export: the period is not complete before ${formatInstant(epochMs(to + lagMs))}, its end plus the lag`,
+      {
+        hint: `wait, or use --to ${formatInstant(latest)}`,
+      },
+    );
   }
   const floor = retentionFloor(now, retentionMs);
   if (from < floor) {
     const earliest = epochMs(Math.ceil(floor / SECOND_MS) * SECOND_MS);
-    throw new RefusedError("not_found", `export: the source does not keep events of ${formatInstant(from)} any more`, {
-      hint: `begin at ${formatInstant(earliest)} or later`,
+    throw new RefusedError("not_found", `export: the source no longer keeps events of ${formatInstant(from)}`, {
+      hint: `use --from ${formatInstant(earliest)} or later`,
     });
   }
 }
 
 interface Destination {
   readonly out: Writable;
-  /** Everything is there, under its name. */
+  /** Resolves when everything is in the file, under its final name. */
   done(): Promise<void>;
-  /** Half an export must not look like a whole one. */
+  /** Removes the partial file: it must not look like a complete export. */
   abandon(): Promise<void>;
 }
 
@@ -108,7 +122,7 @@ async function openOut(path: string): Promise<Destination> {
   if (path === "-") {
     return { out: process.stdout, done: async () => undefined, abandon: async () => undefined };
   }
-  // Said now, and not after hours of reading; `link` has the last word.
+  // Checked now, so that it does not fail after hours of reading. `link` at the end decides.
   if (existsSync(path)) throw refused(path, Object.assign(new Error("it exists"), { code: "EEXIST" }));
   const partial = `${path}.${process.pid}.tmp`;
   const out = createWriteStream(partial, { flags: "wx" });
@@ -146,9 +160,9 @@ async function openOut(path: string): Promise<Destination> {
 function refused(path: string, cause: unknown): RefusedError {
   const code = (cause as NodeJS.ErrnoException).code ?? "failed";
   const hints: Readonly<Record<string, string>> = {
-    EEXIST: "it exists already: remove it, or name another file",
-    ENOENT: "make its folder first",
-    EACCES: "this user may not write there",
+    EEXIST: "it already exists: remove it, or choose another file",
+    ENOENT: "create its folder first",
+    EACCES: "this user has no permission to write there",
   };
   const hint = hints[code];
   return new RefusedError("bad_request", `write ${path}: ${code}`, { hint, cause });

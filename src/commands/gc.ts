@@ -1,23 +1,35 @@
 import { styleText } from "node:util";
 import { EXIT_FOUND, ExporterError, exitCodeOf, worstExitCode } from "../errors.ts";
-import { collectGarbage, type GcItem } from "../archive/gc.ts";
+import type { GcItem } from "../archive/gc.ts";
 import { epochMs } from "../time.ts";
-import { openArchives, sequenceOf, type OpenArchive } from "./archive.ts";
-import type { ConfigOptions } from "./streams.ts";
+import type { OpenArchive } from "./archive.ts";
+import { command, CONFIG, FROM_SEQ, sequenceOf, STREAMS, toggle, type OptionsOf } from "./command.ts";
 
-export interface GcOptions extends ConfigOptions {
-  readonly stream?: readonly string[];
-  /** Without it nothing is removed. */
-  readonly delete?: boolean;
-  readonly fromSeq?: string;
-  readonly json?: boolean;
-}
+const flags = {
+  config: CONFIG,
+  stream: STREAMS,
+  delete: toggle("remove the files; without this they are only listed"),
+  fromSeq: FROM_SEQ,
+  json: toggle("a line of JSON for each file"),
+};
+type GcOptions = OptionsOf<typeof flags>;
 
-/** Shows what races of two workers left, or removes it. Resolves with the exit code. */
-export async function gcCommand(options: GcOptions, signal: AbortSignal): Promise<number> {
+export const gc = command({
+  name: "gc",
+  about: "finds (with --delete removes) unreferenced files left by concurrent workers",
+  flags,
+  help: `
+A file is removed only if no manifest names it, its sequence is not above the newest manifest, it is at least a day old, and
+each of its lines is also in an intact object that a manifest names. If the chain of manifests is broken, nothing is removed
+and the exit code is 65. --delete needs the right to delete (s3:DeleteObject), which the worker itself does not need.`,
+  run: collect,
+});
+
+async function collect(options: GcOptions, signal: AbortSignal): Promise<number> {
+  const { openArchives } = await import("./archive.ts");
   const firstSeq = sequenceOf("--from-seq", options.fromSeq);
   const codes: number[] = [];
-  for (const open of await openArchives(options, options.stream)) {
+  for (const open of await openArchives(options.config, options.stream)) {
     codes.push(await gcOne(open, firstSeq, options, signal));
   }
   return codes.includes(EXIT_FOUND) ? EXIT_FOUND : worstExitCode(codes);
@@ -26,12 +38,13 @@ export async function gcCommand(options: GcOptions, signal: AbortSignal): Promis
 async function gcOne(
   { stream, archive }: OpenArchive,
   firstSeq: number,
-  { delete: isActing = false, json = false }: GcOptions,
+  { delete: isDeleting, json }: GcOptions,
   signal: AbortSignal,
 ): Promise<number> {
+  const { collectGarbage } = await import("../archive/gc.ts");
   const name = archive.stream;
   if (!json) process.stdout.write(`${styleText("bold", name)}\n`);
-  const removers = isActing ? stream.removers : undefined;
+  const removers = isDeleting ? stream.removers : undefined;
   const total = { objects: 0, bytes: 0 };
   let code = 0;
   try {
@@ -53,7 +66,7 @@ async function gcOne(
     );
     return exitCodeOf(error);
   }
-  if (!json) process.stdout.write(`${sumOf(total, isActing, code)}\n\n`);
+  if (!json) process.stdout.write(`${sumOf(total, isDeleting, code)}\n\n`);
   return code;
 }
 
@@ -76,9 +89,9 @@ function lineOf(item: GcItem): string {
   }
 }
 
-function sumOf({ objects, bytes }: { objects: number; bytes: number }, isActing: boolean, code: number): string {
-  if (code !== 0) return "the chain does not hold: nothing is removed; see siem-export verify";
+function sumOf({ objects, bytes }: { objects: number; bytes: number }, isDeleting: boolean, code: number): string {
+  if (code !== 0) return "the chain of manifests is broken: nothing is removed; see siem-export verify";
   if (objects === 0) return "nothing to remove";
   const what = `${objects} file${objects === 1 ? "" : "s"}, ${bytes} bytes`;
-  return isActing ? `removed: ${what}` : `to remove: ${what}; run again with --delete to do it`;
+  return isDeleting ? `removed: ${what}` : `to remove: ${what}; run again with --delete to do it`;
 }

@@ -1,21 +1,27 @@
-import { lookupIn } from "../config/environment.ts";
-import { readConfigFile } from "../config/file.ts";
-import { reached } from "../config/server.ts";
 import { ConfigError, TransientError } from "../errors.ts";
 import { SECOND_MS } from "../time.ts";
 import { askWorker, workerUrl } from "./ask-worker.ts";
-import type { ConfigOptions } from "./streams.ts";
+import { command, CONFIG, type OptionsOf } from "./command.ts";
 
-/** A process that turns over answers within this time. */
+const flags = { config: CONFIG };
+
+export const health = command({
+  name: "health",
+  about: "checks that the worker on this machine is alive (for a container's health check)",
+  flags,
+  run: checkHealth,
+});
+
+/** A worker that is alive answers within this time. */
 const HEALTH_TIMEOUT_MS = 3 * SECOND_MS;
 
 /**
- * Asks the worker on this machine whether it turns over: 0 when it does. For a container's health check, which restarts what
- * is not well: so of the configuration only the server's address is read, and whatever else is wrong with it is no concern here.
+ * Resolves with 0 when the worker is alive. A container's health check restarts what is not alive, so only the server's address
+ * is read from the configuration: a mistake elsewhere in it must not restart a worker that runs.
  *
- * @throws TransientError for all that keeps it from knowing: there is no third answer
+ * @throws TransientError for every failure, also of reading the configuration: a health check knows only two answers
  */
-export async function healthCommand({ config }: ConfigOptions, signal: AbortSignal): Promise<number> {
+async function checkHealth({ config }: OptionsOf<typeof flags>, signal: AbortSignal): Promise<number> {
   const server = await serverOf(config);
   const asked = await askWorker(server, "/healthz", HEALTH_TIMEOUT_MS, signal);
   if (typeof asked !== "string" && asked.code === 200) return 0;
@@ -33,6 +39,9 @@ export async function healthCommand({ config }: ConfigOptions, signal: AbortSign
 
 async function serverOf(path: string): Promise<{ readonly host: string; readonly port: number }> {
   try {
+    const { lookupIn } = await import("../config/environment.ts");
+    const { readConfigFile } = await import("../config/file.ts");
+    const { reached } = await import("../config/server.ts");
     const { value } = await readConfigFile(path, await lookupIn(process.env));
     const found = reached.safeParse(value);
     if (!found.success) throw new ConfigError(`read configuration ${path}: server has no host and port to ask`);

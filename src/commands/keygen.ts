@@ -2,15 +2,25 @@ import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { RefusedError } from "../errors.ts";
 import { newKeys } from "../ledger/signature.ts";
+import { command, text, withDefault, type OptionsOf } from "./command.ts";
 
-/** Makes a pair of keys: `<name>.key` signs manifests, `<name>.pub` checks them. Overwrites nothing. */
-export async function keygenCommand({ out }: { readonly out: string }): Promise<number> {
+const flags = { out: withDefault(text("name", "the files are <name>.key and <name>.pub", { short: "o" }), "signing") };
+
+export const keygen = command({
+  name: "keygen",
+  about: "creates a pair of keys: for signing manifests (ledger.signingKeyFile) and for verify --public-key",
+  flags,
+  run: createKeys,
+});
+
+/** Creates `<name>.key`, which signs manifests, and `<name>.pub`, which checks them. Overwrites nothing. */
+async function createKeys({ out }: OptionsOf<typeof flags>): Promise<number> {
   const { keyId, privatePem, publicPem } = newKeys();
   await createFile(`${out}.pub`, publicPem, 0o644);
   await createFile(`${out}.key`, privatePem, 0o600);
   process.stdout.write(
-    `${out}.key  the private key: for ledger.signingKeyFile, readable by the worker alone; keep it secret\n` +
-      `${out}.pub  the public key: for siem-export verify --public-key; keep a copy where the worker cannot write\n` +
+    `${out}.key  the private key: for ledger.signingKeyFile; only the worker may read it; keep it secret\n` +
+      `${out}.pub  the public key: for siem-export verify --public-key; keep a copy where the worker cannot change it\n` +
       `key id ${keyId}\n`,
   );
   return 0;
@@ -28,7 +38,9 @@ async function createFile(path: string, text: string, mode: number): Promise<voi
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? "failed";
     const hint =
-      code === "EEXIST" ? "it exists already, and a key must not be lost: name another with --out" : undefined;
+      code === "EEXIST"
+        ? "it already exists, and is not overwritten, so that no key is lost: choose another name with --out"
+        : undefined;
     throw new RefusedError("bad_request", `write ${path}: ${code}`, { hint, cause });
   }
 }

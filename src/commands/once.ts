@@ -1,28 +1,33 @@
-import { exitCodeOf, ExporterError, worstExitCode } from "../errors.ts";
+import { exitCodeOf, type ExporterError, worstExitCode } from "../errors.ts";
 import { formatHead, type Fact, type Observe } from "../fact.ts";
-import { factLog, logger } from "../observe/log.ts";
 import { progress, type Progress } from "../observe/progress.ts";
 import { epochMs, formatInstant, type EpochMs, type Span } from "../time.ts";
-import { runTick } from "../worker/worker.ts";
-import { assembleNow, loadStreams, logLevelOf, type ConfigOptions } from "./streams.ts";
+import { command, CONFIG, STREAMS, toggle, type OptionsOf } from "./command.ts";
 
-export interface OnceOptions extends ConfigOptions {
-  /** Only these streams. */
-  readonly stream?: readonly string[];
-  readonly json?: boolean;
-}
+const flags = { config: CONFIG, stream: STREAMS, json: toggle("a line of JSON for each stream") };
 
-/** One tick of each stream, all at once. Resolves with the exit code. */
-export async function onceCommand(
-  { stream: names, json = false, ...options }: OnceOptions,
+export const once = command({
+  name: "once",
+  about: "runs each stream once: exports what is ready, then exits",
+  flags,
+  help: `
+Example, from cron instead of a worker:
+  siem-export once --stream pachca-acme`,
+  run: exportOnce,
+});
+
+/** Runs all streams at the same time. */
+async function exportOnce(
+  { config: path, stream: names, json }: OptionsOf<typeof flags>,
   signal: AbortSignal,
 ): Promise<number> {
-  const config = await loadStreams(options, names);
+  const { assembleNow, loadStreams, logOf } = await import("./streams.ts");
+  const { runTick } = await import("../worker/worker.ts");
+  const config = await loadStreams(path, names);
   const results = new Map<string, Extract<Fact, { kind: "tick.done" }>>();
-  // One stream on a terminal has a bar; what someone must know of is written over it, and the bar drawn anew below.
+  // A single stream on a terminal has a progress bar. Log lines are written over it; the next update draws it again below.
   const bar = process.stderr.isTTY && config.streams.length === 1 ? tickProgress() : undefined;
-  const level = logLevelOf(config.log.level);
-  const log = factLog(bar === undefined ? logger(level) : logger(logLevelOf("warn"), OVER_THE_BAR));
+  const log = bar === undefined ? logOf(config.log.level) : logOf("warn", OVER_THE_BAR);
   const observe: Observe = (fact) => {
     if (fact.kind === "tick.done") results.set(fact.stream, fact);
     bar?.observe(fact);
@@ -32,7 +37,7 @@ export async function onceCommand(
   const errors = await Promise.all(streams.map(({ pipeline }) => runTick(pipeline, signal)));
   bar?.end();
   const reports = streams.map(({ pipeline: { name } }, index) => report(name, results.get(name), errors[index]));
-  // Where stdout is a sink, it carries events and nothing else.
+  // When stdout is a sink, it carries only events.
   const out = config.streams.some(({ sink }) => sink.type === "stdout") ? process.stderr : process.stdout;
   for (const line of reports) out.write(json ? `${JSON.stringify(line)}\n` : `${textOf(line)}\n`);
   return worstExitCode(errors.map((error) => (error === undefined ? 0 : exitCodeOf(error))));
@@ -62,13 +67,13 @@ function textOf(line: Report): string {
     line.windows === 0 ? "no window was ready" : `${line.windows} windows, ${line.events} events, ${line.bytes} bytes`;
   const { late, quarantined, gaps } = line;
   const notes =
-    (late > 0 ? `\n  ${late} events came late` : "") +
-    (quarantined > 0 ? `\n  ! ${quarantined} items were put aside: siem-export quarantine list` : "") +
-    (gaps > 0 ? `\n  ! ${gaps} spans are gaps: the source does not keep them any more, and their events are lost` : "");
+    (late > 0 ? `\n  ${late} events were late` : "") +
+    (quarantined > 0 ? `\n  ! ${quarantined} items were quarantined: siem-export quarantine list` : "") +
+    (gaps > 0 ? `\n  ! ${gaps} spans are gaps: the source no longer keeps their events, and they are lost` : "");
   return `✓ ${line.stream}: ${count}; exported until ${line.exportedUntil ?? "—"}; head ${line.head}${notes}`;
 }
 
-/** A bar from where the tick begins to now. */
+/** A bar from the start of the first window to now. */
 function tickProgress(): { observe: Observe; end(): void } {
   const now = epochMs(Date.now());
   let bar: Progress | undefined;

@@ -1,28 +1,28 @@
 import { EXIT_FOUND, ExporterError, exitCodeOf, worstExitCode } from "../errors.ts";
 import type { QuarantineLine } from "../archive/quarantine.ts";
 import { splitLines } from "../format.ts";
-import { quarantinedItem } from "../archive/quarantine.ts";
-import { openArchives, type OpenArchive } from "./archive.ts";
-import type { ConfigOptions } from "./streams.ts";
-import { gunzipWhole } from "../archive/object-file.ts";
+import type { OpenArchive } from "./archive.ts";
+import { command, CONFIG, STREAMS, toggle, type OptionsOf } from "./command.ts";
 
-export interface QuarantineOptions extends ConfigOptions {
-  readonly stream?: readonly string[];
-  readonly json?: boolean;
-}
+const flags = { config: CONFIG, stream: STREAMS, json: toggle("a line of JSON for each item") };
 
-/** Shows the items that could not be exported, with the reasons. Resolves with the exit code. */
-export async function quarantineListCommand(options: QuarantineOptions, signal: AbortSignal): Promise<number> {
+export const quarantineList = command({
+  name: "list",
+  about: "shows the items that could not be exported, with the reasons",
+  flags,
+  run: listItems,
+});
+
+async function listItems({ config, stream, json }: OptionsOf<typeof flags>, signal: AbortSignal): Promise<number> {
+  const { openArchives } = await import("./archive.ts");
   const codes: number[] = [];
-  for (const open of await openArchives(options, options.stream)) codes.push(await listOne(open, options, signal));
+  for (const open of await openArchives(config, stream)) codes.push(await listOne(open, json, signal));
   return worstExitCode(codes);
 }
 
-async function listOne(
-  { archive }: OpenArchive,
-  { json = false }: QuarantineOptions,
-  signal: AbortSignal,
-): Promise<number> {
+async function listOne({ archive }: OpenArchive, json: boolean, signal: AbortSignal): Promise<number> {
+  const { gunzipWhole } = await import("../archive/object-file.ts");
+  const { quarantinedItem } = await import("../archive/quarantine.ts");
   const { stream, quarantine } = archive;
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
   let count = 0;
@@ -40,7 +40,11 @@ async function listOne(
       }
       for (const line of splitLines(text)) {
         count++;
-        say(json ? JSON.stringify({ stream, key, ...itemOf(line) }) : textOf(stream, key, itemOf(line)));
+        const item: Item =
+          quarantinedItem(line) === undefined
+            ? { reason: "the line is not a quarantined item; see siem-export verify" }
+            : (JSON.parse(line.toString()) as QuarantineLine);
+        say(json ? JSON.stringify({ stream, key, ...item }) : textOf(stream, key, item));
       }
     }
   } catch (error) {
@@ -54,19 +58,14 @@ async function listOne(
 
 type Item = Partial<QuarantineLine> & { readonly reason: string };
 
-function itemOf(line: Buffer): Item {
-  if (quarantinedItem(line) === undefined) return { reason: "the line is no item; see siem-export verify" };
-  return JSON.parse(line.toString()) as QuarantineLine;
-}
-
-/** How much of an item's bytes is shown: enough to know it again. */
+/** How many characters of an item are shown: enough to recognise it. */
 const SHOWN_MAX = 100;
 
 function textOf(stream: string, key: string, { reason, window = "", id, time, record, recordBase64 }: Item): string {
   const bytes = record ?? (recordBase64 === undefined ? "" : `base64 ${recordBase64}`);
   const cut = bytes.length > SHOWN_MAX ? `${bytes.slice(0, SHOWN_MAX)}… (${bytes.length} characters)` : bytes;
   const known = [id, time].filter((part) => part !== undefined).join(" ");
-  // Control characters of an item must not reach a terminal.
+  // An item's control characters must not reach the terminal.
   const safe = JSON.stringify(cut).slice(1, -1).replaceAll('\\"', '"');
   return `${stream} ${window} ${reason}${known === "" ? "" : ` (${known})`}\n    ${key}\n    ${safe}`;
 }

@@ -1,25 +1,33 @@
 import { EXIT_FOUND, TransientError, UsageError } from "../errors.ts";
-import { factLog, logger } from "../observe/log.ts";
 import { progress } from "../observe/progress.ts";
-import { reconcile, repair, type Reconciliation } from "../export/reconcile.ts";
+import type { Reconciliation } from "../export/reconcile.ts";
 import { earlierClock } from "../source.ts";
 import { epochMs, formatSpan, SECOND_MS, type Span } from "../time.ts";
-import { assembleNow, loadStreams, logLevelOf, spanOf, type ConfigOptions } from "./streams.ts";
+import { command, CONFIG, FROM, required, spanOf, text, TO, toggle, type OptionsOf } from "./command.ts";
 
-export interface ReconcileOptions extends ConfigOptions {
-  readonly stream: string;
-  readonly from: string;
-  readonly to: string;
-  /** Exports what is missing. */
-  readonly repair?: boolean;
-  readonly json?: boolean;
-}
+const flags = {
+  config: CONFIG,
+  stream: required(text("name", "which stream", { short: "s" })),
+  from: FROM,
+  to: TO,
+  repair: toggle("export what is missing; existing objects are not changed"),
+  json: toggle("one JSON document"),
+};
 
-/** Source against ledger for a past span. Resolves with the exit code: 65 when something is missing and was not repaired. */
-export async function reconcileCommand(options: ReconcileOptions, signal: AbortSignal): Promise<number> {
+export const reconcile = command({
+  name: "reconcile",
+  about: "compares a past period of the source with the ledger: which events are missing, which are extra",
+  flags,
+  help: "Exit code: 0 when nothing is missing, or all of it was repaired; 65 when something is missing.",
+  run: compare,
+});
+
+async function compare(options: OptionsOf<typeof flags>, signal: AbortSignal): Promise<number> {
+  const { assembleNow, loadStreams, logOf } = await import("./streams.ts");
+  const { reconcile, repair } = await import("../export/reconcile.ts");
   const span = wholeSeconds(spanOf(options));
-  const config = await loadStreams(options, [options.stream]);
-  const log = factLog(logger(logLevelOf("warn")));
+  const config = await loadStreams(options.config, [options.stream]);
+  const log = logOf("warn");
   const [stream] = assembleNow(config, log);
   if (stream === undefined) throw new UsageError(`no stream ${options.stream}`);
   const { pipeline } = stream;
@@ -33,15 +41,14 @@ export async function reconcileCommand(options: ReconcileOptions, signal: AbortS
     bar.end();
   }
   if (report === undefined) {
-    throw new TransientError("unavailable", `reconcile ${formatSpan(span)}: nothing of it can be compared`, {
-      hint: "it is not exported yet, or older than the source keeps its events; siem-export status shows how far it is",
+    throw new TransientError("unavailable", `reconcile ${formatSpan(span)}: there is nothing to compare`, {
+      hint: "the period is not exported yet, or older than the source keeps events; siem-export status shows how far the stream is",
     });
   }
-  const added =
-    options.repair === true && report.missing > 0 ? await repair(pipeline, report.span, now, signal) : undefined;
-  // Where stdout is the sink, it carries events and nothing else.
+  const added = options.repair && report.missing > 0 ? await repair(pipeline, report.span, now, signal) : undefined;
+  // When stdout is the sink, it carries only events.
   const out = stream.config.sink.type === "stdout" ? process.stderr : process.stdout;
-  out.write(options.json === true ? jsonOf(options.stream, report, added) : textOf(options.stream, report, added));
+  out.write(options.json ? jsonOf(options.stream, report, added) : textOf(options.stream, report, added));
   return report.missing > (added ?? 0) ? EXIT_FOUND : 0;
 }
 
@@ -65,7 +72,7 @@ function textOf(stream: string, report: Reconciliation, repaired: number | undef
   return (
     `${stream}  ${formatSpan(span)}\n` +
     `  source   ${source}\n  same     ${same}\n  missing  ${missing}\n${some(missingIds, missing)}` +
-    `  extra    ${extra}${extra > 0 ? "  (in the ledger, and not shown by the source any more)" : ""}\n${some(extraIds, extra)}` +
+    `  extra    ${extra}${extra > 0 ? "  (in the ledger, but no longer returned by the source)" : ""}\n${some(extraIds, extra)}` +
     (repaired === undefined
       ? missing > 0
         ? "  → siem-export reconcile … --repair exports what is missing\n"

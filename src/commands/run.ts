@@ -1,9 +1,16 @@
 import { resolve } from "node:path";
-import { runWorker } from "./run-worker.ts";
-import { loadStreams, type ConfigOptions } from "./streams.ts";
+import { command, CONFIG } from "./command.ts";
 
-/** Runs the worker of the configuration until `signal` aborts. Resolves with the exit code. */
-export async function runCommand(options: ConfigOptions, signal: AbortSignal): Promise<number> {
-  const config = await loadStreams(options);
-  return runWorker({ config, configPath: resolve(options.config), env: process.env }, signal);
-}
+export const run = command({
+  name: "run",
+  about: "runs the worker: exports each stream on its schedule until SIGTERM",
+  flags: { config: CONFIG },
+  help: `
+Example:
+  siem-export run --config /etc/siem-export/exporter.yaml`,
+  async run({ config: path }, signal) {
+    const { loadStreams } = await import("./streams.ts");
+    const { runWorker } = await import("./run-worker.ts");
+    return runWorker({ config: await loadStreams(path), configPath: resolve(path), env: process.env }, signal);
+  },
+});

@@ -1,96 +1,139 @@
-import { once } from "node:events";
-import { Readable, type Writable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { historyOf } from "../simulator/history.ts";
-import { lineOf, miningHistoryOf, shownIn } from "../simulator/mining-history.ts";
-import { simulator, type AccessLine, type Simulator, type SimulatorOptions } from "../simulator/simulator.ts";
-import type { HistoryOptions } from "../simulator/timeline.ts";
-import type { Span } from "../time.ts";
+import { InvalidArgumentError } from "commander";
+import { UsageError } from "../errors.ts";
+import { parseInstant, type EpochMs } from "../time.ts";
+import { command, text, texts, toggle, withDefault, type Flag, type OptionsOf } from "./command.ts";
 
-export interface SimulateOptions extends Omit<SimulatorOptions, "observe"> {
-  /** One line of JSON instead of text. */
-  readonly json?: boolean | undefined;
-  /** An access log on `err`. */
-  readonly verbose?: boolean | undefined;
-  /** Default: stdout. */
-  readonly out?: Writable | undefined;
-  /** Default: stderr. */
-  readonly err?: Writable | undefined;
-}
+const flags = {
+  host: withDefault(text("address", "listen on this address"), "127.0.0.1"),
+  port: number("number", "listen on this port; 0 takes a free one", 8080),
+  seed: number("number", "the histories depend only on it", 1),
+  eventsPerDay: number("number", "how many events each API has per day", 20_000),
+  since: text("instant", "no events before this (default: 90 days ago)"),
+  until: text("instant", "no events from this on"),
+  latency: number("ms", "the delay of each answer", 0),
+  rateLimit: number("number", "requests per second to each API; more get 429", 50),
+  pageLimit: number("number", "the largest page (communications-mining: at least 1000)", 50),
+  token: text("token", "the accepted token (default: a random one, shown at the start)"),
+  scopes: texts("scope", "what the token may do"),
+  lateShare: number("share", "share of events that become visible late, 0 to 1"),
+  lateSeconds: number("seconds", "the longest delay of a late event", 600),
+  tieSeconds: number("seconds", "all events within so many seconds have the same time"),
+  outOfOrder: toggle("pachca: the events of a page have no order"),
+  clockOffset: number("seconds", "how far its clock is ahead of this machine's", 0),
+  recordReads: {
+    about: "pachca: reading the log does not add an event to the log",
+    fallback: true,
+  } satisfies Flag<boolean>,
+  pretty: toggle("indented JSON"),
+  fault: {
+    takes: "<name=share>",
+    about: "make a share of the answers fail; can be repeated",
+    fallback: {},
+    parse: faultOf,
+  } satisfies Flag<Readonly<Record<string, number>>>,
+  printHistory: {
+    takes: "[api]",
+    about: "print what an export of --from … --to must contain, and exit: pachca (default), communications-mining",
+  } as Flag<true | string | undefined>,
+  from: text("instant", "with --print-history: inclusive"),
+  to: text("instant", "with --print-history: exclusive"),
+  verbose: toggle("write an access log to stderr"),
+  json: toggle("print the address as a line of JSON"),
+};
 
-/** Runs the simulator until aborted. Says on `out` where it is, with its token, as a configuration would. */
-export async function simulateCommand(options: SimulateOptions, signal: AbortSignal): Promise<void> {
-  const { out = process.stdout, err = process.stderr, json = false, verbose = false } = options;
-  const observe = verbose ? (access: AccessLine): void => void err.write(accessLine(access)) : undefined;
-  const running = await simulator({ ...options, observe });
-  try {
-    out.write(json ? `${JSON.stringify(placesOf(running))}\n` : welcome(running));
-    // Aborted before: the event is past.
-    if (!signal.aborted) await once(signal, "abort");
-  } finally {
-    await running.close();
+const FAULTS = [
+  "rateLimited",
+  "serverError",
+  "unpaid",
+  "html",
+  "statusError",
+  "cutBody",
+  "truncatedJson",
+  "reset",
+  "silence",
+  "stalledBody",
+  "cursorLoop",
+  "poisonEvery",
+  "invalidUtf8Every",
+  "hugeEvery",
+] as const;
+
+export const simulate = command({
+  name: "simulate",
+  about: "runs simulated audit APIs on this machine that behave like the vendors', to try a pipeline",
+  flags,
+  help: `
+Faults: ${FAULTS.slice(0, 10).join(", ")},
+  ${FAULTS.slice(10).join(", ")}
+  …Every=N affects one of N events of pachca; statusError is an answer 200 with the status "error" of communications-mining
+
+Examples:
+  siem-export simulate --events-per-day 20000 --latency 50 --fault serverError=0.01 --fault cutBody=0.01
+  siem-export simulate --print-history communications-mining --from 2026-11-01T00:00:00Z --to 2026-11-01T01:00:00Z`,
+  run: simulateApis,
+});
+
+async function simulateApis(options: OptionsOf<typeof flags>, signal: AbortSignal): Promise<number> {
+  const { HISTORIES, printHistory, simulateCommand } = await import("./run-simulator.ts");
+  const tieMs = options.tieSeconds === undefined ? undefined : options.tieSeconds * 1000;
+  const { seed, eventsPerDay, pageLimit, token, scopes, recordReads, pretty, verbose, json } = options;
+  const history = {
+    tieMs,
+    seed,
+    eventsPerDay,
+    since: instantOf("--since", options.since),
+    until: instantOf("--until", options.until),
+  };
+  if (options.printHistory !== undefined) {
+    const of = HISTORIES.find((api) => api === (options.printHistory === true ? "pachca" : options.printHistory));
+    if (of === undefined)
+      throw new UsageError(`--print-history ${String(options.printHistory)}: there are ${HISTORIES.join(", ")}`);
+    const [from, to] = [instantOf("--from", options.from), instantOf("--to", options.to)];
+    if (from === undefined || to === undefined) throw new UsageError("--print-history needs --from and --to");
+    await printHistory({ ...history, of, from, to }, process.stdout, signal);
+    return 0;
   }
+  const unknown = Object.keys(options.fault).find((name) => !(FAULTS as readonly string[]).includes(name));
+  if (unknown !== undefined)
+    throw new UsageError(`--fault ${unknown}: there is no such fault; there are: ${FAULTS.join(", ")}`);
+  await simulateCommand(
+    {
+      ...history,
+      ...{ host: options.host, port: options.port, pageLimit, token, scopes, recordReads, pretty, verbose, json },
+      latencyMs: options.latency,
+      requestsPerSecond: options.rateLimit,
+      clockOffsetMs: options.clockOffset * 1000,
+      lateness:
+        options.lateShare === undefined ? undefined : { share: options.lateShare, maxSeconds: options.lateSeconds },
+      faults: { ...options.fault, outOfOrder: options.outOfOrder },
+    },
+    signal,
+  );
+  return 0;
 }
 
-function placesOf({ url, port, access, mining }: Simulator): object {
-  return { url, port, token: access.token, mining: { url: mining.url } };
-}
-
-function welcome({ url, mining, access }: Simulator): string {
-  const source = (type: string, baseUrl: string): string =>
-    `  source: { type: ${type}, baseUrl: ${JSON.stringify(baseUrl)}, token: ${JSON.stringify(access.token)} }\n`;
-  return `Two audit APIs are listening. In a stream of the configuration:\n${source("pachca", url)}${source("communications-mining", mining.url)}`;
-}
-
-/** Whose history. */
-export const HISTORIES = ["pachca", "communications-mining"] as const;
-
-export interface PrintHistoryOptions extends HistoryOptions, Span {
-  /** Default: Pachca's. */
-  readonly of?: (typeof HISTORIES)[number] | undefined;
-}
-
-/** Lines are handed on in pieces of about this size: one by one they would cost more than their making. */
-const PIECE_BYTES = 64 * 1024;
-
-/**
- * Writes a history of a span as NDJSON, oldest first, as fast as `out` takes it: what an export of the simulator must
- * hold, but for the reads that were recorded. Does not end `out`. Whoever reads may stop early.
- */
-export async function printHistory(options: PrintHistoryOptions, out: Writable, signal: AbortSignal): Promise<void> {
-  try {
-    await pipeline(Readable.from(pieces(options), { objectMode: false }), out, { end: false, signal });
-  } catch (error) {
-    if (signal.aborted || (error as NodeJS.ErrnoException).code === "EPIPE") return;
-    throw error;
+function instantOf(flag: string, text: string | undefined): EpochMs | undefined {
+  const instant = text === undefined ? undefined : parseInstant(text);
+  if (text !== undefined && instant === undefined) {
+    throw new UsageError(`${flag} ${text}: not an instant, such as 2026-11-01T00:00:00Z`);
   }
+  return instant;
 }
 
-function* linesOf({ of, from, to, ...options }: PrintHistoryOptions): Generator<Buffer> {
-  if (of === "communications-mining") {
-    for (const event of shownIn(miningHistoryOf(options), { from, to })) yield lineOf(event);
-  } else {
-    for (const { record } of historyOf(options).events({ from, to })) yield record;
-  }
+function number(takes: string, about: string, fallback: number): Flag<number>;
+function number(takes: string, about: string): Flag<number | undefined>;
+function number(takes: string, about: string, fallback?: number): Flag<number | undefined> {
+  return { takes: `<${takes}>`, about, parse: numberOf, ...(fallback !== undefined && { fallback }) };
 }
 
-function* pieces(options: PrintHistoryOptions): Generator<Buffer> {
-  const newline = Buffer.from("\n");
-  let lines: Buffer[] = [];
-  let bytes = 0;
-  for (const record of linesOf(options)) {
-    lines.push(record, newline);
-    bytes += record.length + 1;
-    if (bytes >= PIECE_BYTES) {
-      yield Buffer.concat(lines, bytes);
-      lines = [];
-      bytes = 0;
-    }
-  }
-  if (bytes > 0) yield Buffer.concat(lines, bytes);
+function numberOf(text: string): number {
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new InvalidArgumentError("not a number.");
+  return value;
 }
 
-function accessLine({ method, path, status, bytes, durationMs, fault }: AccessLine): string {
-  const what = fault === undefined ? "" : ` ${fault}`;
-  return `${new Date().toISOString()} ${method} ${path} ${status} ${bytes} B ${durationMs.toFixed(1)} ms${what}\n`;
+function faultOf(text: string, before: Readonly<Record<string, number>>): Record<string, number> {
+  const [, name, value] = /^(\w+)=(.+)$/.exec(text) ?? [];
+  if (name === undefined || value === undefined) throw new InvalidArgumentError("write it as name=value.");
+  return { ...before, [name]: numberOf(value) };
 }

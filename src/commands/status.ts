@@ -3,42 +3,46 @@ import type { Config } from "../config/config.ts";
 import type { StatusDocument, StreamStatus } from "../status/status-document.ts";
 import { ExporterError, exitCodeOf, LedgerError, worstExitCode } from "../errors.ts";
 import type { Fact } from "../fact.ts";
-import { findHead } from "../ledger/head.ts";
-import { readPast } from "../status/ledger-history.ts";
 import { after, starting, type StreamDescription } from "../status/status.ts";
 import { epochMs, formatDuration, SECOND_MS } from "../time.ts";
 import { EXPORTER } from "../version.ts";
 import { askWorker, workerUrl } from "./ask-worker.ts";
-import { describe } from "./describe.ts";
-import { assembleNow, loadStreams, type ConfigOptions } from "./streams.ts";
+import { command, CONFIG, STREAMS, toggle, type OptionsOf } from "./command.ts";
 import { statusAt } from "../status/status-at.ts";
 
-export interface StatusOptions extends ConfigOptions {
-  readonly stream?: readonly string[];
-  readonly json?: boolean;
-}
+const flags = { config: CONFIG, stream: STREAMS, json: toggle("one JSON document") };
 
-/** A worker on this machine answers at once, or it hangs. */
+export const status = command({
+  name: "status",
+  about: "shows for each stream how far it is exported, how far it is behind, and its last error",
+  flags,
+  run: showStatus,
+});
+
+/** A worker that is alive answers within this time. */
 const WORKER_TIMEOUT_MS = 2 * SECOND_MS;
 
 /**
- * Whether the worker here told it. `none`: nobody listens at its address, or it has none; `silent`: somebody does and does not
- * answer; `refused`: it does not take our token, or answers with another error; `other`: it is not of this configuration.
+ * Whether the status is the worker's own (`told`). `none`: nothing listens at its address, or it has no address; `silent`:
+ * something listens and does not answer; `refused`: it does not accept our token, or answers with another error; `other`: it
+ * is not the worker of this configuration.
  */
 type WorkerAnswer = "told" | "none" | "silent" | "refused" | "other";
 
-/** A day of windows of five minutes: enough to judge lateness by, and quickly read. */
+/** A day of windows of five minutes: enough to show how late events are, and few enough to read quickly. */
 const WINDOWS_READ = 300;
 
 /**
- * How each stream stands: as the worker here says, or by the ledgers where none runs. Resolves with the exit code: of reading
- * the ledgers, for a stream that is not well is told, not an error of this command.
+ * Shows the status of the worker on this machine, or without one what the ledgers say. The exit code is that of reading the
+ * ledgers: an unhealthy stream is shown, and is not an error of this command.
  */
-export async function statusCommand(
-  { stream: names = [], json = false, ...options }: StatusOptions,
+async function showStatus(
+  { config: path, stream: names, json }: OptionsOf<typeof flags>,
   signal: AbortSignal,
 ): Promise<number> {
-  const config = await loadStreams(options, names, "read when used");
+  const { assembleNow, loadStreams } = await import("./streams.ts");
+  const { describe } = await import("./describe.ts");
+  const config = await loadStreams(path, names, "read when used");
   const streams = assembleNow(config, () => undefined);
   const described = streams.map(describe);
   const running = await runningWorker(config.server, described, signal);
@@ -59,17 +63,20 @@ export async function statusCommand(
 interface Running {
   readonly worker: WorkerAnswer;
   readonly document?: StatusDocument;
-  /** For a person, where it was not told by the worker. */
+  /** Shown below the table when the status is not the worker's own. */
   readonly note: string;
 }
 
-/** What the worker at the configured address says, if it is this configuration's. */
+/** The status of the worker at the configured address, if it is the worker of this configuration. */
 async function runningWorker(
   server: Config["server"],
   described: readonly StreamDescription[],
   signal: AbortSignal,
 ): Promise<Running> {
-  const none: Running = { worker: "none", note: "\nNo worker answers here: this is what the ledgers say.\n" };
+  const none: Running = {
+    worker: "none",
+    note: "\nNo worker answers on this machine: this is what the ledgers say.\n",
+  };
   if (server === false) return none;
   const asked = await askWorker(server, "/status.json", WORKER_TIMEOUT_MS, signal);
   const where = workerUrl(server, "");
@@ -78,14 +85,14 @@ async function runningWorker(
     note: `\n${what} at ${where}: this is what the ledgers say.\n`,
   });
   if (asked === "nobody") return none;
-  if (asked === "silent") return without("silent", "Something listens, and does not answer: a worker that hangs?");
+  if (asked === "silent") return without("silent", "Something listens but does not answer (does the worker hang?)");
   if (asked.code === 401) return without("refused", "The token (server.token) is not accepted");
   if (asked.code !== 200) return without("refused", `The answer is HTTP ${asked.code}`);
   const document = documentIn(asked.text);
   if (document !== undefined && described.every((one) => isTold(one, document))) {
     return { worker: "told", document, note: "" };
   }
-  return without("other", "What answers is not the worker of this configuration");
+  return without("other", "The worker of another configuration answers");
 }
 
 function documentIn(text: string): StatusDocument | undefined {
@@ -97,7 +104,7 @@ function documentIn(text: string): StatusDocument | undefined {
   }
 }
 
-/** A name alone says little: two configurations can both have a `pachca`. */
+/** The name is not enough: two configurations can both have a stream `pachca`. */
 function isTold({ stream, source, sink }: StreamDescription, { streams }: StatusDocument): boolean {
   const told = streams.find((one) => one.stream === stream);
   return (
@@ -109,7 +116,7 @@ function isTold({ stream, source, sink }: StreamDescription, { streams }: Status
   );
 }
 
-/** The same document, as far as the ledgers can tell. */
+/** The same document, as far as the ledgers know it. */
 async function readLedgers(
   streams: readonly Stream[],
   described: readonly StreamDescription[],
@@ -120,13 +127,15 @@ async function readLedgers(
   const status = read.flat().reduce((before, fact) => after(before, fact, now), starting(EXPORTER.version, described));
   const errors = read.flat().flatMap((fact) => (fact.kind === "tick.failed" ? [fact.error] : []));
   const document = statusAt(status, now);
-  // What failed was reading, now: no tick did.
+  // Only reading the ledgers failed, now: no run did.
   const shown = document.streams.map((one) => ({ ...one, lastTick: null, failedTicks: 0, errors: [] }));
   return { document: { ...document, streams: shown }, errors };
 }
 
-/** What a worker would say of the ledger. */
+/** The facts that a worker would report after reading the ledger. */
 async function readLedger({ config, ledgerStore, dataStore }: Stream, signal: AbortSignal): Promise<Fact[]> {
+  const { findHead } = await import("../ledger/head.ts");
+  const { readPast } = await import("../status/ledger-history.ts");
   const { name: stream } = config;
   try {
     const { head } = await findHead(ledgerStore, dataStore, stream, signal);

@@ -2,17 +2,16 @@ import { assemble, type Stream } from "../assemble.ts";
 import { loadConfig, type Config, type SecretsAre } from "../config/config.ts";
 import { ConfigError, UsageError } from "../errors.ts";
 import type { Observe } from "../fact.ts";
-import { epochMs, parseInstant, type Span } from "../time.ts";
+import { factLog, logger } from "../observe/log.ts";
+import { epochMs } from "../time.ts";
 
-/** What every command that reads the configuration takes. */
-export interface ConfigOptions {
-  /** The configuration's path. */
-  readonly config: string;
-}
-
-/** The configuration, with only the named streams where any is named. */
+/**
+ * The configuration at `path`, with only the named streams when any is named.
+ * @param secrets `read when used`: for a command that does not call the source
+ * @throws ConfigError, UsageError
+ */
 export async function loadStreams(
-  { config: path }: ConfigOptions,
+  path: string,
   names: readonly string[] = [],
   secrets: SecretsAre = "required",
 ): Promise<Config> {
@@ -27,27 +26,24 @@ export async function loadStreams(
     : { ...config, streams: config.streams.filter(({ name }) => names.includes(name)) };
 }
 
-/** The log's level: LOG_LEVEL, else as configured. */
-export function logLevelOf(configured: string): string {
-  const asked = process.env["LOG_LEVEL"];
-  if (asked === undefined || asked === "") return configured;
-  if (!LOG_LEVELS.includes(asked)) {
-    throw new ConfigError(`LOG_LEVEL: found ${JSON.stringify(asked)}  (accepted: ${LOG_LEVELS.join(", ")})`);
-  }
-  return asked;
-}
-
-const LOG_LEVELS = ["silent", "error", "warn", "info", "debug", "trace"];
-
+/** The streams of a configuration, by this machine's clock and environment. @throws ConfigError */
 export function assembleNow(config: Config, observe: Observe): Stream[] {
   return assemble(config, { env: process.env, observe, now: epochMs(Date.now()) });
 }
 
-/** The span of `--from` and `--to`. @throws UsageError */
-export function spanOf({ from, to }: { readonly from: string; readonly to: string }): Span {
-  const instants = { from: parseInstant(from), to: parseInstant(to) };
-  if (instants.from === undefined) throw new UsageError(`--from ${from}: not an instant, such as 2026-11-01T00:00:00Z`);
-  if (instants.to === undefined) throw new UsageError(`--to ${to}: not an instant, such as 2026-11-02T00:00:00Z`);
-  if (instants.to <= instants.from) throw new UsageError("--to must be later than --from");
-  return { from: instants.from, to: instants.to };
+/** A log of facts, on stderr unless `output` is given. LOG_LEVEL overrides `level`. @throws ConfigError */
+export function logOf(level: string, output?: Parameters<typeof logger>[1]): Observe {
+  return factLog(logger(logLevelOf(level), output));
+}
+
+const LOG_LEVELS = ["silent", "error", "warn", "info", "debug", "trace"];
+
+/** The log's level: LOG_LEVEL when it is set, else `configured`. @throws ConfigError */
+export function logLevelOf(configured: string): string {
+  const given = process.env["LOG_LEVEL"];
+  if (given === undefined || given === "") return configured;
+  if (!LOG_LEVELS.includes(given)) {
+    throw new ConfigError(`LOG_LEVEL: found ${JSON.stringify(given)}  (accepted: ${LOG_LEVELS.join(", ")})`);
+  }
+  return given;
 }

@@ -5,52 +5,82 @@ import { readPublicKey } from "../ledger/signature.ts";
 import { epochMs, formatInstant, parseDuration } from "../time.ts";
 import type { ArchiveFinding } from "../archive/finding.ts";
 import type { Anchor } from "../archive/tail.ts";
-import { verify, type VerifyOptions, type VerifySummary } from "../archive/verify.ts";
-import { openArchives, sequenceOf, type OpenArchive } from "./archive.ts";
-import { spanOf, type ConfigOptions } from "./streams.ts";
+import type { VerifyOptions, VerifySummary } from "../archive/verify.ts";
+import type { OpenArchive } from "./archive.ts";
+import {
+  command,
+  CONFIG,
+  FROM_SEQ,
+  sequenceOf,
+  spanOf,
+  STREAMS,
+  text,
+  texts,
+  toggle,
+  type OptionsOf,
+} from "./command.ts";
 
-export interface VerifyCommandOptions extends ConfigOptions {
-  readonly stream?: readonly string[];
-  readonly from?: string;
-  readonly to?: string;
-  readonly publicKey?: readonly string[];
-  readonly expectHead?: string;
-  readonly maxAge?: string;
-  readonly fromSeq?: string;
-  readonly expectPrev?: string;
-  readonly json?: boolean;
-}
+const flags = {
+  config: CONFIG,
+  stream: STREAMS,
+  from: text("instant", "read only objects of windows that end after this; the whole chain is still checked"),
+  to: text("instant", "read only objects of windows that begin before this"),
+  publicKey: texts("file", "check the signatures; FILE@FROM-TO for a key that signed only these sequences"),
+  expectHead: text("seq:sha256", "a head noted elsewhere: proves that nothing up to it is missing or replaced"),
+  maxAge: text("duration", "fail when the newest window ended longer ago than this, such as 1h"),
+  fromSeq: FROM_SEQ,
+  expectPrev: text("sha256", "the SHA-256 of the manifest before --from-seq"),
+  json: toggle("a line of JSON for each finding, and one for the summary"),
+};
+type VerifyFlags = OptionsOf<typeof flags>;
 
-/**
- * Proves the archive of each stream: a line a finding, then what it comes to. Resolves with 65 when anything is wrong; where
- * an archive could not be read, and nothing is known to be wrong, with the code of why.
- */
-export async function verifyCommand(options: VerifyCommandOptions, signal: AbortSignal): Promise<number> {
-  const asked = askedOf(options);
-  const archives = await openArchives(options, options.stream);
-  if (archives.length > 1 && (asked.anchor !== undefined || asked.firstSeq > 1)) {
-    throw new UsageError("--expect-head and --from-seq are of one stream: name it with --stream");
+export const verify = command({
+  name: "verify",
+  about: "proves the archive offline: the chain of manifests, every object, nothing missing, nothing added",
+  flags,
+  help: `
+It only reads and lists the bucket or folder, and sends nothing to the source.
+
+Without --public-key it proves that the archive is consistent; anyone who can write there could have replaced all of it.
+Without --expect-head or --max-age it cannot prove that the newest windows were not deleted. A head to note elsewhere is in
+the log of each run, and in status --json.
+
+Exit code: 0 nothing is wrong · 65 something is wrong · else why an archive could not be read (see siem-export --help).
+
+Example:
+  siem-export verify -s pachca-acme --public-key signing.pub --max-age 1h`,
+  run: verifyArchives,
+});
+
+/** Prints a line for each finding, then the summary of each archive. */
+async function verifyArchives(flags: VerifyFlags, signal: AbortSignal): Promise<number> {
+  const { openArchives } = await import("./archive.ts");
+  const options = optionsOf(flags);
+  const archives = await openArchives(flags.config, flags.stream);
+  if (archives.length > 1 && (options.anchor !== undefined || options.firstSeq > 1)) {
+    throw new UsageError("--expect-head and --from-seq are for one stream: name it with --stream");
   }
   const codes: number[] = [];
-  for (const open of archives) codes.push(await verifyOne(open, asked, options.json === true, signal));
+  for (const open of archives) codes.push(await verifyOne(open, options, flags.json, signal));
   return codes.includes(EXIT_FOUND) ? EXIT_FOUND : worstExitCode(codes);
 }
 
-function askedOf(options: VerifyCommandOptions): VerifyOptions {
+/** @throws UsageError, ConfigError when a key file cannot be read */
+function optionsOf(options: VerifyFlags): VerifyOptions {
   const { from = "1970-01-01T00:00:00Z", to = "9999-12-31T00:00:00Z", expectHead, maxAge, expectPrev } = options;
   const firstSeq = sequenceOf("--from-seq", options.fromSeq);
   if (expectPrev !== undefined && firstSeq === 1) {
-    throw new UsageError("--expect-prev is of the manifest before --from-seq: give both");
+    throw new UsageError("--expect-prev needs --from-seq: it is the SHA-256 of the manifest before that sequence");
   }
   if (expectPrev !== undefined && !SHA256.test(expectPrev)) {
-    throw new UsageError(`--expect-prev ${expectPrev}: not a SHA-256 in 64 hex digits`);
+    throw new UsageError(`--expect-prev ${expectPrev}: not a SHA-256 (64 hex digits)`);
   }
   const maxAgeMs = maxAge === undefined ? undefined : parseDuration(maxAge);
   if (maxAge !== undefined && maxAgeMs === undefined)
-    throw new UsageError(`--max-age ${maxAge}: not a duration, as 1h`);
+    throw new UsageError(`--max-age ${maxAge}: not a duration, such as 1h`);
   const anchor = expectHead === undefined ? undefined : anchorOf(expectHead);
   if (anchor !== undefined && anchor.seq < firstSeq) {
-    throw new UsageError(`--expect-head ${anchor.seq} lies before --from-seq ${firstSeq}`);
+    throw new UsageError(`--expect-head ${anchor.seq} is before --from-seq ${firstSeq}`);
   }
   return {
     ...{ firstSeq, expectPrev: expectPrev?.toLowerCase(), anchor, maxAgeMs },
@@ -62,7 +92,7 @@ function askedOf(options: VerifyCommandOptions): VerifyOptions {
 
 const SHA256 = /^[0-9a-f]{64}$/i;
 
-/** `42:9f86d0…`; with a space between, it is what the log and `status` show. */
+/** `42:9f86d0…`, or with a space in between, as the log and `status` show it. */
 function anchorOf(text: string): Anchor {
   const [, seq, sha256 = ""] = /^([1-9]\d{0,11})[: ]([0-9a-f]{64})$/i.exec(text) ?? [];
   if (seq === undefined) throw new UsageError(`--expect-head ${text}: not SEQUENCE:SHA256, such as status shows`);
@@ -71,17 +101,18 @@ function anchorOf(text: string): Anchor {
 
 async function verifyOne(
   { archive }: OpenArchive,
-  asked: VerifyOptions,
+  options: VerifyOptions,
   isJson: boolean,
   signal: AbortSignal,
 ): Promise<number> {
+  const { verify } = await import("../archive/verify.ts");
   const { stream } = archive;
   const say = (line: string): void => void process.stdout.write(`${line}\n`);
   if (!isJson) say(styleText("bold", stream));
   let bar: Progress | undefined;
   let code = 0;
   try {
-    for await (const item of verify(archive, asked, signal)) {
+    for await (const item of verify(archive, options, signal)) {
       switch (item.kind) {
         case "progress":
           bar ??= progress(item, process.stderr);
@@ -116,7 +147,7 @@ function lineOf({ level, code, key, message }: ArchiveFinding): string {
   return `${mark} ${code} ${key}: ${message}`;
 }
 
-/** The summary as a program reads it: instants as text. */
+/** The summary for --json: instants as text. */
 function shown({ from, until, signedFrom, anchored, head, ...rest }: VerifySummary) {
   const instants = { from: from === undefined ? null : formatInstant(from), to: until && formatInstant(until) };
   return { ...rest, ...instants, head: head ?? null, signedFrom: signedFrom ?? null, anchored: anchored ?? null };

@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { askWorker } from "../../src/commands/ask-worker.ts";
-import { healthCommand } from "../../src/commands/health.ts";
+import { health as healthCommand } from "../../src/commands/health.ts";
 import { TransientError } from "../../src/errors.ts";
 import { temporaryFolder } from "../support/config.ts";
 import { freePort } from "../support/process.ts";
@@ -51,7 +51,7 @@ test("nobody there, somebody who says nothing, and an answer that is cut off are
 async function health(config: unknown): Promise<number> {
   const path = join(temporaryFolder(), "exporter.yaml");
   if (config !== undefined) writeFileSync(path, JSON.stringify(config));
-  return healthCommand({ config: path }, never);
+  return healthCommand.run({ config: path }, never);
 }
 
 test("health needs the server's address alone: whatever else is wrong by now, a worker that runs is well", async () => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generateKeyPairSync } from "node:crypto";
 import { expect, test } from "vitest";
-import { keygenCommand } from "../../src/commands/keygen.ts";
+import { keygen } from "../../src/commands/keygen.ts";
 import { tick } from "../../src/export/tick.ts";
 import { decodeManifest, type Link } from "../../src/ledger/manifest.ts";
 import { newKeys, readPublicKey, readSigner, verifySignature } from "../../src/ledger/signature.ts";
@@ -80,9 +80,9 @@ test("what is no Ed25519 key is refused, and its bytes are not shown", () => {
 
 test("keygen writes a pair that fits, the private one for its owner alone, and overwrites nothing", async () => {
   const out = join(folder, "made");
-  expect(await keygenCommand({ out })).toBe(0);
+  expect(await keygen.run({ out }, new AbortController().signal)).toBe(0);
   expect(statSync(`${out}.key`).mode & 0o777).toBe(0o600);
   const [link] = await links(readSigner(`${out}.key`));
   expect(verifySignature(link!, [readPublicKey(`${out}.pub`)])).toBe("ok");
-  await expect(keygenCommand({ out })).rejects.toThrow("EEXIST");
+  await expect(keygen.run({ out }, new AbortController().signal)).rejects.toThrow("EEXIST");
 });

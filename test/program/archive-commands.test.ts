@@ -128,7 +128,7 @@ test("gc shows what a race left, and removes it when told to; what is no orphan 
 test.each([
   [["--expect-head", "x"], "--expect-head x: not SEQUENCE:SHA256"],
   [["--max-age", "1"], "--max-age 1: not a duration"],
-  [["--expect-prev", "x"], "--expect-prev is of the manifest before --from-seq"],
+  [["--expect-prev", "x"], "--expect-prev needs --from-seq"],
   [["--from-seq", "0"], "--from-seq 0: not a sequence"],
   [["--from", "yesterday"], "--from yesterday: not an instant"],
 ])("verify %j is wrong use, and says why", async (flags, message) => {

@@ -61,7 +61,7 @@ test("a period goes to a new file; one that exists is refused and stays as it is
   writeFileSync(out, "mine\n");
   const second = await stage.run(args);
   expect(second.code).toBe(69);
-  expect(second.stderr).toMatch(/EEXIST[^]*it exists already/);
+  expect(second.stderr).toMatch(/EEXIST[^]*it already exists/);
   expect(readFileSync(out, "utf8")).toBe("mine\n");
   expect(named(stage, "period")).toEqual(["period.ndjson"]);
 });
@@ -106,11 +106,11 @@ test("a reader that stops reading ends the export without a crash", async () => 
   expect(stderr).not.toMatch(/a bug|\bat .*\.js/);
 });
 
-test("a period that is not over, or not kept any more, is refused: a short answer must not look like a whole one", async () => {
+test("a period that is not over, or no longer kept by the source, is refused: a partial export must not look complete", async () => {
   const stage = await openStage({}, onTestFinished);
   const early = await stage.run([...period(minutes(60), minutes(89)), "--out", "early.ndjson"]);
-  expect([early.code, early.stderr]).toEqual([75, expect.stringMatching(/not over until .*\n.*end it at 2/)]);
+  expect([early.code, early.stderr]).toEqual([75, expect.stringMatching(/not complete before .*\n.*use --to 2/)]);
   const late = await stage.run([...period(epochMs(minutes(0) - 95 * DAY_MS), minutes(10)), "--out", "late.ndjson"]);
-  expect([late.code, late.stderr]).toEqual([69, expect.stringMatching(/does not keep events .*\n.*begin at 2/)]);
+  expect([late.code, late.stderr]).toEqual([69, expect.stringMatching(/no longer keeps events .*\n.*use --from 2/)]);
   expect(readdirSync(stage.folder)).toEqual(["exporter.yaml"]);
 });

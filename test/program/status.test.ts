@@ -109,7 +109,7 @@ test("without a worker, status goes by the ledger, and health fails and says why
   expect(streams[0]?.windows.length).toBe(checkpoint["sequence"]);
   expect(streams[0]?.day.keys.length).toBe(10);
   const table = await stage.run(["status"]);
-  expect(table.stdout).toContain("No worker answers here");
+  expect(table.stdout).toContain("No worker answers on this machine");
   const health = await stage.run(["health"]);
   expect([health.code, health.stderr]).toEqual([75, expect.stringContaining("no worker listens there")]);
 });
@@ -137,7 +137,7 @@ test("a worker of another configuration is not believed, though its streams have
     streams: [{ exportedUntil: null }],
   });
   const table = await other.run(["status"]);
-  expect(table.stdout).toContain("not the worker of this configuration");
+  expect(table.stdout).toContain("The worker of another configuration answers");
 });
 
 test("a ledger that cannot be read is told as such: no tick has failed", async () => {
@@ -212,8 +212,8 @@ test("a window at hand that takes longer than the grace is left, and a second si
 test("a signal that comes while the worker starts is seen: it says that it stops, and begins nothing", async () => {
   const { stage } = await staged();
   const command = new URL("../../dist/commands/run.js", import.meta.url).href;
-  const script = `const { runCommand } = await import(${JSON.stringify(command)});
-    process.exitCode = await runCommand({ config: ${JSON.stringify(stage.config)} }, AbortSignal.abort(new Error("early")));`;
+  const script = `const { run } = await import(${JSON.stringify(command)});
+    process.exitCode = await run.run({ config: ${JSON.stringify(stage.config)} }, AbortSignal.abort(new Error("early")));`;
   const env = { PATH: process.env["PATH"], TOKEN: CANARY, LOG_LEVEL: "debug" };
   const { stderr } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], {
     env,

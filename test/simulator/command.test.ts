@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { PassThrough, Writable } from "node:stream";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { printHistory, simulateCommand } from "../../src/commands/simulate.ts";
+import { printHistory, simulateCommand } from "../../src/commands/run-simulator.ts";
 import { historyOf } from "../../src/simulator/history.ts";
 import { simulator } from "../../src/simulator/simulator.ts";
 import { HOUR_MS, epochMs } from "../../src/time.ts";
