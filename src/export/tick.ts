@@ -248,7 +248,7 @@ async function commit(
   const draft: Draft = {
     ...{ stream: name, seq: plan.seq, kind: plan.kind, window, ...written },
     since: plan.since < plan.from ? plan.since : undefined,
-    source: { type: source.identity.type, fingerprint },
+    source: { type: source.identity.type, fingerprint, members: source.members },
     exporter,
   };
   const { won, head } = await ledger.commit(draft, signal);

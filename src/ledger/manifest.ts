@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { LedgerError } from "../errors.ts";
-import type { SourceIdentity } from "../source.ts";
+import type { EventMembers, SourceIdentity } from "../source.ts";
 import { formatInstant, parseInstant, type EpochMs, type Span } from "../time.ts";
 import type { ManifestKind, Plan, StoredLines, StoredObject, Delivered } from "../sink.ts";
 import type { KindCounts, LatenessCounts, Committed } from "../totals.ts";
@@ -36,7 +36,12 @@ export interface Manifest {
   readonly ids: IdsFile | null;
   /** The link before: its sequence and the SHA-256 of its first line. */
   readonly prev: { readonly seq: number; readonly sha256: string } | null;
-  readonly source: { readonly type: string; readonly fingerprint: string };
+  readonly source: {
+    readonly type: string;
+    readonly fingerprint: string;
+    /** Where a line of the format `raw` has its id, time and kind. Manifests of earlier versions do not say it. */
+    readonly members?: EventMembers | undefined;
+  };
   readonly exporter: { readonly name: string; readonly version: string };
   /** Of the key that signed it; null when none did. In line 1 too, so that a signature taken away is missed. */
   readonly keyId: string | null;
@@ -66,6 +71,13 @@ const count = z.int().min(0);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const span = z.object({ from: instant, to: instant });
 const kind = z.enum(["window", "gap", "repair"]);
+
+const members: z.ZodType<EventMembers> = z.object({
+  id: z.array(z.object({ path: z.string(), format: z.enum(["text", "integer"]) })),
+  idElse: z.literal("content").optional(),
+  time: z.array(z.object({ path: z.string(), format: z.enum(["iso", "epoch-seconds", "epoch-milliseconds"]) })),
+  kind: z.array(z.string()),
+});
 
 // Unknown members are let through: a later version may add some, and must be able to hand a ledger back.
 const PlanShape = span.extend({ seq: count.min(1), kind, since: instant, fingerprint: z.string() });
@@ -99,7 +111,8 @@ const ManifestShape = z.object({
   quarantine: z.array(z.object({ key: z.string(), bytes: count, sha256, lines: count })),
   ids: z.object({ key: z.string(), sha256 }).nullable(),
   prev: z.object({ seq: count.min(1), sha256 }).nullable(),
-  source: z.object({ type: z.string(), fingerprint: z.string() }),
+  // Members in a form that only a later version knows count as absent: the chain does not depend on them.
+  source: z.object({ type: z.string(), fingerprint: z.string(), members: members.optional().catch(undefined) }),
   exporter: z.object({ name: z.string(), version: z.string() }),
   keyId: z.string().nullable(),
 });
@@ -185,7 +198,7 @@ export function encodeManifest(
     quarantine: manifest.quarantine.map(({ key, bytes, sha256, lines }) => ({ key, bytes, sha256, lines })),
     ids: manifest.ids,
     prev: manifest.prev,
-    source: manifest.source,
+    source: shownSource(manifest.source),
     exporter: manifest.exporter,
     keyId: manifest.keyId,
   });
@@ -208,6 +221,10 @@ export function decodeManifest(bytes: Buffer, stream: string, seq: number, place
   if (read.data.stream !== stream) throw damaged(place, `it belongs to the stream ${JSON.stringify(read.data.stream)}`);
   if (read.data.seq !== seq) throw damaged(place, `it is manifest ${read.data.seq} under another name`);
   return { manifest: read.data, sha256: sha256Of(line), line, signature: signature.data };
+}
+
+function shownSource({ type, fingerprint, members }: Manifest["source"]): Manifest["source"] {
+  return { type, fingerprint, ...(members && { members }) };
 }
 
 function shownSpan({ from, to }: Span): { from: string; to: string } {

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { LedgerError, RefusedError, TransientError } from "../../src/errors.ts";
 import { tick } from "../../src/export/tick.ts";
 import { findHead } from "../../src/ledger/head.ts";
+import { decodeManifest } from "../../src/ledger/manifest.ts";
 import { storeUnder } from "../../src/store.ts";
 import { epochMs, HOUR_MS, MINUTE_MS } from "../../src/time.ts";
 import { dataKeys, eventsOver, linesIn, manifestsIn, memoryStore, never, START, world } from "../support/world.ts";
@@ -182,6 +183,17 @@ test("each manifest names the SHA-256 of the first line of the one before", () =
   const [first, ...others] = manifestsIn(files);
   expect(first!.prev).toBeNull();
   expect(others.map(({ prev }) => prev?.seq)).toEqual([1, 2, 3, 4, 5]);
+});
+
+test("a manifest says where its lines have id, time and kind; one without, or in a form of a later version, is read too", () => {
+  const { source } = world(HISTORY);
+  const text = files.get(manifest(2))!.toString();
+  const read = (bytes: string) => decodeManifest(Buffer.from(bytes), "test", 2, "the manifest").manifest.source;
+  expect(read(text).members).toEqual(source.members);
+  const members = `,"members":${JSON.stringify(source.members)}`;
+  expect(text).toContain(members);
+  expect(read(text.replace(members, "")).members).toBeUndefined();
+  expect(read(text.replace(members, ',"members":{"id":"[0]"}')).members).toBeUndefined();
 });
 
 test("another filter is accepted at start with a warning, another account is refused", async () => {
