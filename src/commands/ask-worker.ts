@@ -1,6 +1,6 @@
 import { get } from "node:http";
 import type { ServerConfig } from "../config/config.ts";
-import { within } from "../http/time-limit.ts";
+import { withTimeLimit } from "../http/time-limit.ts";
 
 /** What came of asking: an answer; nobody listens there; or somebody does, and says nothing that can be read in time. */
 export type Asked = { readonly code: number; readonly text: string } | "nobody" | "silent";
@@ -23,7 +23,7 @@ export async function askWorker(
 ): Promise<Asked> {
   const headers = server.token === undefined ? {} : { authorization: `Bearer ${server.token()}` };
   try {
-    return await within(limitMs, signal, (limit) => answerOf(workerUrl(server, path), headers, limit));
+    return await withTimeLimit(limitMs, (limit) => answerOf(workerUrl(server, path), headers, limit), signal);
   } catch (error) {
     signal.throwIfAborted();
     const { code } = error as NodeJS.ErrnoException;

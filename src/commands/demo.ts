@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Config, SourceConfig, StreamConfig } from "../config/config.ts";
 import { UsageError } from "../errors.ts";
-import { within } from "../http/time-limit.ts";
+import { withTimeLimit } from "../http/time-limit.ts";
 import type { Simulator } from "../simulator/simulator.ts";
 import { compactInstant, epochMs, HOUR_MS, MINUTE_MS, parseDuration, SECOND_MS, type EpochMs } from "../time.ts";
 import { command, text, withDefault, type OptionsOf } from "./command.ts";
@@ -42,7 +42,7 @@ async function runDemo(options: OptionsOf<typeof flags>, signal: AbortSignal): P
     const onReady = (port = 0) => (story = demoStory({ directory, streams: config.streams, port, now })).observe;
     // No proxy of the environment: the simulator is on this machine.
     const worker = (ending: AbortSignal) => runWorker({ config, configPath: "demo", env: {}, onReady }, ending);
-    const exitCode = await (durationMs === undefined ? worker(signal) : within(durationMs, signal, worker));
+    const exitCode = await (durationMs === undefined ? worker(signal) : withTimeLimit(durationMs, worker, signal));
     story?.end();
     return exitCode;
   } finally {

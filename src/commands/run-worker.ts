@@ -1,7 +1,7 @@
 import { assemble, type Stream } from "../assemble.ts";
 import type { Config } from "../config/config.ts";
 import type { Observe } from "../fact.ts";
-import { within } from "../http/time-limit.ts";
+import { withTimeLimit } from "../http/time-limit.ts";
 import { notifications } from "../notify/notify.ts";
 import { factLog, logger } from "../observe/log.ts";
 import { metrics } from "../observe/metrics.ts";
@@ -56,7 +56,7 @@ export async function runWorker(options: WorkerOptions, signal: AbortSignal): Pr
     const names = streams.map(({ config: { name } }) => name);
     observe({ kind: "worker.started", version: EXPORTER.version, config: configPath, streams: names });
     const exitCode = await workUntil(streams, config.shutdownGraceMs, observe, signal);
-    await within(NOTIFY_AT_END_MS, new AbortController().signal, (limit) => notifier.end(limit));
+    await withTimeLimit(NOTIFY_AT_END_MS, (limit) => notifier.end(limit));
     observe({ kind: "worker.stopped", exitCode });
     return exitCode;
   } finally {

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { ExporterError, TransientError } from "../errors.ts";
 import type { Notifier, Observe } from "../fact.ts";
+import { withTimeLimit } from "../http/time-limit.ts";
 import { MINUTE_MS } from "../time.ts";
 
 /** What is waiting to be sent, with a word for it. */
@@ -39,23 +40,19 @@ export function sendQueue(notifier: Notifier, observe: Observe, signal: AbortSig
   }
 
   async function sendOne({ what, send, ended }: Waiting): Promise<void> {
-    const limit = new AbortController();
-    const stop = (): void => limit.abort(signal.reason);
-    signal.addEventListener("abort", stop, { once: true });
-    const timer = setTimeout(() => limit.abort(new Error("the time is over")), ONE_TAKES_AT_MOST_MS);
-    try {
-      await send(limit.signal);
-      observe({ kind: "notification.sent", notifier, what });
-      ended();
-    } catch (error) {
-      if (error instanceof ExporterError) observe({ kind: "notification.failed", notifier, what, error });
-      else if (!limit.signal.aborted) throw error;
-      else if (!signal.aborted) observe({ kind: "notification.dropped", notifier, what });
-      if (!signal.aborted) ended({ error });
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", stop);
-    }
+    const attempt = async (limit: AbortSignal): Promise<void> => {
+      try {
+        await send(limit);
+        observe({ kind: "notification.sent", notifier, what });
+        ended();
+      } catch (error) {
+        if (error instanceof ExporterError) observe({ kind: "notification.failed", notifier, what, error });
+        else if (!limit.aborted) throw error;
+        else if (!signal.aborted) observe({ kind: "notification.dropped", notifier, what });
+        if (!signal.aborted) ended({ error });
+      }
+    };
+    await withTimeLimit(ONE_TAKES_AT_MOST_MS, attempt, signal);
   }
 
   return {

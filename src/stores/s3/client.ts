@@ -1,5 +1,6 @@
 import type { S3Client } from "@aws-sdk/client-s3";
 import { createAgents } from "../../http/agents.ts";
+import { withTimeLimit } from "../../http/time-limit.ts";
 import { credentialsFailure, s3Failure, type S3Request } from "./errors.ts";
 import { placeOf, S3_TIMEOUTS, type S3Options } from "./options.ts";
 
@@ -31,16 +32,17 @@ export function s3Call(options: S3Options): S3Call {
       opening = undefined;
       throw error;
     }));
-    const limit = limited(signal, options.timeouts?.requestMs ?? S3_TIMEOUTS.requestMs);
-    try {
-      await limit.race(authenticate(client, options));
-      return await limit.race(work({ sdk, client, signal: limit.signal }));
-    } catch (thrown) {
-      signal.throwIfAborted();
-      throw s3Failure(request, limit.signal.aborted ? limit.signal.reason : thrown, options) ?? thrown;
-    } finally {
-      limit.end();
-    }
+    const limitMs = options.timeouts?.requestMs ?? S3_TIMEOUTS.requestMs;
+    const send = async (limit: AbortSignal) => {
+      try {
+        await unlessAborted(authenticate(client, options), limit);
+        return await unlessAborted(work({ sdk, client, signal: limit }), limit);
+      } catch (thrown) {
+        signal.throwIfAborted();
+        throw s3Failure(request, limit.aborted ? limit.reason : thrown, options) ?? thrown;
+      }
+    };
+    return withTimeLimit(limitMs, send, signal);
   };
 }
 
@@ -109,29 +111,12 @@ async function authenticate(client: S3Client, options: S3Options): Promise<void>
   }
 }
 
-/**
- * `signal`, or the end of `limitMs`, whichever comes first. By hand: `AbortSignal.any` over a signal that lives for
- * months leaks in Node 20.
- */
-function limited(signal: AbortSignal, limitMs: number) {
-  const limit = new AbortController();
-  const stop = () => limit.abort(signal.reason);
-  if (signal.aborted) stop();
-  signal.addEventListener("abort", stop, { once: true });
-  const timer = setTimeout(() => limit.abort(new DOMException("too slow", "TimeoutError")), limitMs);
-  return {
-    signal: limit.signal,
-    /** The SDK does not stop waiting for credentials by itself. */
-    race: <Result>(work: Promise<Result>) =>
-      new Promise<Result>((resolve, reject) => {
-        const abandon = () => reject(limit.signal.reason as Error);
-        if (limit.signal.aborted) abandon();
-        limit.signal.addEventListener("abort", abandon, { once: true });
-        work.then(resolve, reject).finally(() => limit.signal.removeEventListener("abort", abandon));
-      }),
-    end: () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", stop);
-    },
-  };
+/** Stops waiting for `work` when the signal aborts: the SDK does not stop waiting for credentials by itself. */
+function unlessAborted<Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> {
+  return new Promise<Result>((resolve, reject) => {
+    const abandon = () => reject(signal.reason as Error);
+    if (signal.aborted) abandon();
+    signal.addEventListener("abort", abandon, { once: true });
+    void work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abandon));
+  });
 }
