@@ -1,10 +1,14 @@
+import { once } from "node:events";
 import http from "node:http";
 import https from "node:https";
-import tls from "node:tls";
+import net from "node:net";
 import type { Duplex } from "node:stream";
-import { HttpProxyAgent, HttpsProxyAgent } from "hpagent";
+import tls from "node:tls";
 import { readCertificates } from "../config/values/certificates.ts";
 import { ConfigError } from "../errors.ts";
+import { SECOND_MS } from "../time.ts";
+import { proxyError } from "./errors.ts";
+import { withTimeLimit } from "./time-limit.ts";
 
 export interface Agents {
   readonly http: http.Agent;
@@ -12,61 +16,70 @@ export interface Agents {
 }
 
 export interface AgentOptions {
-  /** A PEM file of certificate authorities to trust besides those of the system. */
+  /** A PEM file of certificate authorities to trust in addition to those of the system, for targets and for proxies. */
   readonly caFile?: string | undefined;
-  /** Where HTTPS_PROXY, HTTP_PROXY, NO_PROXY (lower case first, as curl does) and NODE_EXTRA_CA_CERTS are read. */
+  /** Where HTTPS_PROXY, HTTP_PROXY, NO_PROXY (lower case first, like curl) and NODE_EXTRA_CA_CERTS are read. */
   readonly env: Environment;
-  /** Connections to one host at once. */
+  /** The most connections to one host at the same time. */
   readonly maxSockets?: number | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
-type Connected = (error: Error | null, socket?: Duplex) => void;
 
-/** What Node hands to `createConnection`: enough of it to know where the request goes. */
+/** The part of the options of a request, or of a connection, that names the target. */
 interface Target {
   readonly host?: string | null | undefined;
   readonly port?: number | string | null | undefined;
 }
 
-/** A proxy that takes the connection and then says nothing must not hold a request for ever. */
-const PROXY_CONNECT_TIMEOUT_MS = 30_000;
+/** `addRequest` is not documented, but Node calls it for each request, before it writes the request's head. */
+interface RequestingAgent {
+  addRequest(request: http.ClientRequest, options: Target): void;
+}
+
+/** Without this limit, a proxy that accepts the connection and then does not answer would hold a request for ever. */
+const PROXY_TIMEOUT_MS = 30 * SECOND_MS;
 const MAX_SOCKETS = 50;
 
 /**
- * Agents that keep connections alive, trust the system's certificate authorities and those of `caFile`, and go through
- * the proxy of the environment where it asks for one. The way is chosen for each connection by its target, by
- * {@link proxyFor}, because the host of a request (`bucket.s3.…`) is known only then.
+ * Agents that keep connections alive, trust the system's certificate authorities and those of `caFile`, and use the proxy of
+ * the environment. {@link proxyFor} decides for each request by its target, because some hosts (`bucket.s3.…`) are known only then.
  *
- * Requests to a proxy use CONNECT, for plain HTTP targets too.
+ * No package does this: proxy-agent knows no ranges in NO_PROXY, takes a proxy's refusal of CONNECT for the target's answer
+ * (a 403 would read as a missing scope of the token), and has no time limit; hpagent fails with IPv6 addresses.
  *
  * @throws ConfigError when `caFile` cannot be read as certificates, or a proxy is not an http or https URL
  */
 export function createAgents({ caFile, env, maxSockets = MAX_SOCKETS }: AgentOptions): Agents {
-  const authorities = caFile === undefined ? undefined : readAuthorities(caFile, env);
-  // Made once: with a plain `ca` option, Node would parse some 150 certificates again for each connection.
-  const secureContext = authorities && tls.createSecureContext({ ca: authorities });
-  const plain = new http.Agent({ keepAlive: true, maxSockets });
-  const secure = new https.Agent({ keepAlive: true, maxSockets, ...(secureContext && { secureContext }) });
+  // Created once: with the option `ca`, Node would parse some 150 certificates again for each connection.
+  const secureContext = caFile === undefined ? undefined : tls.createSecureContext({ ca: authorities(caFile, env) });
+  const trust = secureContext === undefined ? {} : { secureContext };
+  const agents = {
+    http: new http.Agent({ keepAlive: true, maxSockets }),
+    https: new https.Agent({ keepAlive: true, maxSockets, ...trust }),
+  };
+  if (proxyOf("http:", env) !== undefined)
+    forward(agents.http, (target) => proxyFor(urlOf("http:", target), env), trust);
+  if (proxyOf("https:", env) !== undefined)
+    tunnel(agents.https, (target) => proxyFor(urlOf("https:", target), env), trust);
+  return agents;
+}
 
-  const plainProxy = proxyOf("http:", env);
-  if (plainProxy !== undefined) {
-    const proxied = new HttpProxyAgent({ keepAlive: true, proxy: plainProxy, ...trust(authorities) });
-    routeThrough(plain, proxied, plainProxy, (target) => proxyFor(urlOf("http:", target), env) !== undefined);
-  }
-  const secureProxy = proxyOf("https:", env);
-  if (secureProxy !== undefined) {
-    const proxied = new HttpsProxyAgent({ keepAlive: true, proxy: secureProxy, ...trust(authorities) });
-    routeThrough(secure, proxied, secureProxy, (target) => proxyFor(urlOf("https:", target), env) !== undefined);
-  }
-  return { http: plain, https: secure };
+function authorities(caFile: string, env: Environment): string[] {
+  // A list of our own replaces that of Node, including the authorities of NODE_EXTRA_CA_CERTS.
+  const extra = read(env, "NODE_EXTRA_CA_CERTS");
+  return [
+    ...tls.rootCertificates,
+    ...(extra === undefined ? [] : [readCertificates(extra, "NODE_EXTRA_CA_CERTS")]),
+    readCertificates(caFile, "caFile"),
+  ];
 }
 
 /**
- * The proxy that a request to `url` goes through, or undefined when it goes straight. NO_PROXY is a list, by commas or
- * white space, of `*` (everything), names (`example.com`, `.example.com` and `*.example.com` are the same: the name and
- * all below it) and addresses, each with an optional `:port`; ranges of addresses are not understood. Nothing is exempt
- * unless listed, loopback included.
+ * The proxy for requests to `url`, or undefined when they go directly. NO_PROXY is a list, separated by commas or white
+ * space. An entry is `*` (everything), a name (`example.com`, `.example.com` and `*.example.com` all mean the name and
+ * its subdomains), an address, or a range of addresses (`10.0.0.0/8`, `fd00::/8`). Names, addresses and `*` can have a
+ * `:port`. Names are not resolved, and only what is listed is exempt: loopback is not exempt by itself.
  */
 export function proxyFor(url: URL, env: Environment): URL | undefined {
   const proxy = proxyOf(url.protocol, env);
@@ -80,27 +93,42 @@ export function proxyFor(url: URL, env: Environment): URL | undefined {
 }
 
 function exempts(rule: string, host: string, port: string): boolean {
-  if (rule === "*") return true;
-  // An IPv6 address has colons of its own: only a bracketed one can carry a port.
+  const range = /^\[?([\d.]+|[\da-f:.]*:[\da-f:.]*)\]?\/(\d{1,3})$/.exec(rule);
+  if (range !== null) return isInRange(host, range[1] ?? "", Number(range[2]));
+  // An IPv6 address has colons of its own: only one in brackets can have a port.
   const [, name = rule, rulePort] = /^(\[[^\]]*\]|[^:]*)(?::(\d+))?$/.exec(rule) ?? [];
   if (rulePort !== undefined && rulePort !== port) return false;
+  if (name === "*") return true;
   const suffix = bareHost(name).replace(/^\*?\./, "");
   return suffix !== "" && (host === suffix || host.endsWith(`.${suffix}`));
+}
+
+function isInRange(host: string, first: string, prefix: number): boolean {
+  const family = net.isIP(first);
+  if (family === 0 || family !== net.isIP(host) || prefix > (family === 4 ? 32 : 128)) return false;
+  const range = new net.BlockList();
+  range.addSubnet(first, prefix, `ipv${family}` as net.IPVersion);
+  return range.check(host, `ipv${family}` as net.IPVersion);
 }
 
 function proxyOf(protocol: string, env: Environment): URL | undefined {
   const name = protocol === "https:" ? "https_proxy" : "http_proxy";
   const text = read(env, name);
   if (text === undefined) return undefined;
-  const hint = `set ${name.toUpperCase()} to a URL such as http://proxy.example.com:3128`;
-  // The value may hold a password, so it is not shown.
-  if (!URL.canParse(withScheme(text))) throw new ConfigError(`read ${name.toUpperCase()}: not a URL`, { hint });
-  const proxy = new URL(withScheme(text));
-  if (proxy.protocol === "http:" || proxy.protocol === "https:") return proxy;
-  throw new ConfigError(`read ${name.toUpperCase()}: ${proxy.protocol}// proxies are not supported`, { hint });
+  const refuse = (problem: string) =>
+    // The value may contain a password, so the message does not show it.
+    new ConfigError(`read ${name.toUpperCase()}: ${problem}`, {
+      hint: `set ${name.toUpperCase()} to a URL such as http://proxy.example.com:3128`,
+    });
+  const url = text.includes("://") ? text : `http://${text}`;
+  if (!URL.canParse(url)) throw refuse("not a URL");
+  const proxy = new URL(url);
+  if (!/^https?:$/.test(proxy.protocol)) throw refuse(`${proxy.protocol}// proxies are not supported`);
+  if (/%(?![\da-f]{2})/i.test(proxy.username + proxy.password)) {
+    throw refuse("a % in the user or password must be written as %25");
+  }
+  return proxy;
 }
-
-const withScheme = (text: string) => (text.includes("://") ? text : `http://${text}`);
 
 function read(env: Environment, name: string): string | undefined {
   const text = (env[name] ?? env[name.toUpperCase()] ?? "").trim();
@@ -113,37 +141,77 @@ const bareHost = (host: string) =>
     .replace(/^\[|\]$/g, "")
     .replace(/\.$/, "");
 
-function urlOf(protocol: string, { host, port }: Target): URL {
+function hostPort({ host, port }: Target): string {
   const name = host ?? "localhost";
-  return new URL(`${protocol}//${name.includes(":") ? `[${name}]` : name}:${port ?? ""}`);
+  return `${net.isIPv6(name) ? `[${name}]` : name}:${port ?? ""}`;
 }
 
-/** Lets `agent`, which keeps the pool, open through `proxied` the connections that `applies` picks. */
-function routeThrough(agent: http.Agent, proxied: http.Agent, proxy: URL, applies: (target: Target) => boolean): void {
-  const straight = agent.createConnection.bind(agent);
-  agent.createConnection = (options, callback) => {
-    if (!applies(options)) return straight(options, callback);
-    const connected: Connected = (error, socket) => {
-      callback?.(error === null ? null : proxyFailure(error, proxy), socket as Duplex);
-    };
-    return proxied.createConnection({ ...options, timeout: PROXY_CONNECT_TIMEOUT_MS }, connected);
+const urlOf = (protocol: string, target: Target) => new URL(`${protocol}//${hostPort(target)}`);
+
+type ProxyOf = (target: Target) => URL | undefined;
+type Trust = Pick<tls.ConnectionOptions, "secureContext">;
+
+/** Plain HTTP: the proxy gets the request with the whole URL (RFC 9112, section 3.2.2). Many proxies allow CONNECT to port 443 only. */
+function forward(agent: http.Agent, proxyOf: ProxyOf, trust: Trust): void {
+  const requesting = agent as unknown as RequestingAgent;
+  const addRequest = requesting.addRequest.bind(agent);
+  requesting.addRequest = (request, target) => {
+    const proxy = proxyOf(target);
+    if (proxy !== undefined) {
+      request.path = `${urlOf("http:", target).origin}${request.path}`;
+      for (const [name, value] of Object.entries(authorization(proxy))) request.setHeader(name, value);
+    }
+    addRequest(request, target);
+  };
+  connectThrough(agent, proxyOf, (proxy, _target, limit) => connectTo(proxy, trust, limit));
+}
+
+/** HTTPS: a tunnel through the proxy (CONNECT), and TLS with the target inside it. */
+function tunnel(agent: https.Agent, proxyOf: ProxyOf, trust: Trust): void {
+  const startTls = agent.createConnection.bind(agent);
+  connectThrough(agent, proxyOf, async (proxy, target, limit) => {
+    const host = hostPort(target);
+    const socket = await connectTo(proxy, trust, limit);
+    const headers = { host, ...authorization(proxy) };
+    const request = http.request({ method: "CONNECT", path: host, headers, createConnection: () => socket }).end();
+    const [{ statusCode = 0 }] = (await once(request, "connect")) as [http.IncomingMessage];
+    const inside = { ...target, socket };
+    if (statusCode >= 200 && statusCode <= 299) return startTls(inside);
+    socket.destroy();
+    throw new Error(`CONNECT ${host}: HTTP ${statusCode}`);
+  });
+}
+
+type Open = (proxy: URL, target: Target, limit: AbortSignal) => Promise<Duplex | null | undefined>;
+
+/** Lets `agent`, which keeps the pool, `open` the connections that go through a proxy. */
+function connectThrough(agent: http.Agent, proxyOf: ProxyOf, open: Open): void {
+  const direct = agent.createConnection.bind(agent);
+  agent.createConnection = (target, connected) => {
+    const proxy = proxyOf(target);
+    if (proxy === undefined) return direct(target, connected);
+    void withTimeLimit(PROXY_TIMEOUT_MS, (limit) => open(proxy, target, limit)).then(
+      (socket) => connected?.(null, socket as Duplex),
+      (error: unknown) => connected?.(proxyError(proxy, error), undefined as unknown as Duplex),
+    );
+    return undefined;
   };
 }
 
-/** Says that it was the proxy: without that, "Bad response: 407" would be looked for at the other end. */
-function proxyFailure(cause: Error & { code?: string }, proxy: URL): Error {
-  const error = new Error(`proxy ${proxy.host}: ${cause.message}`, { cause });
-  return Object.assign(error, { code: cause.code ?? "EPROXY" });
+async function connectTo(proxy: URL, trust: Trust, limit: AbortSignal): Promise<net.Socket> {
+  const isSecure = proxy.protocol === "https:";
+  const host = bareHost(proxy.hostname);
+  const address = { host, port: Number(proxy.port) || (isSecure ? 443 : 80) };
+  // SNI has no addresses (RFC 6066, section 3).
+  const name = net.isIP(host) === 0 ? { servername: host } : {};
+  const socket = isSecure ? tls.connect({ ...address, ...name, ...trust }) : net.connect(address);
+  limit.addEventListener("abort", () => socket.destroy(limit.reason as Error), { once: true });
+  await once(socket, isSecure ? "secureConnect" : "connect");
+  return socket;
 }
 
-const trust = (ca: string[] | undefined) => (ca === undefined ? {} : { proxyRequestOptions: { ca } });
-
-function readAuthorities(caFile: string, env: Environment): string[] {
-  // A list of one's own replaces that of Node, including the authorities of NODE_EXTRA_CA_CERTS.
-  const extra = read(env, "NODE_EXTRA_CA_CERTS");
-  return [
-    ...tls.rootCertificates,
-    ...(extra === undefined ? [] : [readCertificates(extra, "NODE_EXTRA_CA_CERTS")]),
-    readCertificates(caFile, "caFile"),
-  ];
+function authorization({ username, password }: URL): Record<string, string> {
+  if (username === "" && password === "") return {};
+  const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return { "proxy-authorization": `Basic ${Buffer.from(credentials).toString("base64")}` };
 }

@@ -43,6 +43,8 @@ export function statusError(answer: HttpAnswer, { reason, hint }: StatusDetails 
       return new RefusedError("forbidden", message, { hint });
     case 404:
       return new RefusedError("not_found", message, { hint });
+    case 407:
+      return new TransientError("network", message, { hint: PROXY_HINT });
     case 408:
       return new TransientError("timeout", message, { hint, retryAfterMs });
     case 429:
@@ -92,6 +94,10 @@ const AWAITED: Readonly<Record<string, string>> = {
   request: "the whole answer",
 };
 
+const PROXY_FAILED = "EPROXY";
+export const PROXY_HINT =
+  "check HTTP_PROXY and HTTPS_PROXY (for HTTP 407: http://user:password@host:port), and NO_PROXY for hosts to reach directly";
+
 const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/;
 const NOT_TLS = /ERR_SSL|EPROTO/;
 
@@ -112,7 +118,17 @@ export function networkError(what: string, thrown: unknown, clean: (text: string
   return new TransientError("network", message, { cause, hint: networkHint(code) });
 }
 
+/**
+ * A failure between us and a proxy, or a proxy that refused a tunnel; code `EPROXY`. The message names the proxy, because
+ * otherwise the problem would be looked for at the target, and does not show its password.
+ */
+export function proxyError(proxy: URL, thrown: unknown): Error & { readonly code: string } {
+  const { message } = innermost(thrown);
+  return Object.assign(new Error(`proxy ${proxy.host}: ${message}`, { cause: thrown }), { code: PROXY_FAILED });
+}
+
 function networkHint(code: string): string | undefined {
+  if (code === PROXY_FAILED) return PROXY_HINT;
   if (CERTIFICATE.test(code)) return "the server's certificate is not trusted: name its authority's PEM file in caFile";
   if (NOT_TLS.test(code))
     return "the TLS handshake failed: check https:// and the port in baseUrl, and any proxy between";
@@ -127,10 +143,11 @@ interface Failure {
   readonly event?: string | undefined;
 }
 
-/** The error beneath the client's own; of several (one for each address of a host) the first. */
+/** The error inside the client's own; of several (one for each address of a host), the first. */
 function innermost(thrown: unknown): Failure {
   if (!(thrown instanceof Error)) return { message: String(thrown) };
   if (thrown instanceof AggregateError && thrown.errors.length > 0) return innermost(thrown.errors[0]);
-  const isOuter = thrown.cause instanceof Error && thrown.name !== "TimeoutError";
+  const isFinal = thrown.name === "TimeoutError" || (thrown as Failure).code === PROXY_FAILED;
+  const isOuter = thrown.cause instanceof Error && !isFinal;
   return isOuter ? innermost(thrown.cause) : thrown;
 }

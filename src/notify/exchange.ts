@@ -25,7 +25,7 @@ export interface Message {
 }
 
 const ANSWER_WITHIN_MS = 10 * SECOND_MS;
-const NEVER_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN"]);
+const NEVER_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EPROXY"]);
 const POLICY: RetryPolicy = { attempts: 4, baseMs: SECOND_MS, capMs: 10 * SECOND_MS };
 
 /**

@@ -1,4 +1,5 @@
 import { ConfigError, ExporterError, ProtocolError, RefusedError, TransientError } from "../../errors.ts";
+import { PROXY_HINT } from "../../http/errors.ts";
 import { parseRetryAfter } from "../../http/retry.ts";
 import type { S3Options } from "./options.ts";
 
@@ -87,6 +88,7 @@ function answered(request: S3Request, cause: Failure, status: number, options: S
     const retryAfterMs = parseRetryAfter(cause.$response?.headers?.["retry-after"], (options.now ?? Date.now)());
     return new TransientError("rate_limited", message, { retryAfterMs, cause });
   }
+  if (status === 407) return new TransientError("network", message, { hint: PROXY_HINT, cause });
   if (status >= 500 && status !== 501) return new TransientError("unavailable", message, { cause });
   switch (cause.name) {
     case "RequestTimeout":
@@ -153,7 +155,7 @@ function unanswered(what: string, cause: Failure): ExporterError | undefined {
     return new RefusedError("bad_request", message, { hint, cause });
   }
   if (!isNetwork(cause)) return undefined;
-  const hint = code === "EPROXY" ? "look at HTTPS_PROXY and NO_PROXY" : undefined;
+  const hint = code === "EPROXY" ? PROXY_HINT : undefined;
   return new TransientError("network", message, { hint, cause });
 }
 
