@@ -10,15 +10,15 @@ import { epochMs, MINUTE_MS, SECOND_MS, type EpochMs } from "../time.ts";
 
 export type { HttpAnswer } from "./errors.ts";
 
-/** Every way in which a request can stall has an end. In milliseconds. */
+/** Limits for each way in which a request can stall, in milliseconds. */
 export interface HttpTimeouts {
-  /** For the name, the connection and the TLS handshake, each. */
+  /** For each of DNS lookup, connection and TLS handshake. */
   readonly connectMs: number;
   /** From the end of the request to the head of the answer. */
   readonly headMs: number;
-  /** Between two pieces of the body. */
+  /** Between two chunks of the body. */
   readonly idleMs: number;
-  /** For all of it, the wait for a free connection included. */
+  /** For everything, including the wait for a free connection. */
   readonly wholeMs: number;
 }
 
@@ -29,10 +29,10 @@ export const DEFAULT_TIMEOUTS: HttpTimeouts = {
   wholeMs: 10 * MINUTE_MS,
 };
 
-/** An answer is held in memory, and a page of a few dozen events is never this large. Counted after decompression. */
+/** An answer is kept in memory, and a page of a few dozen events is never this large. Counted after decompression. */
 const BODY_MAX_BYTES = 256 * 1024 * 1024;
 
-/** Which answers are errors, and which. */
+/** The error that an answer stands for, or undefined when it is a good answer. */
 export type Classify = (answer: HttpAnswer) => ExporterError | undefined;
 
 export interface HttpRequest {
@@ -40,16 +40,16 @@ export interface HttpRequest {
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly body?: string | undefined;
-  /** Whether asking twice does no harm: only then is it tried again. */
+  /** Whether sending it twice does no harm: only then is it retried. */
   readonly retrySafe: boolean;
-  /** As the API means its statuses; without it, as HTTP does. */
+  /** The meaning of statuses in this API; by default, their meaning in HTTP. */
   readonly classify?: Classify | undefined;
 }
 
 export interface HttpClientOptions {
   readonly agents: { readonly http: HttpAgent; readonly https: HttpsAgent };
   readonly userAgent: string;
-  /** Shared by all who use the same account. */
+  /** Shared by all clients of the same account. */
   readonly budget: RequestBudget;
   /** The bearer token, asked for at each request: it may have been replaced. */
   readonly secret: () => string;
@@ -59,21 +59,21 @@ export interface HttpClientOptions {
   readonly now?: (() => EpochMs) | undefined;
 }
 
-/** HTTP with one account of one API: within its budget, with its token, tried again as the policy says. */
+/** HTTP for one account of one API: paced by its budget, authorized, and retried by the policy. */
 export interface HttpClient {
   /**
-   * One answer, whole, that `classify` finds nothing wrong with. Redirects are not followed.
-   * @throws what `classify` makes of the last answer
-   * @throws TransientError when there was no whole answer: no connection, a timeout, a body cut half-way
+   * One complete answer that `classify` accepts. Redirects are not followed.
+   * @throws the error that `classify` returns for the last answer
+   * @throws TransientError when there was no complete answer: no connection, a timeout, a body cut half-way
    * @throws ProtocolError when the answer is larger than any page can be
    * @throws the signal's reason when aborted
    */
   request(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer>;
 
   /**
-   * How far the server's clock is ahead of ours, by the `Date` of its last answer; undefined when none came within the last
-   * `maxAgeMs`. `Date` is cut to the second and was on its way, so this is never more than the truth, and less by a second
-   * at most, plus the time on the way: whoever takes the earlier of two clocks is on the safe side.
+   * How many milliseconds the server's clock is ahead of ours, by the `Date` of its last answer; undefined when none came
+   * within the last `maxAgeMs`. `Date` has whole seconds and takes time to arrive, so this is never too high. It is too low by
+   * up to one second plus the travel time: taking the earlier of two clocks is safe.
    */
   clockOffsetMs(maxAgeMs?: number): number | undefined;
 }
@@ -83,9 +83,9 @@ export function httpClient(options: HttpClientOptions): HttpClient {
   const exchange = exchanger(options);
   let clocks: { readonly offsetMs: number; readonly readAtMs: number } | undefined;
 
-  /** One request on the wire, and its answer, good or bad. */
+  /** Sends one request, and returns its answer, good or bad. */
   async function send(request: HttpRequest, token: string, signal: AbortSignal): Promise<HttpAnswer> {
-    // Loaded before a place is taken, so that the place is used at once.
+    // Loaded before a place in the budget is taken, so that the place is used immediately.
     await loadGot();
     const place = await budget.take(signal, options);
     const startedMs = performance.now();
@@ -130,11 +130,11 @@ export function httpClient(options: HttpClientOptions): HttpClient {
 
 type Exchange = (request: HttpRequest, token: string, place: Place, signal: AbortSignal) => Promise<HttpAnswer>;
 
-/** Sends requests, each once, and reads their answers to the end. */
+/** Sends each request once, and reads its answer to the end. */
 function exchanger({ agents, userAgent, timeouts = DEFAULT_TIMEOUTS, now = clock }: HttpClientOptions): Exchange {
   const settings = {
     agent: { ...agents },
-    // One layer retries, and it is not this one. A redirect would carry the token to wherever it points.
+    // Only one layer retries, and it is not this one. A redirect would send the token to another server.
     retry: { limit: 0 },
     followRedirect: false,
     throwHttpErrors: false,
@@ -160,11 +160,11 @@ function exchanger({ agents, userAgent, timeouts = DEFAULT_TIMEOUTS, now = clock
       headers: { accept: "application/json", ...headers, "user-agent": userAgent, authorization },
       ...(body === undefined ? {} : { body }),
     });
-    // Not the client's own option: its listener outlives the request, and an abort an hour later would be thrown by nobody's
-    // stream, token and all.
+    // Not by the client's own option: its listener outlives the request, so an abort an hour later would be thrown, with the token
+    // in it, by a stream that no one handles.
     const abort = () => stream.destroy(new Error("aborted"));
     signal.addEventListener("abort", abort, { once: true });
-    // What befalls the connection once the answer is here, or the request has failed, concerns nobody any more.
+    // Errors of the connection after the answer, or after the request has failed, do not matter any more.
     stream.on("error", () => undefined);
     stream.once("request", (request: ClientRequest) => request.once("finish", () => place.sent()));
     let receivedAt = now();
@@ -172,7 +172,7 @@ function exchanger({ agents, userAgent, timeouts = DEFAULT_TIMEOUTS, now = clock
       place.answered();
       receivedAt = now();
     });
-    // Head and body under one try: a body cut half-way is an outage like any other, never a short answer.
+    // Head and body are read in one try: a body cut half-way is an outage, never a short answer.
     try {
       const bytes = await readBody(stream, what);
       const { response } = stream;
@@ -180,7 +180,7 @@ function exchanger({ agents, userAgent, timeouts = DEFAULT_TIMEOUTS, now = clock
       const { statusCode: status } = response;
       const date = dateOf(response.headers.date);
       const answer = { what, status, headers: response.headers, receivedAt, date };
-      // Some servers repeat the request when they refuse it, and a refusal's text goes into messages.
+      // Some servers repeat the request in their refusal, and the text of a refusal goes into messages.
       return { ...answer, body: status >= 400 ? without(token, bytes) : bytes };
     } catch (error) {
       signal.throwIfAborted();
@@ -224,7 +224,7 @@ function dateOf(header: string | undefined): EpochMs | undefined {
 
 const clock = () => epochMs(Date.now());
 
-/** Loaded with the first request: commands that make none start without its 160 ms. */
+/** Loaded with the first request: commands that make none start 160 ms sooner. */
 async function loadGot(): Promise<Got> {
   const { got } = await import("got");
   return got;

@@ -3,30 +3,30 @@ import { ProtocolError, RefusedError, TransientError, type ExporterError } from 
 import { parseRetryAfter } from "./retry.ts";
 import type { EpochMs } from "../time.ts";
 
-/** One answer over HTTP, whole. */
+/** One complete answer over HTTP. */
 export interface HttpAnswer {
-  /** What was asked, for messages: `GET /api/shared/v1/audit_events`. Never the query: it may hold names of people. */
+  /** The request, for messages: `GET /api/shared/v1/audit_events`. Never the query: it may contain names of people. */
   readonly what: string;
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
-  /** By our clock, when its head arrived. */
+  /** When its head arrived, by our clock. */
   readonly receivedAt: EpochMs;
-  /** By the server's clock, in whole seconds; undefined when it did not say. */
+  /** The `Date` header: the server's clock, in whole seconds; undefined without one. */
   readonly date?: EpochMs | undefined;
 }
 
-/** The longest piece of another side's text in a message. */
+/** The most characters of a server's own text in a message. */
 const TEXT_MAX_CHARS = 300;
 
 /** What a source knows about a refusal beyond its status. */
 export interface StatusDetails {
-  /** The API's own words, from the body. */
+  /** The API's own explanation, from the body. */
   readonly reason?: string | undefined;
   readonly hint?: string | undefined;
 }
 
-/** The error that an answer other than 2xx stands for, as HTTP means it; undefined for 2xx. */
+/** The error for an answer other than 2xx, by the meaning of its status in HTTP; undefined for 2xx. */
 export function statusError(answer: HttpAnswer, { reason, hint }: StatusDetails = {}): ExporterError | undefined {
   const { status } = answer;
   if (status >= 200 && status <= 299) return undefined;
@@ -56,12 +56,12 @@ export function statusError(answer: HttpAnswer, { reason, hint }: StatusDetails 
   }
 }
 
-/** How long the other side asks to be left alone. Its own clock is the one that its date is meant by. */
+/** How long the server asks to wait, in milliseconds. A date in `Retry-After` is compared with the server's own clock. */
 export function retryAfter({ headers, date, receivedAt }: HttpAnswer): number {
   return parseRetryAfter(headers["retry-after"], date ?? receivedAt);
 }
 
-/** Text from outside, fit for one line of a log. */
+/** Text from outside, made safe for one line of a log. */
 export function printable(text: string): string {
   const line = text.replaceAll(/[\p{C}\s]+/gu, " ").trim();
   return line.length > TEXT_MAX_CHARS ? `${line.slice(0, TEXT_MAX_CHARS)}…` : line;
@@ -71,20 +71,20 @@ function said(reason: string | undefined): string {
   return reason === undefined || reason === "" ? "" : `: ${printable(reason)}`;
 }
 
-/** What the vendor's support will ask for. */
+/** The request id, which the vendor's support needs. */
 function requestId({ headers }: HttpAnswer): string {
   const id = headers["x-request-id"];
   return typeof id === "string" && /^[\w.:/+=-]{1,100}$/.test(id) ? ` (x-request-id ${id})` : "";
 }
 
-/** Of the place it points to only the origin is shown: the rest may be a ticket that lets one in. */
+/** Only the origin of the new address is shown: its path and query can contain a ticket that grants access. */
 function redirectError({ headers: { location = "" } }: HttpAnswer, message: string): RefusedError {
   const elsewhere = URL.canParse(location) ? ` to ${new URL(location).origin}` : "";
-  const hint = `redirects are not followed, so that the token goes nowhere else: set baseUrl to the address itself`;
+  const hint = "redirects are not followed, because the token must go nowhere else: set baseUrl to the final address";
   return new RefusedError("bad_request", `${message}: redirected${elsewhere}`, { hint });
 }
 
-/** What each of the HTTP client's timeouts waits for. */
+/** What each timeout of the HTTP client waits for. */
 const AWAITED: Readonly<Record<string, string>> = {
   lookup: "the address of the host",
   connect: "a connection",
@@ -98,12 +98,29 @@ const PROXY_FAILED = "EPROXY";
 export const PROXY_HINT =
   "check HTTP_PROXY and HTTPS_PROXY (for HTTP 407: http://user:password@host:port), and NO_PROXY for hosts to reach directly";
 
-const CERTIFICATE = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/;
-const NOT_TLS = /ERR_SSL|EPROTO/;
+/** What to do about an error code of Node; the first that matches. */
+const HINTS: readonly (readonly [RegExp, string])[] = [
+  [/^EPROXY$/, PROXY_HINT],
+  [/ALTNAME/, "the server's certificate is for another host name: set baseUrl to a name that is in the certificate"],
+  [/EXPIRED|NOT_YET_VALID/, "renew the server's certificate, or check the clock of this machine"],
+  [
+    /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/,
+    "the server's certificate is not trusted: set caFile to a PEM file of the authority that issued it",
+  ],
+  [/ERR_SSL|EPROTO/, "the TLS handshake failed: check https:// and the port in baseUrl, and any proxy between"],
+  [/^ENOTFOUND$/, "the host name is not known: check it in baseUrl, and check DNS"],
+  [/^EAI_AGAIN$/, "the DNS server does not answer: check DNS on this machine"],
+  [/^ECONNREFUSED$/, "no server listens at this address: check the host and port in baseUrl, and that the server runs"],
+  [
+    /^E(?:HOST|NET)UNREACH$/,
+    "there is no route to the host: check the network, and set HTTPS_PROXY if it needs a proxy",
+  ],
+];
+const CONNECT_HINT = "check the firewall, and set HTTPS_PROXY if this network needs a proxy";
 
 /**
- * A request that was not answered, or half. The HTTP client's error holds the whole request, token included, so nothing of
- * it is kept but text: `clean` takes secrets out of that.
+ * The error of a request without an answer, or with an incomplete one. The HTTP client's own error contains the whole
+ * request, including the token, so only its text is kept, and `clean` removes secrets from that.
  */
 export function networkError(what: string, thrown: unknown, clean: (text: string) => string): TransientError {
   const error = innermost(thrown);
@@ -112,10 +129,12 @@ export function networkError(what: string, thrown: unknown, clean: (text: string
   const cause = Object.assign(new Error(text), { code });
   if (error.name === "TimeoutError") {
     const awaited = AWAITED[error.event ?? ""] ?? "an answer";
-    return new TransientError("timeout", `${what}: timed out waiting for ${awaited}`, { cause });
+    const hint = error.event === "connect" ? CONNECT_HINT : undefined;
+    return new TransientError("timeout", `${what}: timed out waiting for ${awaited}`, { cause, hint });
   }
+  const hint = HINTS.find(([pattern]) => pattern.test(code))?.[1];
   const message = `${what}: ${text.includes(code) ? text : `${text} (${code})`}`;
-  return new TransientError("network", message, { cause, hint: networkHint(code) });
+  return new TransientError("network", message, { cause, hint });
 }
 
 /**
@@ -125,15 +144,6 @@ export function networkError(what: string, thrown: unknown, clean: (text: string
 export function proxyError(proxy: URL, thrown: unknown): Error & { readonly code: string } {
   const { message } = innermost(thrown);
   return Object.assign(new Error(`proxy ${proxy.host}: ${message}`, { cause: thrown }), { code: PROXY_FAILED });
-}
-
-function networkHint(code: string): string | undefined {
-  if (code === PROXY_FAILED) return PROXY_HINT;
-  if (CERTIFICATE.test(code)) return "the server's certificate is not trusted: name its authority's PEM file in caFile";
-  if (NOT_TLS.test(code))
-    return "the TLS handshake failed: check https:// and the port in baseUrl, and any proxy between";
-  if (code === "ENOTFOUND") return "the host is not known: check its name in baseUrl, and DNS";
-  return undefined;
 }
 
 interface Failure {

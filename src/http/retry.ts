@@ -3,19 +3,19 @@ import { TransientError } from "../errors.ts";
 import { HOUR_MS } from "../time.ts";
 
 export interface RetryPolicy {
-  /** Tries in all, the first included. */
+  /** Including the first try. */
   readonly attempts: number;
   readonly baseMs: number;
   readonly capMs: number;
 }
 
-/** Around one page and around one write; nothing else retries. Gives up after about a minute of waiting. */
+/** For one page and for one write; nothing else retries. Gives up after about one minute of waiting. */
 export const DEFAULT_RETRY: RetryPolicy = { attempts: 6, baseMs: 1000, capMs: 30_000 };
 
-/** The longest wait that a `Retry-After` can ask for: one answer must not stall a stream for days. */
+/** The longest wait that a server can ask for: one answer must not stall a stream for days. */
 export const RETRY_AFTER_MAX_MS = HOUR_MS;
 
-/** The wait before the next try: exponential with full jitter, never shorter than what the other side asked for. */
+/** The wait before the next try, in milliseconds: exponential with full jitter, and at least what the server asked for. */
 export function retryDelayMs(
   attempt: number,
   { baseMs, capMs }: RetryPolicy,
@@ -28,7 +28,7 @@ export function retryDelayMs(
 
 /**
  * Reads a `Retry-After` header (RFC 9110, 10.2.3: seconds or an HTTP date) into milliseconds from `nowMs`, capped at one
- * hour; 0 when there is none or it cannot be read.
+ * hour; 0 when there is none or it is not valid.
  */
 export function parseRetryAfter(header: string | undefined, nowMs: number): number {
   if (header === undefined) return 0;
@@ -37,10 +37,13 @@ export function parseRetryAfter(header: string | undefined, nowMs: number): numb
   return Number.isNaN(ms) ? 0 : Math.min(Math.max(ms, 0), RETRY_AFTER_MAX_MS);
 }
 
-/** Told of each failure that will be tried again. */
+/** Called for each failure that will be retried. */
 export type OnRetry = (error: TransientError, attempt: number, delayMs: number) => void;
 
-/** Tries `work` until it succeeds, fails for good, is aborted, or the attempts are used up; then its error is thrown. */
+/**
+ * Tries `work` until it succeeds.
+ * @throws its last error, when that is no TransientError or no attempts are left; the signal's reason when aborted
+ */
 export async function withRetry<Result>(
   work: () => Promise<Result>,
   policy: RetryPolicy,

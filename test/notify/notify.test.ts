@@ -148,7 +148,7 @@ test("a redirect of a webhook is refused, with a hint that names its own key", a
   const { tell, saw, facts } = notifying({ webhook: { url: () => url } });
   tell(refused);
   await saw(1, "notification.failed");
-  const hint = "redirects are not followed, so that the token goes nowhere else: set url to the address itself";
+  const hint = "redirects are not followed, because the token must go nowhere else: set url to the final address";
   expect(facts).toMatchObject([{ error: { code: "bad_request", hint } }]);
 });
 

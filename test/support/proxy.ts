@@ -10,7 +10,7 @@ export interface Proxy {
   /** The URL of each plain HTTP request that the proxy forwarded, in order. */
   readonly forwarded: readonly string[];
   /** How many connections the proxy accepted. */
-  connections(): number;
+  readonly connections: () => number;
   close(): void;
 }
 

@@ -60,7 +60,7 @@ describe("the preflight", () => {
     [401, { status: "error", message: "401 Unauthorized" }, "unauthorized", /one API token/],
     [403, { status: "error", message: "403 Forbidden" }, "forbidden", /Read audit logs/],
     [404, "<html>Not found</html>", "not_found", /set baseUrl to/],
-    [302, "", "bad_request", /set baseUrl to the address itself/],
+    [302, "", "bad_request", /set baseUrl to the final address/],
     [200, "<!doctype html><html>Sign in</html>", "protocol", /check baseUrl/],
   ])("says what to do about HTTP %i", async (code, body, kind, hint) => {
     const { baseUrl } = await inTurn(status(code, body));
