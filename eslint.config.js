@@ -32,5 +32,21 @@ export default tseslint.config(
       },
     },
   },
+  {
+    files: ["src/server/page/client.js"],
+    languageOptions: {
+      globals: {
+        document: "readonly",
+        location: "readonly",
+        navigator: "readonly",
+        addEventListener: "readonly",
+        clearTimeout: "readonly",
+        AbortSignal: "readonly",
+        DOMParser: "readonly",
+        Element: "readonly",
+        Node: "readonly",
+      },
+    },
+  },
   { files: ["test/**/*.ts"], rules: { "@typescript-eslint/no-non-null-assertion": "off" } },
 );

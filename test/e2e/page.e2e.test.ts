@@ -17,8 +17,8 @@ const SCREENS = {
   phone: { colorScheme: "light", viewport: { width: 360, height: 740 } },
 } as const;
 
-/** A stream that shows everything there is to show when things go wrong. */
-function illStream() {
+/** A stream with everything that can go wrong. */
+function unhealthyStream() {
   const windows = busyStream()
     .windows.slice(0, 262)
     .map((window, index) => {
@@ -29,7 +29,7 @@ function illStream() {
   const refused = { code: "forbidden", stage: "fetch", hint: "the token needs the scope audit_events:read" };
   const message = "GET /audit_events: HTTP 403";
   return busyStream({
-    ...{ stream: "ill", state: "failing", why: message, hint: refused.hint, failedTicks: 24 },
+    ...{ stream: "unhealthy", state: "failing", why: message, hint: refused.hint, failedTicks: 24 },
     ...{ windows, hours: hoursOf(windows), exportedUntil: until, lagSeconds: 7925, completeness: 0.999_91 },
     day: { ...busyStream().day, quarantined: 2, gaps: 15 },
     running: { sequence: 10_001, kind: "window", from: until, to: before(7_625_000), since: until },
@@ -40,7 +40,7 @@ function illStream() {
 interface Served {
   readonly url: string;
   readonly port: number;
-  readonly tell: (next: StatusDocument) => void;
+  readonly show: (next: StatusDocument) => void;
   readonly close: () => Promise<void>;
 }
 
@@ -49,23 +49,23 @@ async function serve(
   document: StatusDocument,
   { port = 0, token }: { port?: number; token?: () => string } = {},
 ): Promise<Served> {
-  let told = document;
+  let current = document;
   const metrics = { text: async () => "", contentType: "text/plain" };
   const page = { render: renderPage, assets };
   const options = { host: "127.0.0.1", port, ...(token && { token }) };
-  // By this clock each look is a second after the one before: what the test tells is seen at once.
+  // On this clock a second passes between two requests, so a new document is shown at once.
   let now = 0;
-  const server = await serveHealth(options, { document: () => told, metrics, page }, { now: () => (now += 1000) });
+  const server = await serveHealth(options, { document: () => current, metrics, page }, { now: () => (now += 1000) });
   return {
     url: `http://127.0.0.1:${server.port}/`,
     port: server.port,
-    tell: (next) => void (told = next),
+    show: (next) => void (current = next),
     close: () => server.close(),
   };
 }
 
-/** The script asks again when the network is back: a test need not wait for its turn. */
-const ASK_NOW = "dispatchEvent(new Event('online'))";
+/** The script updates the page when the network is back, so a test need not wait for the next update. */
+const UPDATE_NOW = "dispatchEvent(new Event('online'))";
 
 describe.skipIf(!browserInstalled())("in a browser", () => {
   let browser: Screens;
@@ -94,7 +94,7 @@ describe.skipIf(!browserInstalled())("in a browser", () => {
     });
 
     test.each(Object.keys(SCREENS) as (keyof typeof SCREENS)[])(
-      "shows its streams, %s, without a complaint or a barrier",
+      "shows its streams, %s, without browser errors and accessibility problems",
       async (name) => {
         const { page, complaints, screenshot } = await browser.open(url, SCREENS[name]);
         const { streams } = (await (await fetch(new URL("status.json", url))).json()) as StatusDocument;
@@ -111,7 +111,7 @@ describe.skipIf(!browserInstalled())("in a browser", () => {
       },
     );
 
-    test("updates by itself, and takes away neither focus nor scroll nor what is unfolded", async () => {
+    test("updates by itself, and keeps focus, scroll position and unfolded details", async () => {
       const { page, complaints } = await browser.open(url);
       await page.locator("summary").first().click();
       await page.getByRole("button", { name: "Copy the ledger head" }).first().focus();
@@ -128,7 +128,7 @@ describe.skipIf(!browserInstalled())("in a browser", () => {
     });
   });
 
-  test("a worker of which one stream is refused shows which, why, and what to do", async () => {
+  test("when the source refuses one stream, the page shows which, why, and what to do", async () => {
     const port = await freePort();
     const source = { type: "pachca", token: "another", account: "acme" };
     const stage = await openStage(
@@ -150,7 +150,7 @@ describe.skipIf(!browserInstalled())("in a browser", () => {
     await worker.saw(/"fact":"tick\.done"/);
     const { page, complaints, screenshot } = await browser.open(`http://127.0.0.1:${port}/`);
     await screenshot("run");
-    expect(await page.title()).toBe("✕ 1 of 2 streams is not well");
+    expect(await page.title()).toBe("✕ 1 of 2 streams needs attention");
     expect(await page.locator("tbody tr").first().getAttribute("id")).toBe("row-refused");
     expect(await page.locator("#stream-refused .why").textContent()).toMatch(/HTTP 401[^]*token/);
     expect(await page.locator("#row-demo .word").textContent()).toBe("ok");
@@ -158,7 +158,7 @@ describe.skipIf(!browserInstalled())("in a browser", () => {
     expect(complaints).toEqual([]);
   });
 
-  test("the keyboard reaches the copy button, and it copies the ledger's head", async () => {
+  test("the copy button can be reached by keyboard, and copies the ledger head", async () => {
     const { url, close } = await serve(documentOf(busyStream()));
     onTestFinished(close);
     const { page } = await browser.open(url, { permissions: ["clipboard-read", "clipboard-write"] });
@@ -174,26 +174,26 @@ describe.skipIf(!browserInstalled())("in a browser", () => {
   });
 
   test.each(Object.keys(SCREENS) as (keyof typeof SCREENS)[])(
-    "an unhealthy stream and a gap, %s, without a barrier",
+    "an unhealthy stream and a gap, %s, without accessibility problems",
     async (name) => {
       const starting = streamOf({ stream: "new" });
-      const { url, close } = await serve(documentOf(busyStream({ stream: "well" }), illStream(), starting));
+      const { url, close } = await serve(documentOf(busyStream({ stream: "healthy" }), unhealthyStream(), starting));
       onTestFinished(close);
       const { page, complaints, screenshot } = await browser.open(url, SCREENS[name]);
       await screenshot(`unhealthy-${name}`);
-      expect(await page.title()).toBe("✕ 1 of 3 streams is not well");
-      expect(await page.locator("#stream-ill .why").textContent()).toContain(
+      expect(await page.title()).toBe("✕ 1 of 3 streams needs attention");
+      expect(await page.locator("#stream-unhealthy .why").textContent()).toContain(
         "the token needs the scope audit_events:read",
       );
-      expect(await page.locator("#stream-ill .c-gap").count()).toBeGreaterThan(1);
-      expect(await page.locator("#stream-ill title", { hasText: "gap" }).count()).toBeGreaterThan(0);
+      expect(await page.locator("#stream-unhealthy .c-gap").count()).toBeGreaterThan(1);
+      expect(await page.locator("#stream-unhealthy title", { hasText: "gap" }).count()).toBeGreaterThan(0);
       expect(await barriers(page)).toEqual([]);
       expect(await isTooWide(page)).toBe(false);
       expect(complaints).toEqual([]);
     },
   );
 
-  test("a hundred streams, without a barrier", async () => {
+  test("a hundred streams, without accessibility problems", async () => {
     const busy = busyStream();
     const streams = Array.from({ length: 100 }, (_, index) => ({ ...busy, stream: `tenant-${index}` }));
     const { url, close } = await serve(documentOf(...streams));
@@ -205,62 +205,62 @@ describe.skipIf(!browserInstalled())("in a browser", () => {
     await page.getByRole("heading", { name: "tenant-99" }).waitFor();
   });
 
-  test("a stream that falls ill moves up, is announced once, and the focus stays where it was", async () => {
+  test("a stream that becomes unhealthy moves up and is announced, and the focus stays where it was", async () => {
     const [one, two] = [busyStream({ stream: "one" }), busyStream({ stream: "two" })];
-    const { url, close, tell } = await serve(documentOf(one, two));
+    const { url, close, show } = await serve(documentOf(one, two));
     onTestFinished(close);
     const { page, complaints } = await browser.open(url);
     await page.getByRole("link", { name: "two" }).focus();
     await page.evaluate("window.row = document.getElementById('row-two')");
-    tell(documentOf(one, { ...two, state: "failing", why: "the source is away", hint: null }));
-    await page.evaluate(ASK_NOW);
-    await page.locator("#announcement", { hasText: "1 of 2 streams is not well." }).waitFor({ state: "attached" });
+    show(documentOf(one, { ...two, state: "failing", why: "the source is down", hint: null }));
+    await page.evaluate(UPDATE_NOW);
+    await page.locator("#announcement", { hasText: "1 of 2 streams needs attention." }).waitFor({ state: "attached" });
     expect(await page.locator("tbody tr").first().getAttribute("id")).toBe("row-two");
     expect(await page.evaluate("window.row === document.getElementById('row-two')")).toBe(true);
     expect(await page.evaluate("document.activeElement.textContent")).toBe("two");
-    expect(await page.title()).toBe("✕ 1 of 2 streams is not well");
+    expect(await page.title()).toBe("✕ 1 of 2 streams needs attention");
     expect(complaints).toEqual([]);
   });
 
-  test("says that the worker cannot be reached, and when it answers again", async () => {
+  test("shows that the worker cannot be reached, and when it can be reached again", async () => {
     const first = await serve(documentOf(busyStream()));
     const { page, screenshot } = await browser.open(first.url);
     await first.close();
-    await page.evaluate(ASK_NOW);
+    await page.evaluate(UPDATE_NOW);
     await page
-      .getByText("The worker cannot be reached (nobody answers). This page shows what was known at 10:42:05 UTC.")
+      .getByText("The worker cannot be reached (no connection). This page shows the status as of 10:42:05 UTC.")
       .waitFor();
     expect(await page.title()).toBe("✕ The worker cannot be reached");
     await screenshot("unreachable");
     expect(await barriers(page)).toEqual([]);
     const again = await serve(documentOf(busyStream()), { port: first.port });
     onTestFinished(again.close);
-    await page.evaluate(ASK_NOW);
+    await page.evaluate(UPDATE_NOW);
     await page.locator("#offline").waitFor({ state: "hidden" });
-    expect(await page.title()).toBe("✓ The stream is well, and everything is there");
-    expect(await page.locator("#announcement").textContent()).toContain("The worker answers again.");
+    expect(await page.title()).toBe("✓ The stream is healthy, and the archive is complete");
+    expect(await page.locator("#announcement").textContent()).toContain("The worker can be reached again.");
   });
 
-  test("without JavaScript it says the same, and offers no button that does nothing", async () => {
-    const { url, close } = await serve(documentOf(busyStream({ stream: "well" }), illStream()));
+  test("without JavaScript the page shows the same, and no button that would do nothing", async () => {
+    const { url, close } = await serve(documentOf(busyStream({ stream: "healthy" }), unhealthyStream()));
     onTestFinished(close);
     const { page, screenshot } = await browser.open(url, { javaScriptEnabled: false });
     await screenshot("without-javascript");
     const text = await page.locator("body").innerText();
-    expect(text).toContain("1 of 2 streams is not well");
-    expect(text).toContain("reload the page for what is new");
+    expect(text).toContain("1 of 2 streams needs attention");
+    expect(text).toContain("reload the page to update it");
     expect(text).toContain("GET /audit_events: HTTP 403");
     expect(await page.getByRole("button").count()).toBe(0);
-    await page.locator("#stream-ill summary").click();
-    await page.locator("#stream-ill .numbers").getByText("gap of 1h").waitFor();
+    await page.locator("#stream-unhealthy summary").click();
+    await page.locator("#stream-unhealthy .numbers").getByText("gap of 1h").waitFor();
   });
 
-  test("with a token a browser signs in, and goes on to update", async () => {
-    const { url, close, tell } = await serve(documentOf(busyStream()), { token: () => "secret" });
+  test("with a token, a browser signs in and keeps updating", async () => {
+    const { url, close, show } = await serve(documentOf(busyStream()), { token: () => "secret" });
     onTestFinished(close);
     const { page } = await browser.open(url, { httpCredentials: { username: "me", password: "secret" } });
-    tell(documentOf(busyStream({ state: "behind" })));
-    await page.evaluate(ASK_NOW);
-    await page.getByRole("heading", { name: "1 of 1 stream is not well" }).waitFor();
+    show(documentOf(busyStream({ state: "behind" })));
+    await page.evaluate(UPDATE_NOW);
+    await page.getByRole("heading", { name: "1 of 1 stream needs attention" }).waitFor();
   });
 });

@@ -12,31 +12,31 @@ const ARGUMENTS = [
   ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
 ];
 
-/** False, and said in a line, where there is no browser. @throws with REQUIRE_SERVERS=1 when it is missing */
+/** Whether there is a browser; if not, prints a line that says so. @throws with REQUIRE_SERVERS=1 when it is missing */
 export function browserInstalled(): boolean {
   if (installed(PROGRAM)) return true;
-  const line = "left out: the status page in a browser, Chromium is not installed here; .ci/servers installs it";
+  const line = "skipped: the status page in a browser, because Chromium is not installed; .ci/servers installs it";
   if (process.env["REQUIRE_SERVERS"] === "1") throw new Error(line);
   console.log(line);
   return false;
 }
 
 export interface Screens {
-  /** Where screenshots are kept, for a person to look at. */
+  /** The folder of the screenshots, for a person to look at. */
   readonly folder: string;
-  /** A page of its own for one test. */
+  /** Opens a new page, until the test ends. */
   open(url: string, options?: BrowserContextOptions): Promise<Screen>;
   close(): Promise<void>;
 }
 
 export interface Screen {
   readonly page: Page;
-  /** What the browser complained about: errors of scripts, in the console, and against the policy. */
+  /** What the browser reported: errors of scripts, console warnings, violations of the content security policy. */
   readonly complaints: readonly string[];
   readonly screenshot: (name: string) => Promise<void>;
 }
 
-/** A real browser, until it is closed. */
+/** Starts a real browser. */
 export async function screens(): Promise<Screens> {
   const browser: Browser = await chromium.launch({ executablePath: PROGRAM, args: ARGUMENTS });
   const folder = await mkdtemp(join(tmpdir(), "status-page-"));
@@ -61,14 +61,14 @@ export async function screens(): Promise<Screens> {
   };
 }
 
-/** What the accessibility checker finds wrong, a line each: rule, and the elements. */
+/** The accessibility problems of a page, a line each: the rule and the elements. */
 export async function barriers(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
   const results = await page.evaluate<AxeResults>("axe.run()");
   return results.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
 }
 
-/** True when the page is wider than the screen. */
+/** Whether the page is wider than the screen. */
 export async function isTooWide(page: Page): Promise<boolean> {
   return page.evaluate<boolean>("document.documentElement.scrollWidth > innerWidth");
 }

@@ -1,8 +1,9 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 
+const PAGE = "server/page";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /**
@@ -22,6 +23,10 @@ export default function build(): void {
     });
     if (sourceMapText !== undefined) replace(`${target}.map`, sourceMapText);
     replace(target, outputText);
+  }
+  // The page's style sheet and script are read as they are.
+  for (const name of readdirSync(join(ROOT, "src", PAGE)).filter((file) => !file.endsWith(".ts"))) {
+    replace(join(ROOT, "dist", PAGE, name), readFileSync(join(ROOT, "src", PAGE, name), "utf8"));
   }
   chmodSync(join(ROOT, "dist/main.js"), 0o755);
 }

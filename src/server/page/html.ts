@@ -1,4 +1,4 @@
-/** A piece of HTML: all that is data in it has been escaped. */
+/** A piece of HTML in which all data is escaped. */
 export interface Html {
   readonly html: string;
 }
@@ -14,8 +14,8 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 /**
- * A template for HTML, in text and in quoted attributes: strings and numbers between its parts are escaped, so that what comes
- * from an audit log stays text; pieces of HTML and lists of them go in as they are, undefined as nothing.
+ * A template for HTML text and quoted attributes. Strings and numbers are escaped, so data of an audit log stays text. Pieces
+ * of HTML and lists of them are inserted unchanged; undefined inserts nothing.
  */
 export function html(parts: TemplateStringsArray, ...pieces: readonly Piece[]): Html {
   const [first = "", ...others] = withoutIndentation(parts);
@@ -26,7 +26,7 @@ export function html(parts: TemplateStringsArray, ...pieces: readonly Piece[]): 
 
 const dense = new WeakMap<TemplateStringsArray, readonly string[]>();
 
-/** Templates are laid out for their readers: that would be a third of the page. Done once for each. */
+/** The indentation of the templates would be a third of the page. It is removed once for each template. */
 function withoutIndentation(parts: TemplateStringsArray): readonly string[] {
   const known = dense.get(parts) ?? parts.map((part) => part.replaceAll(/\s*\n\s*/g, "\n"));
   dense.set(parts, known);

@@ -1,43 +1,46 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { last24Hours } from "../../status/last-days.ts";
 import { byNeed, toldInFull, type StatusDocument } from "../../status/status-document.ts";
-import { formatInstant } from "../../time.ts";
-import { PATTERNS } from "./look.ts";
-import { cellsOf, instantOf } from "./day.ts";
-import { html } from "./html.ts";
-import { overview } from "./overview.ts";
-import { SCRIPT } from "./script.ts";
-import { signOf, worstState } from "./state.ts";
+import { away, counted, lasting, NOTHING, several } from "../../status/words.ts";
+import { formatInstant, type EpochMs } from "../../time.ts";
+import { cellsOf, instantOf, type StreamWithCells } from "./cells.ts";
+import { PATTERNS, rowChart } from "./charts.ts";
+import { alertIf, anchorOf, signElement, signOf, timeElement, timeText, worstState } from "./elements.ts";
+import { html, type Html } from "./html.ts";
 import { streamSection } from "./stream.ts";
-import { STYLE } from "./style.ts";
-import { verdictOf } from "./verdict.ts";
-import { clock } from "./words.ts";
-import { several } from "../../status/words.ts";
+import { summaryOf } from "./summary.ts";
 
-/** What the page loads, all of it from the worker itself: by path, as the server is to send it. */
+/** The files that the page loads from the worker: by path, as the server sends them. */
 export const assets: ReadonlyMap<string, { readonly type: string; readonly body: Buffer }> = new Map([
-  ["/page.css", { type: "text/css; charset=utf-8", body: Buffer.from(STYLE) }],
-  ["/page.js", { type: "text/javascript; charset=utf-8", body: Buffer.from(SCRIPT) }],
+  ["/style.css", { type: "text/css; charset=utf-8", body: readBesideThis("style.css") }],
+  ["/client.js", { type: "text/javascript; charset=utf-8", body: readBesideThis("client.js") }],
 ]);
 
-/** A newer worker's assets have other addresses: no cache confuses them, and an open page sees that it is old. */
+function readBesideThis(name: string): Buffer {
+  return readFileSync(new URL(name, import.meta.url));
+}
+
+/** The address changes with the content: caches cannot mix versions, and an open page sees that it is outdated. */
 function addressOf(path: string): string {
   const digest = createHash("sha256").update(assets.get(path)?.body ?? "");
   return `${path.slice(1)}?v=${digest.digest("hex").slice(0, 8)}`;
 }
-const STYLE_ADDRESS = addressOf("/page.css");
-const SCRIPT_ADDRESS = addressOf("/page.js");
+const STYLE_ADDRESS = addressOf("/style.css");
+const SCRIPT_ADDRESS = addressOf("/client.js");
 
 /**
- * The status page: all that a person needs who is asked whether everything is there. It says the same with and without its
- * script, and holds no style and no script of its own, so that the strictest policy lets it through. With more than a few streams,
- * those that are not well are told in full; with `selected`, that stream alone.
+ * The status page: the answer to "is everything there?", with the details. It shows the same with and without its script. It
+ * has no inline style and no inline script, so the strictest content security policy allows it. When there are more than a few
+ * streams, those with the worst states are shown in detail; with `selected`, only that stream is.
  */
 export function renderPage(document: StatusDocument, selected?: string): string {
   const now = instantOf(document.now);
   const streams = [...document.streams].sort(byNeed).map((stream) => ({ stream, cells: cellsOf(stream) }));
   const inFull = toldInFull(document.streams, selected);
-  const told = streams.filter(({ stream }) => inFull.includes(stream));
-  const verdict = verdictOf(document, now);
+  const detailed = streams.filter(({ stream }) => inFull.includes(stream));
+  const more = streams.length - detailed.length;
+  const { sentence, element } = summaryOf(document, now);
   const state = worstState(document.streams);
   const page = html`<!doctype html>
     <html lang="en">
@@ -45,34 +48,34 @@ export function renderPage(document: StatusDocument, selected?: string): string 
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="referrer" content="same-origin" />
-        <title>${`${signOf(state)} ${verdict.short}`}</title>
+        <title>${`${signOf(state)} ${sentence}`}</title>
         <link rel="icon" id="icon" href="${iconOf(state)}" data-alarm="${iconOf("stopped")}" />
         <link rel="stylesheet" href="${STYLE_ADDRESS}" />
-        <script src="${SCRIPT_ADDRESS}" id="script" defer></script>
+        <script type="module" src="${SCRIPT_ADDRESS}" id="script"></script>
       </head>
       <body>
-        <a class="skip" href="#page">To the streams</a>
+        <a class="skip" href="#page">Skip to the streams</a>
         <p id="announcement" class="unseen" role="status"></p>
         <p id="offline" role="alert" hidden></p>
-        <div id="page" data-say="${`${verdict.short}.`}">
+        <div id="page" data-announce="${`${sentence}.`}">
           <header class="wide">
             <div class="brand">
               <strong>siem-export</strong
               ><span class="quiet small"
-                >as of <time id="now" datetime="${formatInstant(now)}">${clock(now, now)} UTC</time
-                ><noscript>; reload the page for what is new</noscript></span
+                >as of <time id="now" datetime="${formatInstant(now)}">${timeText(now, now)} UTC</time
+                ><noscript>; reload the page to update it</noscript></span
               >
             </div>
-            ${verdict.shown}
+            ${element}
           </header>
           <main class="wide">
-            ${PATTERNS} ${overview(streams, told, now)} ${told.map((known) => streamSection(known, now))}
-            ${told.length < streams.length ? html`<p class="quiet">${several(streams.length - told.length, "stream")} more in the table above.</p>` : undefined}
+            ${PATTERNS} ${overview(streams, detailed, now)} ${detailed.map((stream) => streamSection(stream, now))}
+            ${more > 0 ? html`<p class="quiet">The table above links to ${several(more, "more stream")}.</p>` : undefined}
           </main>
           <footer class="wide">
             <p>
               siem-export-worker
-              ${document.version}${document.startedAt === null ? "" : `, started ${clock(instantOf(document.startedAt), now)} UTC`}.
+              ${document.version}${document.startedAt === null ? "" : `, started ${timeText(instantOf(document.startedAt), now)} UTC`}.
               All times are UTC.
             </p>
             <p>
@@ -86,6 +89,57 @@ export function renderPage(document: StatusDocument, selected?: string): string 
   return page.html;
 }
 
+/** The table of all streams, a row each. The `detailed` ones have a section on this page. */
+function overview(streams: readonly StreamWithCells[], detailed: readonly StreamWithCells[], now: EpochMs): Html {
+  if (streams.length === 0) return html`<p>No stream is configured.</p>`;
+  return html`<section class="card overview" aria-labelledby="streams">
+    <h2 id="streams" class="unseen">Streams</h2>
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">Stream</th>
+          <th scope="col">Exported until</th>
+          <th scope="col" class="number">Lag</th>
+          <th scope="col" class="strip">Last 24 hours</th>
+          <th scope="col" class="number minor">Events</th>
+          <th scope="col" class="number minor">Quarantined</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${streams.map((stream) => overviewRow(stream, detailed.includes(stream), now))}
+      </tbody>
+    </table>
+  </section>`;
+}
+
+function overviewRow({ stream, cells }: StreamWithCells, isDetailed: boolean, now: EpochMs): Html {
+  const { exportedUntil, lagSeconds, lagLimitSeconds, day, state } = stream;
+  const until = exportedUntil === null ? undefined : instantOf(exportedUntil);
+  const address = isDetailed ? `#${anchorOf(stream)}` : `?stream=${encodeURIComponent(stream.stream)}`;
+  return html`<tr id="row-${stream.stream}">
+    <th scope="row">
+      <span class="name"
+        >${signElement(state)}<span
+          ><a href="${address}">${stream.stream}</a> <span class="word is-${state}">${state}</span></span
+        ></span
+      >
+    </th>
+    <td>
+      ${
+        until === undefined
+          ? NOTHING
+          : html`${timeElement(until, now)} <span class="quiet small">${away(until, now)}</span>`
+      }
+    </td>
+    <td class="number">
+      ${lagSeconds === null ? NOTHING : alertIf(lagSeconds > lagLimitSeconds, lasting(lagSeconds))}
+    </td>
+    <td class="strip">${rowChart(cells, last24Hours(now), 16, "Last 24 hours")}</td>
+    <td class="number minor">${counted(stream.last24Hours.events)}</td>
+    <td class="number minor">${alertIf(day.quarantined > 0, counted(day.quarantined))}</td>
+  </tr>`;
+}
+
 const ICON_COLOURS = {
   ok: "17734a",
   starting: "57616d",
@@ -94,7 +148,7 @@ const ICON_COLOURS = {
   stopped: "b42318",
 } as const;
 
-/** The tab tells it too: a green dot, or a square in the colour of the trouble. */
+/** The icon of the tab: a green dot, or a square in the colour of the state. */
 function iconOf(state: keyof typeof ICON_COLOURS): string {
   const shape = state === "ok" ? '<circle cx="8" cy="8" r="7"/>' : '<rect x="1" y="1" width="14" height="14" rx="2"/>';
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" fill="#${ICON_COLOURS[state]}">${shape}</svg>`;

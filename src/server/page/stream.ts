@@ -1,38 +1,35 @@
-import type { PastFailure, StreamStatus } from "../../status/status-document.ts";
 import { last24Hours } from "../../status/last-days.ts";
-import { DAY_MS, epochMs, HOUR_MS, SECOND_MS, type EpochMs } from "../../time.ts";
-import { instantOf, type Cell } from "./day.ts";
-import { dayFigure } from "./day-figure.ts";
-import { figures } from "./figures.ts";
+import type { PastFailure, StreamStatus } from "../../status/status-document.ts";
+import { away, counted, lasting, NOTHING, several, shareText, sized } from "../../status/words.ts";
+import { DAY_MS, epochMs, HOUR_MS, SECOND_MS, type EpochMs, type Span } from "../../time.ts";
+import { instantOf, type Cell, type StreamWithCells } from "./cells.ts";
+import { dayChart, rowChart } from "./charts.ts";
+import { alertIf, anchorOf, dayText, spanText, stateElement, timeElement } from "./elements.ts";
 import { html, type Html } from "./html.ts";
-import type { Known } from "./overview.ts";
-import { anchorOf, shownState } from "./state.ts";
-import { strip, weekOf } from "./strip.ts";
-import { dayText, shownTime, spanText } from "./words.ts";
-import { counted, lasting, several, sized } from "../../status/words.ts";
 
-/** All there is to know of one stream. */
-export function streamSection({ stream, cells }: Known, now: EpochMs): Html {
+/** Everything about one stream. */
+export function streamSection({ stream, cells }: StreamWithCells, now: EpochMs): Html {
   const anchor = anchorOf(stream);
   const { source, sink, schedule, head } = stream;
   return html`<section class="card stream" id="${anchor}" aria-labelledby="name-${stream.stream}">
     <div class="top">
       <h2 id="name-${stream.stream}">${stream.stream}</h2>
-      ${shownState(stream.state)}
+      ${stateElement(stream.state)}
     </div>
     <p class="route quiet small">
       ${source.type}${source.account === "" ? "" : ` (${source.account})`} at ${source.baseUrl} → ${sink} ·
       <span class="mono">${schedule}</span>
     </p>
-    ${why(stream)} ${figures(stream, now)} ${cells.length === 0 ? undefined : day(stream, cells, now)}
+    ${reason(stream)} ${figures(stream, now)} ${cells.length === 0 ? undefined : lastDay(stream, cells, now)}
     <div class="columns">
-      ${eventKeys(stream)}${lateness(stream)}${errors(stream, now)}${gaps(stream, now)}${week(cells, now)}
+      ${frequentEvents(stream)}${lateEvents(stream)}${lastErrors(stream, now)}${gaps(stream, now)}${lastWeek(cells, now)}
     </div>
     ${head === null ? undefined : headLine(stream.stream, `${head.sequence} ${head.sha256}`)}
   </section>`;
 }
 
-function why({ state, why, hint }: StreamStatus): Html | undefined {
+/** Why the stream is in its state, and what to do about it. */
+function reason({ state, why, hint }: StreamStatus): Html | undefined {
   if (why === null && hint === null) return undefined;
   return html`<div class="why is-${state}">
     ${why === null ? undefined : html`<p>${why}</p>`}${
@@ -43,7 +40,64 @@ function why({ state, why, hint }: StreamStatus): Html | undefined {
   </div>`;
 }
 
-function day(stream: StreamStatus, cells: readonly Cell[], now: EpochMs): Html {
+/** The key figures of a stream, each with what it is measured against. */
+function figures(stream: StreamStatus, now: EpochMs): Html {
+  const { completeness, retention, totals, gaps, day } = stream;
+  const [until, next, last, reconciled] = [
+    stream.exportedUntil,
+    stream.nextTick,
+    stream.lastTick,
+    stream.reconciledAt,
+  ].map((instant) => (instant === null ? undefined : instantOf(instant)));
+  const left = retention?.leftSeconds;
+  return html`<dl class="figures">
+    ${figure("Exported until", until && html`${timeElement(until, now)} <small>UTC</small>`, until === undefined ? "nothing yet" : away(until, now))}
+    ${lag(stream)}
+    ${figure("Next run", next && html`${next <= now ? "now" : away(next, now)}`, last === undefined ? "no run has ended yet" : `last run ${away(last, now)}`)}
+    ${figure("Completeness", completeness === null ? undefined : alertIf(completeness < 1, shareText(completeness)), reconciled === undefined ? "not compared with the source" : `compared ${away(reconciled, now)}`)}
+    ${figure("Gaps", gaps.count > 0 ? alertIf(true, lasting(gaps.seconds)) : html`none known`, whereGapsAreKnown(gaps))}
+    ${figure("Quarantined", alertIf(day.quarantined > 0, counted(day.quarantined)), "in the last exported day")}
+    ${figure("Since the start", html`${counted(totals.events)}`, `${totals.events === 1 ? "event" : "events"} in ${several(totals.windows, "window")}`)}
+    ${left === undefined ? undefined : figure("Retention left", left > 0 ? html`${lasting(left)}` : alertIf(true, "none"), "for the oldest event not yet exported")}
+  </dl>`;
+}
+
+/** How many gaps there are, and which windows were searched for them. */
+function whereGapsAreKnown({ count, knownFrom }: StreamStatus["gaps"]): string {
+  if (knownFrom === null) return "no windows were read yet";
+  const windows = knownFrom === 1 ? "in all windows" : `since window ${counted(knownFrom)}`;
+  return count > 0 ? `${several(count, "gap")} ${windows}` : windows;
+}
+
+function figure(name: string, value: Html | undefined, more: string): Html {
+  return html`<div>
+    <dt>${name}</dt>
+    <dd>${value ?? NOTHING}</dd>
+    <dd class="more">${more}</dd>
+  </div>`;
+}
+
+/** With a gauge: how much of the limit is used up. */
+function lag({ lagSeconds, lagLimitSeconds }: StreamStatus): Html {
+  const share = lagSeconds === null ? 0 : Math.min(100, Math.round((lagSeconds / lagLimitSeconds) * 1000) / 10);
+  const isOver = lagSeconds !== null && lagSeconds > lagLimitSeconds;
+  return html`<div>
+    <dt>Lag</dt>
+    <dd>${lagSeconds === null ? NOTHING : alertIf(isOver, lasting(lagSeconds))}</dd>
+    <dd class="more gauge">
+      ${isOver ? "over the limit of" : "limit"} ${lasting(lagLimitSeconds)}<svg
+        width="100%"
+        height="3"
+        aria-hidden="true"
+      >
+        <rect class="track" width="100%" height="3" />
+        <rect class="${isOver ? "over" : "under"}" width="${share}%" height="3" />
+      </svg>
+    </dd>
+  </div>`;
+}
+
+function lastDay(stream: StreamStatus, cells: readonly Cell[], now: EpochMs): Html {
   const { events, bytes, windows, late, gaps } = stream.last24Hours;
   return html`<figure class="day">
     <figcaption>
@@ -51,19 +105,19 @@ function day(stream: StreamStatus, cells: readonly Cell[], now: EpochMs): Html {
       <p>
         ${several(events, "event")} in ${several(windows, "window")},
         ${sized(bytes)}${late > 0 ? `, ${counted(late)} late` : ""}${
-          gaps > 0 ? html`, <span class="alarming">${several(gaps, "gap")}</span>` : undefined
+          gaps > 0 ? html`, ${alertIf(true, several(gaps, "gap"))}` : undefined
         }
       </p>
     </figcaption>
-    ${dayFigure(stream, cells, now)} ${hoursTable(stream, now)}
+    ${dayChart(stream, cells, now)} ${hoursTable(stream, now)}
   </figure>`;
 }
 
-/** What the pictures show, for those who do not see them, and to read off. */
+/** The content of the charts as a table: for exact numbers, and for those who cannot see charts. */
 function hoursTable({ hours }: StreamStatus, now: EpochMs): Html {
   const shown = hours.filter(({ from }) => instantOf(from) >= last24Hours(now).from).reverse();
   return html`<details>
-    <summary>The same as a table</summary>
+    <summary>Show as a table</summary>
     <table class="numbers">
       <thead>
         <tr>
@@ -86,9 +140,7 @@ function hoursTable({ hours }: StreamStatus, now: EpochMs): Html {
             <td>${sized(hour.bytes)}</td>
             <td>
               ${lasting(hour.exportedSeconds)}${
-                hour.gapSeconds > 0
-                  ? html`, <span class="alarming">gap of ${lasting(hour.gapSeconds)}</span>`
-                  : undefined
+                hour.gapSeconds > 0 ? html`, ${alertIf(true, `gap of ${lasting(hour.gapSeconds)}`)}` : undefined
               }
             </td>
           </tr>`;
@@ -98,19 +150,19 @@ function hoursTable({ hours }: StreamStatus, now: EpochMs): Html {
   </details>`;
 }
 
-/** A day a row: whether anything is missing further back. */
-function week(cells: readonly Cell[], now: EpochMs): Html | undefined {
+/** A row for each day: whether anything is missing further back. */
+function lastWeek(cells: readonly Cell[], now: EpochMs): Html | undefined {
   const [first] = cells;
   if (first === undefined || first.from >= last24Hours(now).from) return undefined;
   return html`<div>
-    <h3>Last seven days, by the hour</h3>
+    <h3>Last seven days, by hour</h3>
     <table class="week">
       <tbody>
-        ${weekOf(cells, now).map((day) => {
+        ${daysOf(cells, now).map((day) => {
           const name = dayText(day.from);
           return html`<tr>
             <th scope="row">${day.from > now - DAY_MS ? "Today" : name}</th>
-            <td>${strip(cells, day, 12, name)}</td>
+            <td>${rowChart(cells, day, 12, name)}</td>
           </tr>`;
         })}
       </tbody>
@@ -118,37 +170,35 @@ function week(cells: readonly Cell[], now: EpochMs): Html | undefined {
   </div>`;
 }
 
-function eventKeys({ day: { keys } }: StreamStatus): Html {
+function frequentEvents({ day: { keys } }: StreamStatus): Html {
   const rows = keys.map(({ key, events }) => ({ name: html`<code>${key}</code>`, count: events }));
   return html`<div>
-    <h3>Most frequent events of the last day exported</h3>
-    ${keys.length === 0 ? html`<p>None yet.</p>` : barTable(["Event", "How often"], rows)}
+    <h3>Most frequent events in the last exported day</h3>
+    ${keys.length === 0 ? html`<p>None yet.</p>` : barTable(["Event", "Count"], rows)}
   </div>`;
 }
 
-function lateness({ day }: StreamStatus): Html {
+function lateEvents({ day }: StreamStatus): Html {
   const rows = Object.entries(day.lateness).map(([bound, count]) => ({
-    name: html`${bound === "more" ? "later" : `up to ${bound}`}`,
+    name: html`${bound === "more" ? "longer" : `up to ${bound}`}`,
     count,
   }));
-  const caught =
+  const needed =
     day.wouldCatch === null
-      ? "No look-back of up to a week would have caught 99.9 % of all events."
-      : `A look-back of ${day.wouldCatch} would have caught 99.9 % of all events.`;
+      ? "To catch 99.9 % of all events, the look-back would have to be longer than a week."
+      : `A look-back of ${day.wouldCatch} catches 99.9 % of all events.`;
   return html`<div>
-    <h3>How late the late events came</h3>
+    <h3>Late events in the last exported day</h3>
     ${
       rows.length === 0
-        ? html`<p>
-            ${day.windows === 0 ? "None yet." : "Every event of the last day exported was there when its window was read."}
-          </p>`
-        : html`${barTable(["After its window", "Events"], rows)}
-            <p>${caught}</p>`
+        ? html`<p>${day.windows === 0 ? "None yet." : "No late events."}</p>`
+        : html`${barTable(["Delay after the window was exported", "Events"], rows)}
+            <p>${needed}</p>`
     }
   </div>`;
 }
 
-/** Counts as bars, with their numbers. */
+/** Counts as bars and as numbers. */
 function barTable(
   [name, count]: readonly [string, string],
   rows: readonly { readonly name: Html; readonly count: number }[],
@@ -179,7 +229,7 @@ function barTable(
   </table>`;
 }
 
-function errors({ errors }: StreamStatus, now: EpochMs): Html {
+function lastErrors({ errors }: StreamStatus, now: EpochMs): Html {
   return html`<div>
     <h3>Last errors</h3>
     ${
@@ -192,7 +242,7 @@ function errors({ errors }: StreamStatus, now: EpochMs): Html {
   </div>`;
 }
 
-/** Which events the archive does not have, and never will. */
+/** The times of which events are lost. */
 function gaps({ gaps: { count, spans } }: StreamStatus, now: EpochMs): Html | undefined {
   if (count === 0) return undefined;
   return html`<div>
@@ -201,7 +251,7 @@ function gaps({ gaps: { count, spans } }: StreamStatus, now: EpochMs): Html | un
       ${spans.toReversed().map(({ sequence, ...span }) => {
         const [from, to] = [instantOf(span.from), instantOf(span.to)];
         return html`<li>
-          ${shownTime(from, now)} to ${shownTime(to, now)}
+          ${timeElement(from, now)} to ${timeElement(to, now)}
           <span class="quiet">${lasting((to - from) / SECOND_MS)}, sequence ${counted(sequence)}</span>
         </li>`;
       })}
@@ -210,19 +260,29 @@ function gaps({ gaps: { count, spans } }: StreamStatus, now: EpochMs): Html | un
 }
 
 function pastError({ firstTime, time, count, code, stage, message, hint }: PastFailure, now: EpochMs): Html {
-  const repeated = html` · ${counted(count)} times since ${shownTime(instantOf(firstTime), now)}`;
+  const repeated = html` · ${counted(count)} times since ${timeElement(instantOf(firstTime), now)}`;
   return html`<li>
     <span class="quiet"
-      >${shownTime(instantOf(time), now)} ·
+      >${timeElement(instantOf(time), now)} ·
       ${code}${stage === null ? "" : ` in ${stage}`}${count > 1 ? repeated : undefined}</span
     ><br />${message}${hint === null ? undefined : html`<br /><span class="quiet">→ ${hint}</span>`}
   </li>`;
 }
 
-/** The newest link of the chain: who keeps it elsewhere can prove later that nothing before it was changed. */
+/** The newest link of the chain. A copy kept elsewhere proves later that nothing before it was changed. */
 function headLine(stream: string, head: string): Html {
   return html`<div class="head">
     <span class="quiet">Ledger head</span><code>${head}</code
     ><button type="button" data-copy="${head}" aria-label="Copy the ledger head of ${stream}">Copy</button>
   </div>`;
+}
+
+/** The days from midnight to midnight, the newest first: today, and at most seven days before it that have cells. */
+function daysOf(cells: readonly Cell[], now: EpochMs): Span[] {
+  const today = Math.floor(now / DAY_MS) * DAY_MS;
+  const first = cells[0]?.from ?? now;
+  return Array.from({ length: 8 }, (_, index) => {
+    const from = epochMs(today - index * DAY_MS);
+    return { from, to: epochMs(from + DAY_MS) };
+  }).filter(({ to }, index) => index === 0 || to > first);
 }

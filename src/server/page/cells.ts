@@ -2,13 +2,19 @@ import type { HourStatus, StreamStatus, WindowStatus } from "../../status/status
 import { hourOf } from "../../status/last-days.ts";
 import { epochMs, HOUR_MS, MINUTE_MS, SECOND_MS, type EpochMs, type Span } from "../../time.ts";
 
-/** What one cell of a map says, the worst first. */
+/** What a cell of a chart shows, the worst first. */
 export const CELL_KINDS = ["gap", "quarantined", "late", "exported", "empty"] as const;
 export type CellKind = (typeof CELL_KINDS)[number];
 
-/** What was committed of a span: a window, or the windows of an hour or a slot that are not shown one by one. */
+/** What was committed for a span of time: one window, or several that are too many or too small to show one by one. */
 export interface Cell extends Span, Counts {
   readonly kind: CellKind;
+}
+
+/** A stream, and what was committed of it, by time. */
+export interface StreamWithCells {
+  readonly stream: StreamStatus;
+  readonly cells: readonly Cell[];
 }
 
 interface Counts {
@@ -20,22 +26,22 @@ interface Counts {
   readonly bytes: number;
 }
 
-/** Twelve to an hour: what is smaller cannot be pointed at. */
+/** The least time of a cell, a twelfth of an hour: smaller cells are too small to point at. */
 const SLOT_MS = 5 * MINUTE_MS;
 
-/** Reads an instant of the status document. */
+/** The instant that a text of the status document stands for. */
 export function instantOf(text: string): EpochMs {
   return epochMs(Date.parse(text));
 }
 
-/** Of several kinds the one to be shown; `empty` when there is none. */
+/** The worst of these kinds; `empty` when there are none. */
 export function worstOf(kinds: readonly CellKind[]): CellKind {
   return CELL_KINDS.find((kind) => kinds.includes(kind)) ?? "empty";
 }
 
 /**
- * What is committed, by time: the windows that the document tells one by one, before them its hours. Windows smaller than a
- * slot are put together. A repair covers no time of its own.
+ * What is committed, by time: the single windows of the document, and its hours for the time before them. Windows smaller than
+ * a slot are combined. A repair is left out: it adds to a time that other windows cover.
  */
 export function cellsOf({ windows, hours }: Pick<StreamStatus, "windows" | "hours">): Cell[] {
   const single = windows
@@ -45,12 +51,12 @@ export function cellsOf({ windows, hours }: Pick<StreamStatus, "windows" | "hour
   const first = single[0]?.from ?? epochMs(Infinity);
   const older = hours
     .filter(({ from }) => instantOf(from) < first)
-    .flatMap((hour) => hourCells(unlessTold(hour, windows, first), first));
+    .flatMap((hour) => hourCells(withoutSingle(hour, windows, first), first));
   const cells: Cell[] = [];
   for (const cell of [...older, ...single]) {
     const before = cells.at(-1);
     const isOneSlot = before !== undefined && isSmall(before) && isSmall(cell) && slotOf(before) === slotOf(cell);
-    if (isOneSlot) cells[cells.length - 1] = together(before, cell);
+    if (isOneSlot) cells[cells.length - 1] = combined(before, cell);
     else cells.push(cell);
   }
   return cells;
@@ -64,13 +70,13 @@ function windowCells({ kind, from, to, missing, events, late, quarantined, bytes
   if (kind === "gap") return [gap(span)];
   const counts = { windows: 1, events, late, quarantined, bytes };
   if (missing === undefined) return [cell(span, counts)];
-  // What a source forgets is the older part.
+  // A source deletes the oldest events first.
   const kept = instantOf(missing.to);
   return [gap({ from: span.from, to: kept }), ...(kept < span.to ? [cell({ from: kept, to: span.to }, counts)] : [])];
 }
 
-/** An hour less what is told window by window: those of the hour in which that begins, and repairs. */
-function unlessTold(hour: HourStatus, windows: readonly WindowStatus[], first: EpochMs): HourStatus {
+/** An hour without the windows that are shown one by one (`first` is the start of the first one), and without repairs. */
+function withoutSingle(hour: HourStatus, windows: readonly WindowStatus[], first: EpochMs): HourStatus {
   const from = instantOf(hour.from);
   let rest = hour;
   for (const window of windows) {
@@ -92,7 +98,7 @@ function unlessTold(hour: HourStatus, windows: readonly WindowStatus[], first: E
   return rest;
 }
 
-/** Before an hour's first window there may be nothing; and what a source forgets comes before what it keeps. */
+/** An hour may begin before the stream does. In it, the gap comes first: a source deletes the oldest events first. */
 function hourCells(hour: HourStatus, first: EpochMs): Cell[] {
   const { windows, events, late, quarantined, bytes, exportedSeconds, gapSeconds } = hour;
   const begin = instantOf(hour.from);
@@ -110,7 +116,7 @@ function gap({ from, to }: Span): Cell {
   return { from, to, kind: "gap", windows: 0, events: 0, late: 0, quarantined: 0, bytes: 0 };
 }
 
-// Member by member: spread, these objects take twenty times as long to make, and there are hundreds of them a stream.
+// Not with spread: that takes twenty times as long, and a stream has hundreds of cells.
 function cell({ from, to }: Span, counts: Counts): Cell {
   const { windows, events, late, quarantined, bytes } = counts;
   return { from, to, kind: kindOf(counts), windows, events, late, quarantined, bytes };
@@ -122,7 +128,7 @@ function kindOf({ events, late, quarantined }: Counts): CellKind {
   return events > 0 ? "exported" : "empty";
 }
 
-function together(one: Cell, next: Cell): Cell {
+function combined(one: Cell, next: Cell): Cell {
   return {
     from: one.from,
     to: next.to,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { HourStatus, WindowStatus } from "../../../src/status/status-document.ts";
-import { cellsOf } from "../../../src/server/page/day.ts";
+import { cellsOf } from "../../../src/server/page/cells.ts";
 import { formatSpan } from "../../../src/time.ts";
 
 const at = (time: string): string => `2026-11-20T${time}Z`;
@@ -23,7 +23,7 @@ function shown(windows: readonly WindowStatus[], hours: readonly HourStatus[] = 
   });
 }
 
-test("a window is a cell, and what it holds is its kind", () => {
+test("a window is a cell, and its content decides the kind", () => {
   const windows = [
     window("10:00:00", "10:05:00"),
     window("10:05:00", "10:10:00", { events: 0 }),
@@ -40,12 +40,12 @@ test("a window is a cell, and what it holds is its kind", () => {
   ]);
 });
 
-test("a window of which the source had forgotten a part begins with a gap", () => {
+test("a window begins with a gap when the source had already deleted a part of it", () => {
   const missing = { from: at("10:00:00"), to: at("10:20:00") };
   expect(shown([window("10:00:00", "11:00:00", { missing })])).toEqual(["gap 10:00/10:20 0", "exported 10:20/11:00 5"]);
 });
 
-test("windows too small to be seen are put together, and the worst of them is seen", () => {
+test("windows that are too small to see are combined, and the worst kind is shown", () => {
   const windows = [
     window("10:00:00", "10:01:00"),
     window("10:01:00", "10:02:00", { late: 1 }),
@@ -55,7 +55,7 @@ test("windows too small to be seen are put together, and the worst of them is se
   expect(shown(windows)).toEqual(["gap 10:00/10:05 10", "exported 10:05/10:06 5"]);
 });
 
-test("before the windows that are told one by one, an hour is a cell", () => {
+test("before the windows that are listed one by one, an hour is a cell", () => {
   expect(shown([window("11:00:00", "11:05:00")], [hour("09:00:00"), hour("10:00:00"), hour("11:00:00")])).toEqual([
     "exported 09:00/10:00 60",
     "exported 10:00/11:00 60",
@@ -63,7 +63,7 @@ test("before the windows that are told one by one, an hour is a cell", () => {
   ]);
 });
 
-test("the hour in which they begin is told by what is left of it", () => {
+test("the hour in which the listed windows begin has a cell for the rest of it", () => {
   const windows = [window("10:50:00", "10:55:00"), window("10:55:00", "11:00:00")];
   expect(shown(windows, [hour("10:00:00")])).toEqual([
     "exported 10:00/10:50 50",
@@ -72,19 +72,19 @@ test("the hour in which they begin is told by what is left of it", () => {
   ]);
 });
 
-test("a stream that began within an hour has nothing before", () => {
+test("a stream that began within an hour has no cell before", () => {
   const begun = hour("10:00:00", { exportedSeconds: 1800 });
   expect(shown([], [begun, hour("11:00:00")])).toEqual(["exported 10:30/11:00 60", "exported 11:00/12:00 60"]);
 });
 
-test("a gap in an hour comes before what the source still had", () => {
+test("a gap in an hour comes before the events that the source still had", () => {
   expect(shown([], [hour("10:00:00", { exportedSeconds: 1200, gapSeconds: 2400 })])).toEqual([
     "gap 10:00/10:40 0",
     "exported 10:40/11:00 60",
   ]);
 });
 
-test("a repair covers no time of its own", () => {
+test("a repair has no cell", () => {
   const repair = window("07:00:00", "09:00:00", { kind: "repair", events: 3 });
   expect(shown([repair, window("10:00:00", "10:05:00")], [hour("07:00:00", { events: 63, windows: 13 })])).toEqual([
     "exported 07:00/08:00 60",
