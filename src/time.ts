@@ -111,6 +111,11 @@ export function compactInstant(instant: EpochMs): string {
   return `${new Date(instant).toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}Z`;
 }
 
+/** A span as a member of JSON: `{ "from": "2026-11-20T10:00:00Z", "to": "2026-11-20T10:05:00Z" }`. */
+export function jsonSpan({ from, to }: Span): { readonly from: string; readonly to: string } {
+  return { from: formatInstant(from), to: formatInstant(to) };
+}
+
 /** `2026-11-20T10:00:00Z/2026-11-20T10:05:00Z`, as ISO 8601 writes an interval. */
 export function formatSpan({ from, to }: Span): string {
   return `${formatInstant(from)}/${formatInstant(to)}`;

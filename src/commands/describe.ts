@@ -2,11 +2,11 @@ import type { Stream } from "../assemble.ts";
 import { longestSpanMs } from "../worker/schedule.ts";
 import type { StreamDescription } from "../status/status.ts";
 
-/** So many ticks in a row may fail or be late before a stream counts as behind. */
+/** This many runs in a row may fail or be late before a stream counts as behind. */
 const TICKS_ALLOWED = 3;
 
-/** A stream as its status shows it. */
-export function describe({ config, pipeline }: Pick<Stream, "config" | "pipeline">): StreamDescription {
+/** The description of a stream for its status. */
+export function describeStream({ config, pipeline }: Pick<Stream, "config" | "pipeline">): StreamDescription {
   const { name, schedule, windows, lagLimitMs } = config;
   const { source, sink } = pipeline;
   return {
@@ -15,7 +15,7 @@ export function describe({ config, pipeline }: Pick<Stream, "config" | "pipeline
     sink: sink.place,
     schedule,
     start: windows.start,
-    settleMs: windows.lagMs,
+    windowLagMs: windows.lagMs,
     retentionMs: source.retentionMs,
     lagLimitMs: lagLimitMs ?? windows.lagMs + windows.sizeMs + longestSpanMs(schedule, TICKS_ALLOWED),
   };

@@ -7,15 +7,15 @@ import { factLog, logger } from "../observe/log.ts";
 import { metrics } from "../observe/metrics.ts";
 import { assets, renderPage } from "../server/page/page.ts";
 import { serveHealth, type ServerContent } from "../server/server.ts";
-import { pastReader } from "../status/ledger-history.ts";
+import { ledgerHistory } from "../status/ledger-history.ts";
 import { statusAt } from "../status/status-at.ts";
 import type { StatusDocument } from "../status/status-document.ts";
-import { after, starting } from "../status/status.ts";
+import { applyFact, initialStatus } from "../status/status.ts";
 import { epochMs, SECOND_MS } from "../time.ts";
 import { EXPORTER } from "../version.ts";
 import { nextRing } from "../worker/schedule.ts";
 import { work } from "../worker/worker.ts";
-import { describe } from "./describe.ts";
+import { describeStream } from "./describe.ts";
 import { logLevelOf } from "./streams.ts";
 
 /** Notifications that are still waiting at the end delay the exit by this at most. */
@@ -48,7 +48,7 @@ export async function runWorker(options: WorkerOptions, signal: AbortSignal): Pr
   const notifier = notifications(config.notify, content.document, observe, env);
   const ledgers = new Map(streams.map(({ config: { name }, ledgerStore }) => [name, ledgerStore]));
   // The status comes first: an observer that reads it when it gets a fact sees the status with that fact.
-  observers.push(content.observe, pastReader(ledgers, observe, signal), notifier.observe);
+  observers.push(content.observe, ledgerHistory(ledgers, observe, signal), notifier.observe);
 
   const server = config.server === false ? undefined : await serveHealth(config.server, content);
   try {
@@ -66,7 +66,7 @@ export async function runWorker(options: WorkerOptions, signal: AbortSignal): Pr
 
 /** What the server shows of these streams. It is up to date with the facts that `observe` gets. */
 function contentOf(streams: readonly Stream[]): ServerContent & { readonly observe: Observe } {
-  let status = starting(EXPORTER.version, streams.map(describe));
+  let status = initialStatus(EXPORTER.version, streams.map(describeStream));
   const document = (selected?: string): StatusDocument => statusAt(status, epochMs(Date.now()), nextRing, selected);
   const counters = metrics(
     streams.map(({ config: { name } }) => name),
@@ -76,7 +76,7 @@ function contentOf(streams: readonly Stream[]): ServerContent & { readonly obser
   return {
     observe(fact) {
       counters.observe(fact);
-      status = after(status, fact, epochMs(Date.now()));
+      status = applyFact(status, fact, epochMs(Date.now()));
     },
     document: () => document(),
     metrics: counters,

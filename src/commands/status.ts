@@ -3,7 +3,7 @@ import type { Config } from "../config/config.ts";
 import type { StatusDocument, StreamStatus } from "../status/status-document.ts";
 import { ExporterError, exitCodeOf, LedgerError, worstExitCode } from "../errors.ts";
 import type { Fact } from "../fact.ts";
-import { after, starting, type StreamDescription } from "../status/status.ts";
+import { applyFact, initialStatus, type StreamDescription } from "../status/status.ts";
 import { epochMs, formatDuration, SECOND_MS } from "../time.ts";
 import { EXPORTER } from "../version.ts";
 import { askWorker, workerUrl } from "./ask-worker.ts";
@@ -41,10 +41,10 @@ async function showStatus(
   signal: AbortSignal,
 ): Promise<number> {
   const { assembleNow, loadStreams } = await import("./streams.ts");
-  const { describe } = await import("./describe.ts");
+  const { describeStream } = await import("./describe.ts");
   const config = await loadStreams(path, names, "read when used");
   const streams = assembleNow(config, () => undefined);
-  const described = streams.map(describe);
+  const described = streams.map(describeStream);
   const running = await runningWorker(config.server, described, signal);
   const { document, errors } =
     running.document === undefined
@@ -124,7 +124,9 @@ async function readLedgers(
 ): Promise<{ document: StatusDocument; errors: readonly ExporterError[] }> {
   const read = await Promise.all(streams.map((stream) => readLedger(stream, signal)));
   const now = epochMs(Date.now());
-  const status = read.flat().reduce((before, fact) => after(before, fact, now), starting(EXPORTER.version, described));
+  const status = read
+    .flat()
+    .reduce((before, fact) => applyFact(before, fact, now), initialStatus(EXPORTER.version, described));
   const errors = read.flat().flatMap((fact) => (fact.kind === "tick.failed" ? [fact.error] : []));
   const document = statusAt(status, now);
   // Only reading the ledgers failed, now: no run did.
@@ -135,14 +137,14 @@ async function readLedgers(
 /** The facts that a worker would report after reading the ledger. */
 async function readLedger({ config, ledgerStore, dataStore }: Stream, signal: AbortSignal): Promise<Fact[]> {
   const { findHead } = await import("../ledger/head.ts");
-  const { readPast } = await import("../status/ledger-history.ts");
+  const { readWindows } = await import("../status/ledger-history.ts");
   const { name: stream } = config;
   try {
     const { head } = await findHead(ledgerStore, dataStore, stream, signal);
     const { seq: sequence, sha256, exportedUntil } = head;
     const found: Fact = { kind: "head.found", stream, sequence, sha256, exportedUntil };
     const span = { first: Math.max(1, sequence - WINDOWS_READ + 1), last: sequence };
-    return [found, { kind: "past.read", stream, committed: await readPast(ledgerStore, stream, span, signal) }];
+    return [found, { kind: "past.read", stream, committed: await readWindows(ledgerStore, stream, span, signal) }];
   } catch (error) {
     if (!(error instanceof ExporterError)) throw error;
     const failed: Fact = { kind: "tick.failed", stream, error, durationMs: 0 };

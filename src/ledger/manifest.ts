@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { LedgerError } from "../errors.ts";
 import type { EventMembers, SourceIdentity } from "../source.ts";
-import { formatInstant, parseInstant, type EpochMs, type Span } from "../time.ts";
+import { formatInstant, jsonSpan, parseInstant, type EpochMs, type Span } from "../time.ts";
 import type { ManifestKind, Plan, StoredLines, StoredObject, Delivered } from "../sink.ts";
 import type { KindCounts, LatenessCounts, Committed } from "../totals.ts";
 /** An object of items that could not be exported. */
@@ -182,7 +182,7 @@ export function encodeManifest(
     stream: manifest.stream,
     seq: manifest.seq,
     kind: manifest.kind,
-    window: shownSpan(manifest.window),
+    window: jsonSpan(manifest.window),
     ...(manifest.since !== undefined && { since: formatInstant(manifest.since) }),
     events: manifest.events,
     late: manifest.late,
@@ -194,7 +194,7 @@ export function encodeManifest(
       last: formatInstant(last),
     })),
     ...(manifest.delivered && { delivered: manifest.delivered }),
-    ...(manifest.missing && { missing: shownSpan(manifest.missing) }),
+    ...(manifest.missing && { missing: jsonSpan(manifest.missing) }),
     quarantine: manifest.quarantine.map(({ key, bytes, sha256, lines }) => ({ key, bytes, sha256, lines })),
     ids: manifest.ids,
     prev: manifest.prev,
@@ -225,10 +225,6 @@ export function decodeManifest(bytes: Buffer, stream: string, seq: number, place
 
 function shownSource({ type, fingerprint, members }: Manifest["source"]): Manifest["source"] {
   return { type, fingerprint, ...(members && { members }) };
-}
-
-function shownSpan({ from, to }: Span): { from: string; to: string } {
-  return { from: formatInstant(from), to: formatInstant(to) };
 }
 
 function damaged(place: string, what: string): LedgerError {

@@ -1,18 +1,18 @@
 import { formatDuration, formatInstant, SECOND_MS, type EpochMs, type Span } from "../time.ts";
 
-/** A progress bar is drawn so often at most; without a terminal a plain line is written instead, more rarely. */
+/** The shortest time between two updates on a terminal, and between two plain lines without one. */
 const DRAW_EVERY_MS = 100;
 const LINE_EVERY_MS = 10 * SECOND_MS;
 const BAR_WIDTH = 24;
 
 export interface Progress {
-  /** What is done: all up to `until`, and so many events in all. */
+  /** @param until everything before it is done @param events all events so far */
   update(until: EpochMs, events: number): void;
-  /** Leaves the last state on the screen, or nothing where there is no terminal. */
+  /** Leaves the last state on a terminal; writes nothing without one. */
   end(): void;
 }
 
-/** Where progress is shown: stderr, as a rule. */
+/** Where progress is written, usually stderr. */
 export interface Screen {
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
@@ -20,8 +20,8 @@ export interface Screen {
 }
 
 /**
- * How far a long piece of work over a span of time has come: share, instant, events, rate and time left.
- * @param now milliseconds of a clock that only moves forward
+ * Shows the progress of long work over a span of time: share, instant, events, rate and time left.
+ * @param now milliseconds of a monotonic clock
  */
 export function progress(span: Span, screen: Screen, now: () => number = () => performance.now()): Progress {
   const startedAt = now();
@@ -54,7 +54,7 @@ export function progressLine({ from, to }: Span, until: EpochMs, events: number,
   const filled = Math.round(share * BAR_WIDTH);
   const bar = "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
   const percent = `${Math.floor(share * 100)}`.padStart(3);
-  // A rate of the first moments would say nothing.
+  // A rate over less than a second is noise.
   const rate = elapsedMs >= SECOND_MS ? `  ${Math.round((events * 1000) / elapsedMs).toLocaleString("en")}/s` : "";
   const leftMs = share > 0 ? ((1 - share) / share) * elapsedMs : undefined;
   const left = leftMs === undefined ? "" : `  ${formatDuration(Math.ceil(leftMs / SECOND_MS) * SECOND_MS)} left`;

@@ -1,7 +1,7 @@
-import type { DayStatus, GapsStatus, HourStatus, WindowStatus } from "./status-document.ts";
+import type { DayStatus, GapsStatus, HourStatus, StreamStatus, WindowStatus } from "./status-document.ts";
 import { kindCounter, type KindCounter } from "../ledger/event-counts.ts";
 import { boundFor, latenessHistogram, type LatenessHistogram } from "../ledger/lateness.ts";
-import { DAY_MS, epochMs, formatInstant, HOUR_MS, SECOND_MS, type EpochMs, type Span } from "../time.ts";
+import { DAY_MS, epochMs, formatInstant, HOUR_MS, jsonSpan, SECOND_MS, type EpochMs, type Span } from "../time.ts";
 import {
   addTotals,
   lostSpan,
@@ -13,17 +13,17 @@ import {
   type Totals,
 } from "../totals.ts";
 
-/** A day of windows of five minutes, and some. */
-const WINDOWS_KEPT = 300;
+/** A day of windows of five minutes, and a few more. */
+const WINDOWS_MAX = 300;
 const HOURS_KEPT_MS = 7 * DAY_MS;
-/** Kinds of event kept an hour: more than any of our sources has. */
-const KEYS_KEPT = 200;
-const KEYS_SHOWN = 10;
+/** Kinds of event kept per hour: more than any of our sources has. */
+const KINDS_MAX = 200;
+const KINDS_LISTED_MAX = 10;
 const SHARE_TO_CATCH = 0.999;
-/** Gaps told one by one; all are counted. */
-const GAPS_KEPT = 20;
-/** Runs of sequences: there is more than one only while a past is being read, or where one could not be. */
-const RUNS_KEPT = 20;
+/** Gaps listed one by one; all are counted. */
+const GAPS_LISTED_MAX = 20;
+/** Runs of known sequences: more than one only while the ledger is being read, or where a part could not be read. */
+const RUNS_MAX = 20;
 
 interface Hour extends Totals {
   readonly from: EpochMs;
@@ -33,56 +33,56 @@ interface Hour extends Totals {
   readonly lateness: LatenessCounts;
 }
 
-/** What a stream committed of late, by event time: bounded, and never changed once it is handed out. */
-export interface Recent {
+/** What a stream committed in its last days of event time. Bounded, and immutable. */
+export interface LastDays {
   /** The end of the newest window or gap; undefined before the first. */
   readonly until: EpochMs | undefined;
-  /** By sequence. */
+  /** The last day, by sequence. */
   readonly windows: readonly (WindowStatus & { readonly end: EpochMs })[];
-  /** By time. */
+  /** The last week, by time. */
   readonly hours: readonly Hour[];
   readonly gaps: Gaps;
 }
 
-/** What is known to be lost: of every window that was told, for a gap lies as far back as the source forgets. */
+/** Lost time. Covers every known window, not only the last days: a gap may be as old as the source's retention. */
 interface Gaps {
   readonly count: number;
   readonly ms: number;
   /** The newest, by sequence. */
   readonly spans: readonly (Span & { readonly sequence: number })[];
-  /** Which sequences were told, by sequence. */
-  readonly told: readonly { readonly first: number; readonly last: number }[];
+  /** The sequences of the windows that are known, as runs in order. */
+  readonly knownSequences: readonly { readonly first: number; readonly last: number }[];
 }
 
-const NO_GAPS: Gaps = { count: 0, ms: 0, spans: [], told: [] };
+const NO_GAPS: Gaps = { count: 0, ms: 0, spans: [], knownSequences: [] };
 
-export const NOTHING_RECENT: Recent = { until: undefined, windows: [], hours: [], gaps: NO_GAPS };
+export const NO_DAYS: LastDays = { until: undefined, windows: [], hours: [], gaps: NO_GAPS };
 
-/** With more windows, each told once, in any order. */
-export function withCommitted(recent: Recent, committed: readonly Committed[]): Recent {
+/** Adds windows: each once, in any order. */
+export function addWindows(lastDays: LastDays, committed: readonly Committed[]): LastDays {
   const ends = committed.filter(({ type }) => type !== "repair").map(({ window }) => window.to);
-  const until = ends.reduce<EpochMs | undefined>((last, end) => epochMs(Math.max(last ?? end, end)), recent.until);
-  const gaps = committed.length === 0 ? recent.gaps : withGaps(recent.gaps, committed);
-  if (until === undefined) return { ...recent, gaps };
-  const windows = [...recent.windows, ...committed.map(shownWindow)]
+  const until = ends.reduce<EpochMs | undefined>((last, end) => epochMs(Math.max(last ?? end, end)), lastDays.until);
+  const gaps = committed.length === 0 ? lastDays.gaps : addGaps(lastDays.gaps, committed);
+  if (until === undefined) return { ...lastDays, gaps };
+  const windows = [...lastDays.windows, ...committed.map(windowStatus)]
     .filter(({ end }) => end > until - DAY_MS)
     .sort((one, other) => one.sequence - other.sequence)
-    .slice(-WINDOWS_KEPT);
+    .slice(-WINDOWS_MAX);
   const oldest = epochMs(hourOf(until) - HOURS_KEPT_MS);
-  const changed = new Map<EpochMs, OpenHour>();
-  const kept = new Map(recent.hours.filter(({ from }) => from >= oldest).map((hour) => [hour.from, hour]));
-  const open = (at: EpochMs): OpenHour | undefined => {
+  const hours = new Map(lastDays.hours.filter(({ from }) => from >= oldest).map((hour) => [hour.from, hour]));
+  const changed = new Map<EpochMs, HourBuilder>();
+  const hourAt = (at: EpochMs): HourBuilder | undefined => {
     if (at < oldest || at >= until) return undefined;
-    const hour = changed.get(at) ?? openHour(kept.get(at) ?? { ...NO_HOUR, from: at });
+    const hour = changed.get(at) ?? hourBuilder(hours.get(at) ?? { ...NO_HOUR, from: at });
     changed.set(at, hour);
     return hour;
   };
-  for (const one of committed) addTo(open, one, oldest);
-  for (const [at, hour] of changed) kept.set(at, closed(hour));
-  return { until, windows, hours: [...kept.values()].sort((one, other) => one.from - other.from), gaps };
+  for (const one of committed) addToHours(hourAt, one, oldest);
+  for (const [at, hour] of changed) hours.set(at, builtHour(hour));
+  return { until, windows, hours: [...hours.values()].sort((one, other) => one.from - other.from), gaps };
 }
 
-function withGaps({ count, ms, spans, told }: Gaps, committed: readonly Committed[]): Gaps {
+function addGaps({ count, ms, spans, knownSequences }: Gaps, committed: readonly Committed[]): Gaps {
   const found = committed.flatMap((one) => {
     const lost = lostSpan(one);
     return lost === undefined ? [] : [{ sequence: one.sequence, from: lost.from, to: lost.to }];
@@ -91,44 +91,47 @@ function withGaps({ count, ms, spans, told }: Gaps, committed: readonly Committe
   return {
     count: count + found.length,
     ms: found.reduce((sum, { from, to }) => sum + to - from, ms),
-    spans: bySequence.slice(-GAPS_KEPT),
-    told: joined([...told, ...committed.map(({ sequence }) => ({ first: sequence, last: sequence }))]),
+    spans: bySequence.slice(-GAPS_LISTED_MAX),
+    knownSequences: mergeRuns([
+      ...knownSequences,
+      ...committed.map(({ sequence }) => ({ first: sequence, last: sequence })),
+    ]),
   };
 }
 
-/** Runs that meet are one. */
-function joined(runs: Gaps["told"]): Gaps["told"] {
+/** Sorts runs of sequences, and makes one of those that touch. */
+function mergeRuns(runs: Gaps["knownSequences"]): Gaps["knownSequences"] {
   const sorted = [...runs].sort((one, other) => one.first - other.first);
-  const whole: { first: number; last: number }[] = [];
+  const merged: { first: number; last: number }[] = [];
   for (const { first, last } of sorted) {
-    const before = whole.at(-1);
+    const before = merged.at(-1);
     if (before !== undefined && first <= before.last + 1) before.last = Math.max(before.last, last);
-    else whole.push({ first, last });
+    else merged.push({ first, last });
   }
-  return whole.slice(-RUNS_KEPT);
+  return merged.slice(-RUNS_MAX);
 }
 
 const NO_HOUR = { ...NO_TOTALS, exportedMs: 0, gapMs: 0, keys: {}, lateness: {} };
 
-/** An hour to which windows are being added: many at once cost little more than one. */
-interface OpenHour {
+/** An hour while windows are added to it: many at once cost little more than one. */
+interface HourBuilder {
   totals: Totals;
   exportedMs: number;
   gapMs: number;
   readonly from: EpochMs;
-  readonly keys: KindCounter;
+  readonly kinds: KindCounter;
   readonly lateness: LatenessHistogram;
 }
 
-function openHour({ from, exportedMs, gapMs, keys: known, lateness: before, ...totals }: Hour): OpenHour {
-  const [keys, lateness] = [kindCounter(), latenessHistogram()];
-  keys.addCounts(known);
-  lateness.addCounts(before);
-  return { from, exportedMs, gapMs, keys, lateness, totals };
+function hourBuilder({ from, exportedMs, gapMs, keys, lateness: counts, ...totals }: Hour): HourBuilder {
+  const [kinds, lateness] = [kindCounter(), latenessHistogram()];
+  kinds.addCounts(keys);
+  lateness.addCounts(counts);
+  return { from, exportedMs, gapMs, kinds, lateness, totals };
 }
 
-function closed({ totals, keys, lateness, ...rest }: OpenHour): Hour {
-  return { ...totals, ...rest, keys: keys.top(KEYS_KEPT), lateness: lateness.counts() };
+function builtHour({ totals, kinds, lateness, ...rest }: HourBuilder): Hour {
+  return { ...totals, ...rest, keys: kinds.top(KINDS_MAX), lateness: lateness.counts() };
 }
 
 /** The start of the hour of an instant. */
@@ -136,20 +139,20 @@ export function hourOf(instant: EpochMs): EpochMs {
   return epochMs(Math.floor(instant / HOUR_MS) * HOUR_MS);
 }
 
-/** A window counts in the hour where it begins; the time it covers, and the time that is lost, in every hour they touch. */
-function addTo(open: (at: EpochMs) => OpenHour | undefined, committed: Committed, oldest: EpochMs): void {
+/** Counts a window in the hour where it begins; its exported and its lost time in every hour that they overlap. */
+function addToHours(hourAt: (at: EpochMs) => HourBuilder | undefined, committed: Committed, oldest: EpochMs): void {
   const { type, window, keys = {}, lateness = {} } = committed;
-  const first = open(hourOf(window.from));
+  const first = hourAt(hourOf(window.from));
   if (first !== undefined) {
     first.totals = addTotals(first.totals, totalsOf(committed));
-    first.keys.addCounts(keys);
+    first.kinds.addCounts(keys);
     first.lateness.addCounts(lateness);
   }
-  // A repair only adds to what counts as exported already.
+  // A repair adds events to time that already counts as exported.
   if (type === "repair") return;
   const lost = lostSpan(committed);
   for (let at = hourOf(epochMs(Math.max(window.from, oldest))); at < window.to; at = epochMs(at + HOUR_MS)) {
-    const hour = open(at);
+    const hour = hourAt(at);
     if (hour === undefined) continue;
     const span = { from: at, to: epochMs(at + HOUR_MS) };
     const gapMs = lost === undefined ? 0 : overlapMs(span, lost);
@@ -162,24 +165,23 @@ function overlapMs(one: Span, other: Span): number {
   return Math.max(0, Math.min(one.to, other.to) - Math.max(one.from, other.from));
 }
 
-function shownWindow({ sequence, type, window, events, late, quarantined, bytes, missing }: Committed) {
+function windowStatus({ sequence, type, window, events, late, quarantined, bytes, missing }: Committed) {
   return {
-    ...{ sequence, kind: type, ...shownSpan(window), events, late, quarantined, bytes },
-    ...(missing !== undefined && { missing: shownSpan(missing) }),
+    ...{ sequence, kind: type, ...jsonSpan(window), events, late, quarantined, bytes },
+    ...(missing !== undefined && { missing: jsonSpan(missing) }),
     end: window.to,
   };
 }
 
-export function shownSpan({ from, to }: Span): { readonly from: string; readonly to: string } {
-  return { from: formatInstant(from), to: formatInstant(to) };
-}
-
-/** What the document lists: the newest windows and hours, so many at most. */
-export function listsOf({ windows, hours }: Recent, most: { readonly windows: number; readonly hours: number }) {
+/** The newest windows and hours, at most as many as `limits` says of each. */
+export function listNewest(
+  { windows, hours }: LastDays,
+  limits: { readonly windows: number; readonly hours: number },
+): Pick<StreamStatus, "windows" | "hours"> {
   return {
-    windows: windows.slice(-most.windows).map(({ end: _, ...window }): WindowStatus => window),
+    windows: windows.slice(-limits.windows).map(({ end: _, ...window }): WindowStatus => window),
     hours: hours
-      .slice(-most.hours)
+      .slice(-limits.hours)
       .map(({ from, exportedMs, gapMs, keys: _, lateness: __, ...totals }): HourStatus => ({
         from: formatInstant(from),
         ...totals,
@@ -189,47 +191,50 @@ export function listsOf({ windows, hours }: Recent, most: { readonly windows: nu
   };
 }
 
-/** What the document counts: over all that is kept, however much of it is listed. */
-export function sumsOf({ until, hours, gaps }: Recent, now: EpochMs) {
+/** The sums over everything that is kept, listed or not. */
+export function summarize(
+  { until, hours, gaps }: LastDays,
+  now: EpochMs,
+): Pick<StreamStatus, "gaps" | "last24Hours" | "day"> {
   const today = last24Hours(now).from;
   return {
-    gaps: gapsOf(gaps),
+    gaps: gapsStatus(gaps),
     last24Hours: hours.filter(({ from }) => from >= today).reduce(addTotals, NO_TOTALS),
-    day: dayOf(until, hours),
+    day: dayStatus(until, hours),
   };
 }
 
-/** The 24 whole hours that end with the one of `now`. */
+/** The 24 whole hours that end with the hour of `now`. */
 export function last24Hours(now: EpochMs): Span {
   const to = epochMs(hourOf(now) + HOUR_MS);
   return { from: epochMs(to - DAY_MS), to };
 }
 
-function gapsOf({ count, ms, spans, told }: Gaps): GapsStatus {
+function gapsStatus({ count, ms, spans, knownSequences }: Gaps): GapsStatus {
   return {
     count,
     seconds: ms / SECOND_MS,
-    spans: spans.map(({ sequence, ...span }) => ({ sequence, ...shownSpan(span) })),
-    knownFrom: told.at(-1)?.first ?? null,
+    spans: spans.map(({ sequence, ...span }) => ({ sequence, ...jsonSpan(span) })),
+    knownFrom: knownSequences.at(-1)?.first ?? null,
   };
 }
 
-function dayOf(until: EpochMs | undefined, hours: readonly Hour[]): DayStatus {
+function dayStatus(until: EpochMs | undefined, hours: readonly Hour[]): DayStatus {
   const from = until === undefined ? undefined : hourOf(epochMs(until - DAY_MS));
-  const tally = kindCounter();
+  const kinds = kindCounter();
   const histogram = latenessHistogram();
-  const known = hours.filter((one) => from !== undefined && one.from >= from);
-  for (const hour of known) {
-    tally.addCounts(hour.keys);
+  const ofDay = hours.filter((hour) => from !== undefined && hour.from >= from);
+  for (const hour of ofDay) {
+    kinds.addCounts(hour.keys);
     histogram.addCounts(hour.lateness);
   }
-  const totals = known.reduce(addTotals, NO_TOTALS);
+  const totals = ofDay.reduce(addTotals, NO_TOTALS);
   const lateness = histogram.counts();
   return {
     from: from === undefined ? null : formatInstant(from),
     ...totals,
     lateness,
     wouldCatch: boundFor(SHARE_TO_CATCH, lateness, totals.events) ?? null,
-    keys: Object.entries(tally.top(KEYS_SHOWN)).map(([key, events]) => ({ key, events })),
+    keys: Object.entries(kinds.top(KINDS_LISTED_MAX)).map(([key, events]) => ({ key, events })),
   };
 }

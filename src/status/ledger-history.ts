@@ -5,24 +5,27 @@ import type { Store } from "../store.ts";
 import { committedOf } from "../ledger/manifest.ts";
 import type { Committed } from "../totals.ts";
 
-/** A week of windows of five minutes, or a day of one minute. */
-const MANIFESTS_MAX = 2100;
-/** Beside the export, and fewer than the ten listeners of one signal at which Node warns. */
-const READS_AT_ONCE = 8;
+/** A week of five-minute windows, or about a day and a half of one-minute windows. */
+const WINDOWS_MAX = 2100;
+/** Less than ten, the number of listeners on one signal at which Node warns: the export adds some of its own. */
+const CONCURRENT_READS = 8;
 
-/** What the ledger says of the sequences from `first` to `last`, the newest ones where there are too many. */
-export async function readPast(
+/**
+ * Reads the windows with the sequences from `first` to `last` from the ledger: at most the newest 2,100.
+ * @throws ExporterError when a manifest cannot be read
+ */
+export async function readWindows(
   ledger: Store,
   stream: string,
   { first, last }: { readonly first: number; readonly last: number },
   signal: AbortSignal,
 ): Promise<Committed[]> {
-  const from = Math.max(first, last - MANIFESTS_MAX + 1);
+  const from = Math.max(first, last - WINDOWS_MAX + 1);
   const committed: Committed[] = [];
-  for (let next = from; next <= last; next += READS_AT_ONCE) {
-    const sequences = Array.from({ length: Math.min(READS_AT_ONCE, last - next + 1) }, (_, index) => next + index);
+  for (let next = from; next <= last; next += CONCURRENT_READS) {
+    const sequences = Array.from({ length: Math.min(CONCURRENT_READS, last - next + 1) }, (_, index) => next + index);
     const reads = sequences.map((sequence) => readLink(ledger, stream, sequence, signal));
-    // All have ended, also where one failed: what comes next does not add to them.
+    // Wait for all of them even if one fails, so that no read is still open when the caller goes on.
     await Promise.allSettled(reads);
     const links = await Promise.all(reads);
     committed.push(...links.map(({ manifest }) => committedOf(manifest)));
@@ -31,34 +34,38 @@ export async function readPast(
 }
 
 /**
- * Reads from the ledgers, beside the export, what this worker did not commit itself: what was before it, and what another
- * worker commits beside it. Told of all facts, it tells what it read as facts.
+ * Reads the windows that this worker did not commit from the ledgers, in parallel with the export: those from before its
+ * start, and those of another worker.
+ *
+ * @param ledgers the ledger of each stream
+ * @param observe gets `past.read` and `past.failed`
+ * @returns observes all facts, to learn which sequences exist
  */
-export function pastReader(ledgers: ReadonlyMap<string, Store>, observe: Observe, signal: AbortSignal): Observe {
+export function ledgerHistory(ledgers: ReadonlyMap<string, Store>, observe: Observe, signal: AbortSignal): Observe {
   const known = new Map<string, number>();
-  // One stream after another, so that so many requests at once are all that there are, whatever the number of streams.
+  // One stream after another, so that the limit on concurrent reads holds for all streams together.
   let reading = Promise.resolve();
 
-  function goOn(stream: string, upTo: number, isOurs: boolean): void {
+  function readUpTo(stream: string, sequence: number, isOurs: boolean): void {
     const before = known.get(stream) ?? 0;
-    if (upTo <= before) return;
-    known.set(stream, upTo);
-    const [ledger, first, last] = [ledgers.get(stream), before + 1, isOurs ? upTo - 1 : upTo];
+    if (sequence <= before) return;
+    known.set(stream, sequence);
+    const [ledger, first, last] = [ledgers.get(stream), before + 1, isOurs ? sequence - 1 : sequence];
     if (ledger === undefined || first > last) return;
     reading = reading
-      .then(() => readPast(ledger, stream, { first, last }, signal))
+      .then(() => readWindows(ledger, stream, { first, last }, signal))
       .then(
         (committed) => observe({ kind: "past.read", stream, committed }),
         (error: unknown) => {
-          // The status lacks it, the export does not: it goes by its own reading of the ledger.
+          // Only the status depends on it: the export reads the ledger for itself.
           if (!signal.aborted && error instanceof ExporterError) observe({ kind: "past.failed", stream, error });
         },
       );
   }
 
   return (fact) => {
-    if (fact.kind === "head.found") goOn(fact.stream, fact.sequence, false);
-    else if (fact.kind === "window.committed") goOn(fact.stream, fact.sequence, true);
-    else if (fact.kind === "tick.done") goOn(fact.stream, fact.head.sequence, false);
+    if (fact.kind === "head.found") readUpTo(fact.stream, fact.sequence, false);
+    else if (fact.kind === "window.committed") readUpTo(fact.stream, fact.sequence, true);
+    else if (fact.kind === "tick.done") readUpTo(fact.stream, fact.head.sequence, false);
   };
 }

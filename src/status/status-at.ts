@@ -1,95 +1,152 @@
-import { type Status, type StreamSoFar } from "./status.ts";
-import { type EpochMs, formatInstant, epochMs, SECOND_MS } from "../time.ts";
-import { type StatusDocument, toldInFull, type StreamStatus } from "./status-document.ts";
-import { listsOf, sumsOf } from "./last-days.ts";
-import { stateOf } from "./stream-state.ts";
+import { formatDuration, formatInstant, epochMs, MINUTE_MS, SECOND_MS, type EpochMs } from "../time.ts";
+import { listNewest, summarize } from "./last-days.ts";
+import { toldInFull, type StatusDocument, type StreamState, type StreamStatus } from "./status-document.ts";
+import type { Status, StreamSoFar } from "./status.ts";
 
-/** When a schedule rings next after an instant; undefined where that is never. */
+/** The next instant of a schedule after another instant; undefined if there is none. */
 export type NextTick = (schedule: string, after: EpochMs) => EpochMs | undefined;
 
+/** For all streams together, so that the document stays small. */
+const WINDOWS_MAX = 900;
+const HOURS_MAX = 504;
+
+/** For a stream that is shown in full. */
+const WINDOWS_PER_STREAM = 300;
+const HOURS_PER_STREAM = 168;
+
+/** However many streams there are, each shows its last 24 hours and the hour before them. */
+const HOURS_MIN = 25;
+
 /**
- * The document at `now`.
- * @param asked the stream that is to be told in full, where there are too many for all
+ * The status document at `now`.
+ * @param selected the stream to show in full, if there are too many to show all in full
  */
-export function statusAt(status: Status, now: EpochMs, nextTick?: NextTick, asked?: string): StatusDocument {
+export function statusAt(status: Status, now: EpochMs, nextTick?: NextTick, selected?: string): StatusDocument {
   const streams = [...status.streams.values()].map((soFar) => ({
-    recent: soFar.recent,
+    lastDays: soFar.lastDays,
     ...streamAt(soFar, status, now, nextTick),
   }));
-  const full = new Set(toldInFull(streams, asked));
+  const full = new Set(toldInFull(streams, selected));
   const share = (all: number, count: number, each: number) => Math.min(each, Math.floor(all / Math.max(1, count)));
-  const inFull = { windows: share(WINDOWS_IN_ALL, full.size, WINDOWS_EACH), hours: HOURS_EACH };
-  const inShort = {
-    windows: share(WINDOWS_IN_ALL, streams.length, WINDOWS_EACH),
-    hours: Math.max(HOURS_AT_LEAST, share(HOURS_IN_ALL, streams.length, HOURS_EACH)),
+  const fullLimits = { windows: share(WINDOWS_MAX, full.size, WINDOWS_PER_STREAM), hours: HOURS_PER_STREAM };
+  const limits = {
+    windows: share(WINDOWS_MAX, streams.length, WINDOWS_PER_STREAM),
+    hours: Math.max(HOURS_MIN, share(HOURS_MAX, streams.length, HOURS_PER_STREAM)),
   };
   return {
     version: status.version,
-    startedAt: shown(status.startedAt),
+    startedAt: instantOrNull(status.startedAt),
     now: formatInstant(now),
     stopping: status.stopping,
     streams: streams.map((stream) => {
-      const { recent, ...told } = stream;
-      return { ...told, ...listsOf(recent, full.has(stream) ? inFull : inShort) };
+      const { lastDays, ...rest } = stream;
+      return { ...rest, ...listNewest(lastDays, full.has(stream) ? fullLimits : limits) };
     }),
   };
 }
 
-/** All but the lists, of which there is a share for each stream. */
+/** All but the lists of windows and hours, whose length depends on the other streams. */
 function streamAt(
   soFar: StreamSoFar,
   { startedAt }: Status,
   now: EpochMs,
   nextTick: NextTick | undefined,
 ): Omit<StreamStatus, "windows" | "hours"> {
-  const { described, exportedUntil, isStopped, recent } = soFar;
-  const { stream, source, sink, schedule, lagLimitMs, retentionMs, start } = described;
-  // By the later of both clocks: ours may be slow, and the source forgets by its own.
+  const { description, exportedUntil, isStopped } = soFar;
+  const { stream, source, sink, schedule, lagLimitMs, retentionMs, start } = description;
+  // By the later of the two clocks: ours may be slow, and the source deletes events by its own.
   const later = now + Math.max(0, soFar.clockOffsetMs ?? 0);
   const lagMs = soFar.isHeadFound ? later - (exportedUntil ?? start) : undefined;
-  const forgottenAt = retentionMs === undefined ? undefined : epochMs((exportedUntil ?? start) + retentionMs);
-  const isTicking = startedAt !== undefined && !isStopped;
+  const deletedAt = retentionMs === undefined ? undefined : epochMs((exportedUntil ?? start) + retentionMs);
+  const isScheduled = startedAt !== undefined && !isStopped;
   return {
     stream,
     ...stateOf(soFar, lagMs, now, startedAt),
     source: { type: source.type, baseUrl: source.baseUrl, account: source.account },
     ...{ sink, schedule },
-    exportedUntil: shown(exportedUntil),
+    exportedUntil: instantOrNull(exportedUntil),
     lagSeconds: lagMs === undefined ? null : Math.floor(lagMs / SECOND_MS),
     lagLimitSeconds: lagLimitMs / SECOND_MS,
-    nextTick: isTicking ? shown(nextTick?.(schedule, now)) : null,
-    lastTick: shown(soFar.lastTick),
-    lastSuccess: shown(soFar.lastSuccess),
+    nextTick: isScheduled ? instantOrNull(nextTick?.(schedule, now)) : null,
+    lastTick: instantOrNull(soFar.lastTick),
+    lastSuccess: instantOrNull(soFar.lastSuccess),
     failedTicks: soFar.failedTicks,
     running: soFar.running,
     failure: soFar.failure,
     errors: soFar.errors,
     head: soFar.head,
     completeness: soFar.completeness,
-    reconciledAt: shown(soFar.reconciledAt),
+    reconciledAt: instantOrNull(soFar.reconciledAt),
     retention:
-      forgottenAt === undefined || !soFar.isHeadFound
+      deletedAt === undefined || !soFar.isHeadFound
         ? null
-        : { until: formatInstant(forgottenAt), leftSeconds: Math.floor((forgottenAt - later) / SECOND_MS) },
+        : { until: formatInstant(deletedAt), leftSeconds: Math.floor((deletedAt - later) / SECOND_MS) },
     clockOffsetSeconds: soFar.clockOffsetMs === undefined ? null : soFar.clockOffsetMs / SECOND_MS,
     isPastRead: soFar.isPastRead,
-    ...sumsOf(recent, now),
+    ...summarize(soFar.lastDays, now),
     totals: soFar.totals,
   };
 }
 
-function shown(instant: EpochMs | undefined): string | null {
+function instantOrNull(instant: EpochMs | undefined): string | null {
   return instant === undefined ? null : formatInstant(instant);
 }
 
-/** Shared by all streams, so that the document stays small. */
-const WINDOWS_IN_ALL = 900;
+/** The state of a stream, why it is in it, and what to do about it. */
+interface StateReason {
+  readonly state: StreamState;
+  readonly why: string | null;
+  readonly hint: string | null;
+}
 
-const HOURS_IN_ALL = 504;
+function stateOf(
+  soFar: StreamSoFar,
+  lagMs: number | undefined,
+  now: EpochMs,
+  startedAt: EpochMs | undefined,
+): StateReason {
+  const { description, failure, isHeadFound, isStopped, lastTick } = soFar;
+  if (failure !== null) {
+    const hint = failure.hint ?? "the next run tries again, from where the export stopped";
+    return { state: isStopped ? "stopped" : "failing", why: failure.message, hint };
+  }
+  if (lagMs !== undefined && lagMs > description.lagLimitMs) return behind(soFar, lagMs, now, startedAt !== undefined);
+  if (startedAt !== undefined && lastTick === undefined) {
+    const waitedMs = now - startedAt;
+    if (isHeadFound || waitedMs <= description.lagLimitMs) {
+      return { state: "starting", why: "the first run has not finished yet", hint: null };
+    }
+    const why = `the ledger has not been read for ${rounded(waitedMs)}: the first run has not finished yet`;
+    return { state: "behind", why, hint: LOOK_IN_THE_LOG };
+  }
+  return { state: "ok", ...clockWarning(soFar) };
+}
 
-const WINDOWS_EACH = 300;
+const LOOK_IN_THE_LOG = "look in the log for what the worker is waiting for";
 
-const HOURS_EACH = 168;
+function behind(soFar: StreamSoFar, lagMs: number, now: EpochMs, isRunning: boolean): StateReason {
+  const { description, exportedUntil, lastCommit } = soFar;
+  const checkpoint =
+    exportedUntil === undefined ? "nothing exported yet" : `exported until ${formatInstant(exportedUntil)}`;
+  const why = `${checkpoint}: ${rounded(lagMs)} behind, the limit is ${rounded(description.lagLimitMs)}`;
+  const isCatchingUp = lastCommit !== undefined && now - lastCommit <= description.lagLimitMs;
+  const hint = isCatchingUp
+    ? "catching up: nothing to do while the lag shrinks"
+    : isRunning
+      ? LOOK_IN_THE_LOG
+      : "start the worker";
+  return { state: "behind", why, hint };
+}
 
-/** Whatever the number of streams, each shows its last 24 hours and the one before them. */
-const HOURS_AT_LEAST = 25;
+function clockWarning({ description, clockOffsetMs = 0 }: StreamSoFar): Omit<StateReason, "state"> {
+  if (Math.abs(clockOffsetMs) <= description.windowLagMs) return { why: null, hint: null };
+  const side = clockOffsetMs > 0 ? "behind" : "ahead of";
+  const why = `this machine's clock is ${rounded(Math.abs(clockOffsetMs))} ${side} the source's clock`;
+  return { why, hint: "synchronize both with NTP: a window is exported when it has ended by both clocks" };
+}
+
+/** A duration in whole minutes, or in whole seconds below a minute. */
+function rounded(durationMs: number): string {
+  const unit = durationMs < MINUTE_MS ? SECOND_MS : MINUTE_MS;
+  return formatDuration(Math.floor(durationMs / unit) * unit);
+}

@@ -1,103 +1,104 @@
 import type { LatenessCounts, Totals } from "../totals.ts";
 
 /*
- * The status document: what `/status.json` and `status --json` answer and the page shows. Instants are RFC 3339 in UTC; lists
- * rise with time. It is bounded, whatever the size of a ledger.
+ * The status document: `/status.json`, `status --json`, and what the page shows. Instants are RFC 3339 in UTC; lists are in
+ * order of time, oldest first. Its size is bounded, whatever the size of a ledger.
  */
 
 export interface StatusDocument {
   readonly version: string;
-  /** When the worker started; null: no worker runs, this was read from the ledgers. */
+  /** When the worker started; null: no worker is running, this was read from the ledgers. */
   readonly startedAt: string | null;
-  /** The instant at which lags and states are meant. */
+  /** The instant for which lags and states are computed. */
   readonly now: string;
-  /** The worker was asked to stop, and finishes what is at hand. */
+  /** The worker was asked to stop, and finishes its current windows. */
   readonly stopping: boolean;
   readonly streams: readonly StreamStatus[];
 }
 
 /**
- * `starting`: no tick has ended yet. `ok`: the last tick succeeded, and the lag is under its limit. `behind`: the lag is over
- * its limit; it may be catching up. `failing`: the last tick failed, the next one tries again. `stopped`: its ledger is damaged.
+ * `starting`: no run has finished yet. `ok`: the last run succeeded, and the lag is within its limit. `behind`: the lag is over
+ * its limit; the stream may be catching up. `failing`: the last run failed, the next one retries. `stopped`: its ledger is
+ * damaged.
  */
 export type StreamState = "starting" | "ok" | "behind" | "failing" | "stopped";
 
 export const STREAM_STATES: readonly StreamState[] = ["starting", "ok", "behind", "failing", "stopped"];
 
-/** The worst first: who needs somebody soonest. */
+/** Most urgent first. */
 export const WORST_FIRST: readonly StreamState[] = ["stopped", "failing", "behind", "starting", "ok"];
 
-/** So many streams are told in full at once; of more, the others each when asked for. */
-const TOLD_IN_FULL = 6;
+/** More streams than this are shown in full only when selected. */
+const FULL_STREAMS_MAX = 6;
 
-/** The streams that are told in full: the one that was asked for, or those that need somebody first. */
+/** The streams that are shown in full: the selected one, or the most urgent. */
 export function toldInFull<Stream extends Pick<StreamStatus, "stream" | "state">>(
   streams: readonly Stream[],
-  asked?: string,
+  selected?: string,
 ): readonly Stream[] {
-  const chosen = streams.filter(({ stream }) => stream === asked);
-  return chosen.length > 0 ? chosen : [...streams].sort(byNeed).slice(0, TOLD_IN_FULL);
+  const found = streams.filter(({ stream }) => stream === selected);
+  return found.length > 0 ? found : [...streams].sort(byNeed).slice(0, FULL_STREAMS_MAX);
 }
 
+/** Sorts the most urgent first. */
 export function byNeed(one: Pick<StreamStatus, "state">, other: Pick<StreamStatus, "state">): number {
   return WORST_FIRST.indexOf(one.state) - WORST_FIRST.indexOf(other.state);
 }
 
-/** How one stream stands. */
+/** The status of one stream. */
 export interface StreamStatus {
   readonly stream: string;
   readonly state: StreamState;
-  /** Why it is not ok, in a sentence, and what to do; null where there is nothing to say. */
+  /** Why it is not ok, and what to do about it; null if it is ok and there is no warning. */
   readonly why: string | null;
   readonly hint: string | null;
   readonly source: { readonly type: string; readonly baseUrl: string; readonly account: string };
-  /** The sink's place. */
+  /** Where the sink writes. */
   readonly sink: string;
   /** Cron, UTC. */
   readonly schedule: string;
-  /** Everything before this instant is exported; null before the first commit, or before the ledger was read. */
+  /** Everything before this instant is exported; null before the first commit, and before the ledger was read. */
   readonly exportedUntil: string | null;
-  /** From there, or from the start of the stream, to now; null before the ledger was read. */
+  /** Time from `exportedUntil`, or from the start of the stream, to now; null before the ledger was read. */
   readonly lagSeconds: number | null;
   readonly lagLimitSeconds: number;
-  /** Null without a worker, and for a stopped stream. */
+  /** The next run. Null without a worker, and for a stopped stream. */
   readonly nextTick: string | null;
-  /** When the last tick ended, however it ended. */
+  /** End of the last run, successful or not. */
   readonly lastTick: string | null;
   readonly lastSuccess: string | null;
-  /** Failed ticks since the last success. */
+  /** Failed runs since the last successful one. */
   readonly failedTicks: number;
-  /** The window at work. */
+  /** The window that is being exported. */
   readonly running: RunningWindow | null;
-  /** What ended the last tick, if anything did. */
+  /** Why the last run failed; null if it succeeded. */
   readonly failure: Failure | null;
-  /** The last ten, the newest last; the same failure again is not repeated, but counted. */
+  /** The last ten failures, the newest last; a failure that repeats is one entry with a count. */
   readonly errors: readonly PastFailure[];
-  /** The newest link of the ledger. */
+  /** The newest manifest of the ledger. */
   readonly head: { readonly sequence: number; readonly sha256: string } | null;
-  /** Of the last comparison with the source: the share of its items that the ledger has; null before the first, and after one
-   * that failed. */
+  /** Share of the source's items that the ledger has, by the last comparison; null before the first, and after a failed one. */
   readonly completeness: number | null;
   readonly reconciledAt: string | null;
-  /** How far the source's clock was ahead of this machine's when it was asked last (negative: behind); null before. The lag is
-   * reckoned by the later of both. */
+  /** How far the source's clock was ahead of this machine's when last asked (negative: behind); null before. The lag is computed
+   * by the later of the two clocks. */
   readonly clockOffsetSeconds: number | null;
-  /** What was committed before the worker started is known, as far back as it is read. */
+  /** The windows committed before the worker started have been read from the ledger, as far back as they are read. */
   readonly isPastRead: boolean;
-  /** When the source forgets what is exported next, and how long that is from now (negative: it has); null where it keeps all. */
+  /** When the source deletes the oldest event not yet exported, and the time left until then (negative: it has); null if the
+   * source keeps everything. */
   readonly retention: { readonly until: string; readonly leftSeconds: number } | null;
-  /** What is known to be lost, however long ago it happened. */
+  /** Known lost time, however old. */
   readonly gaps: GapsStatus;
-  /** The windows of the last day that was exported: at most 300, then only the newest (`hours` has them all). */
+  /** The windows of the last exported day: at most the newest 300 (`hours` counts all). */
   readonly windows: readonly WindowStatus[];
-  /** The same by hour of event time, and further back: at most seven days, of many streams at least the last 25 hours; an hour
-   * that is not known is left out. */
+  /** Hours of event time: at most seven days, with many streams at least the last 25 hours; unknown hours are left out. */
   readonly hours: readonly HourStatus[];
-  /** Over the 24 whole hours of event time that end with that of `now`. */
+  /** The 24 whole hours of event time that end with the hour of `now`. */
   readonly last24Hours: Totals;
-  /** Over the last day that was exported. */
+  /** The last exported day. */
   readonly day: DayStatus;
-  /** Committed since the worker started, by it or by another beside it. */
+  /** Committed since the worker started, by it or by another worker. */
   readonly totals: Totals;
 }
 
@@ -117,7 +118,7 @@ export interface Failure {
 }
 
 export interface PastFailure extends Failure {
-  /** When it was met first and last, and how often in a row. */
+  /** When it happened first and last, and how often in a row. */
   readonly firstTime: string;
   readonly time: string;
   readonly count: number;
@@ -125,7 +126,7 @@ export interface PastFailure extends Failure {
 
 export type WindowKind = "window" | "gap" | "repair";
 
-/** One committed window. `events: 0` was looked at and was empty. */
+/** One committed window. `events: 0`: the source had no events in it. */
 export interface WindowStatus {
   readonly sequence: number;
   readonly kind: WindowKind;
@@ -135,39 +136,39 @@ export interface WindowStatus {
   readonly late: number;
   readonly quarantined: number;
   readonly bytes: number;
-  /** The part that the source did not keep any more. */
+  /** The part that the source no longer kept. */
   readonly missing?: { readonly from: string; readonly to: string };
 }
 
-/** The spans that the source did not keep any more, of all windows that are known. */
+/** The spans that the source no longer kept, of all known windows. */
 export interface GapsStatus {
   readonly count: number;
-  /** How long they are together. */
+  /** Their total length. */
   readonly seconds: number;
-  /** The newest of them, at most twenty, by sequence. */
+  /** The newest twenty, by sequence. */
   readonly spans: readonly { readonly sequence: number; readonly from: string; readonly to: string }[];
-  /** Every window from this sequence on is known: 1 is the whole ledger. Null: none is. After a restart about 2,100 windows
-   * are read back; `verify` shows all. */
+  /** Every window from this sequence on is known; 1: the whole ledger; null: none. After a restart the newest 2,100 windows are
+   * read from the ledger; `verify` reads all. */
   readonly knownFrom: number | null;
 }
 
-/** What was committed of an hour of event time; repairs count in the hour where they begin. */
+/** One hour of event time. A window counts in the hour where it begins. */
 export interface HourStatus extends Totals {
   /** Its start. */
   readonly from: string;
-  /** How much of it is exported, gaps not counted: 3600 is all. */
+  /** How much of it is exported, without gaps: 3600 is all. */
   readonly exportedSeconds: number;
-  /** How much of it the source did not keep any more. */
+  /** How much of it the source no longer kept. */
   readonly gapSeconds: number;
 }
 
 export interface DayStatus extends Totals {
-  /** Where it begins; null before anything was exported. */
+  /** Its start; null before anything was exported. */
   readonly from: string | null;
-  /** How late the late ones were: counts by upper bound (`5m`, …, `more`), empty ones left out. */
+  /** How late the late events were: counts by upper bound (`5m`, …, `more`); empty buckets are left out. */
   readonly lateness: LatenessCounts;
-  /** The lag, or the look-back, that would have caught 99.9 % of the events; null: longer than a week. */
+  /** The lag, or look-back, that would have caught 99.9 % of the events; null: longer than a week. */
   readonly wouldCatch: string | null;
-  /** The most frequent kinds of event, at most ten. */
+  /** The ten most frequent kinds of event. */
   readonly keys: readonly { readonly key: string; readonly events: number }[];
 }

@@ -1,12 +1,12 @@
 import { type Failure, type PastFailure, type RunningWindow, type StreamStatus } from "./status-document.ts";
 import { ExporterError } from "../errors.ts";
 import type { Fact, HeadFact, StreamFact } from "../fact.ts";
-import { NOTHING_RECENT, shownSpan, withCommitted, type Recent } from "./last-days.ts";
+import { addWindows, NO_DAYS, type LastDays } from "./last-days.ts";
 import type { SourceIdentity } from "../source.ts";
-import { formatInstant, type EpochMs } from "../time.ts";
+import { formatInstant, jsonSpan, type EpochMs } from "../time.ts";
 import { addTotals, NO_TOTALS, totalsOf, type Totals } from "../totals.ts";
 
-/** A stream as it is configured. */
+/** The configuration of a stream, as far as its status depends on it. */
 export interface StreamDescription {
   readonly stream: string;
   readonly source: SourceIdentity;
@@ -14,13 +14,13 @@ export interface StreamDescription {
   readonly schedule: string;
   readonly start: EpochMs;
   readonly retentionMs: number | undefined;
-  /** The `lag` of its windows: clocks that are further apart hold the export up, or hide how far behind it is. */
-  readonly settleMs: number;
-  /** Beyond this lag it is not ready. */
+  /** `windows.lag`. Clocks that differ by more delay the export, or hide how far behind it is. */
+  readonly windowLagMs: number;
+  /** The stream is not ready above this lag. */
   readonly lagLimitMs: number;
 }
 
-/** What the facts so far come to. What depends on the clock is left to `statusAt`. */
+/** The fold of all facts so far. What depends on the current time is computed by `statusAt`. */
 export interface Status {
   readonly version: string;
   readonly startedAt: EpochMs | undefined;
@@ -28,18 +28,18 @@ export interface Status {
   readonly streams: ReadonlyMap<string, StreamSoFar>;
 }
 
-/** One stream, as far as the facts went. */
+/** The fold of one stream's facts so far. */
 export interface StreamSoFar {
-  readonly described: StreamDescription;
-  /** The ledger was read: where there is no `exportedUntil`, nothing was exported. */
+  readonly description: StreamDescription;
+  /** The ledger was read: if `exportedUntil` is undefined, nothing has been exported. */
   readonly isHeadFound: boolean;
   readonly exportedUntil: EpochMs | undefined;
   readonly head: StreamStatus["head"];
-  /** Where the ledger was when it was read first: what comes after it is news. Undefined before. */
-  readonly newsAfter: number | undefined;
-  /** What was before that is known too, as far as it could be read. */
+  /** Sequence of the head when the ledger was first read: `totals` counts the windows after it. Undefined before. */
+  readonly initialSequence: number | undefined;
+  /** The windows up to `initialSequence` are known too, as far as they could be read. */
   readonly isPastRead: boolean;
-  /** How far the source's clock was ahead of ours when it was asked last. */
+  /** How far the source's clock was ahead of ours when last asked. */
   readonly clockOffsetMs: number | undefined;
   readonly lastTick: EpochMs | undefined;
   readonly lastSuccess: EpochMs | undefined;
@@ -52,14 +52,14 @@ export interface StreamSoFar {
   readonly completeness: number | null;
   readonly reconciledAt: EpochMs | undefined;
   readonly totals: Totals;
-  readonly recent: Recent;
+  readonly lastDays: LastDays;
 }
 
-const NOTHING_YET: Omit<StreamSoFar, "described"> = {
+const INITIAL: Omit<StreamSoFar, "description"> = {
   isHeadFound: false,
   exportedUntil: undefined,
   head: null,
-  newsAfter: undefined,
+  initialSequence: undefined,
   isPastRead: false,
   clockOffsetMs: undefined,
   lastTick: undefined,
@@ -73,59 +73,60 @@ const NOTHING_YET: Omit<StreamSoFar, "described"> = {
   completeness: null,
   reconciledAt: undefined,
   totals: NO_TOTALS,
-  recent: NOTHING_RECENT,
+  lastDays: NO_DAYS,
 };
 
-const ERRORS_KEPT = 10;
+const ERRORS_MAX = 10;
 
-/** How streams stand before anything happened. */
-export function starting(version: string, streams: readonly StreamDescription[]): Status {
-  const soFar = streams.map((described) => [described.stream, { described, ...NOTHING_YET }] as const);
-  return { version, startedAt: undefined, stopping: false, streams: new Map(soFar) };
+/** The status before the first fact. */
+export function initialStatus(version: string, streams: readonly StreamDescription[]): Status {
+  const initial = streams.map((description) => [description.stream, { description, ...INITIAL }] as const);
+  return { version, startedAt: undefined, stopping: false, streams: new Map(initial) };
 }
 
 /** The status after one more fact, which happened at `at`. */
-export function after(status: Status, fact: Fact, at: EpochMs): Status {
+export function applyFact(status: Status, fact: Fact, at: EpochMs): Status {
   if (fact.kind === "worker.started") return { ...status, startedAt: at };
   if (fact.kind === "worker.stopping") return { ...status, stopping: true };
   const before = "stream" in fact ? status.streams.get(fact.stream) : undefined;
   if (before === undefined || !("stream" in fact)) return status;
-  const changed = changes(before, fact, at);
-  if (changed === undefined) return status;
-  return { ...status, streams: new Map(status.streams).set(fact.stream, { ...before, ...changed }) };
+  const changes = changesOf(before, fact, at);
+  if (changes === undefined) return status;
+  return { ...status, streams: new Map(status.streams).set(fact.stream, { ...before, ...changes }) };
 }
 
-function changes(before: StreamSoFar, fact: StreamFact, at: EpochMs): Partial<StreamSoFar> | undefined {
+/** What a fact changes of its stream; undefined: nothing. */
+function changesOf(before: StreamSoFar, fact: StreamFact, at: EpochMs): Partial<StreamSoFar> | undefined {
   switch (fact.kind) {
     case "head.found":
       return {
         isHeadFound: true,
         exportedUntil: fact.exportedUntil,
         head: headOf(fact),
-        newsAfter: before.newsAfter ?? fact.sequence,
+        initialSequence: before.initialSequence ?? fact.sequence,
         isPastRead: before.isPastRead || fact.sequence === 0,
       };
     case "window.started":
       return {
-        running: { sequence: fact.sequence, kind: fact.type, ...shownSpan(fact.window), since: formatInstant(at) },
+        running: { sequence: fact.sequence, kind: fact.type, ...jsonSpan(fact.window), since: formatInstant(at) },
       };
     case "window.lost":
       return { running: null };
     case "window.committed":
       return {
-        // A repair looks back: it does not move the place up to which all is exported.
+        // A repair adds to the past: it does not move the checkpoint.
         exportedUntil: fact.type === "repair" ? before.exportedUntil : fact.window.to,
         head: { sequence: fact.sequence, sha256: fact.sha256 },
         lastCommit: at,
         running: null,
         totals: addTotals(before.totals, totalsOf(fact)),
-        recent: withCommitted(before.recent, [fact]),
+        lastDays: addWindows(before.lastDays, [fact]),
       };
     case "past.read":
       return {
-        recent: withCommitted(before.recent, fact.committed),
+        lastDays: addWindows(before.lastDays, fact.committed),
         totals: fact.committed
-          .filter(({ sequence }) => sequence > (before.newsAfter ?? Infinity))
+          .filter(({ sequence }) => sequence > (before.initialSequence ?? Infinity))
           .map(totalsOf)
           .reduce(addTotals, before.totals),
         isPastRead: true,
@@ -134,8 +135,10 @@ function changes(before: StreamSoFar, fact: StreamFact, at: EpochMs): Partial<St
       return { isPastRead: true };
     case "tick.done": {
       const { exportedUntil = before.exportedUntil, clockOffsetMs = before.clockOffsetMs } = fact;
-      const well = { lastTick: at, lastSuccess: at, failedTicks: 0, failure: null, running: null };
-      return { ...well, isHeadFound: true, exportedUntil, clockOffsetMs, head: headOf(fact.head) };
+      return {
+        ...{ isHeadFound: true, exportedUntil, clockOffsetMs, head: headOf(fact.head) },
+        ...{ lastTick: at, lastSuccess: at, failedTicks: 0, failure: null, running: null },
+      };
     }
     case "tick.failed": {
       const failure = failureOf(fact.error);
@@ -164,11 +167,11 @@ function failureOf(error: ExporterError): Failure {
   return { code, stage: stage ?? null, message, hint: hint ?? null };
 }
 
-/** The same failure again is counted, so that one outage does not push out all others. */
+/** A failure that repeats is counted, so that one outage does not push out all others. */
 function withError(errors: readonly PastFailure[], failure: Failure, at: EpochMs): readonly PastFailure[] {
   const time = formatInstant(at);
   const last = errors.at(-1);
   const isSame = last?.code === failure.code && last.stage === failure.stage && last.message === failure.message;
   if (isSame) return [...errors.slice(0, -1), { ...last, time, count: last.count + 1 }];
-  return [...errors, { ...failure, firstTime: time, time, count: 1 }].slice(-ERRORS_KEPT);
+  return [...errors, { ...failure, firstTime: time, time, count: 1 }].slice(-ERRORS_MAX);
 }

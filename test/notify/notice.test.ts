@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { LedgerError, RefusedError, TransientError, type ExporterError } from "../../src/errors.ts";
 import type { Fact } from "../../src/fact.ts";
 import { behindSince, NOTHING_TOLD, noticesOf, type Behind, type Notice, type Told } from "../../src/notify/notice.ts";
-import { after, type Status } from "../../src/status/status.ts";
+import { applyFact, type Status } from "../../src/status/status.ts";
 import { epochMs, HOUR_MS, MINUTE_MS } from "../../src/time.ts";
 import { committed, fold, LATER, ticked } from "../support/status.ts";
 import { statusAt } from "../../src/status/status-at.ts";
@@ -27,7 +27,7 @@ function watch(first: readonly Fact[] = [ticked(18)]) {
     tell: (...facts: Fact[]): void => {
       for (const fact of facts) {
         now = epochMs(now + MINUTE_MS);
-        status = after(status, fact, now);
+        status = applyFact(status, fact, now);
         look();
       }
     },
@@ -94,7 +94,7 @@ test("a worker that cannot read its ledger is told ten minutes after its limit",
   expect(told).toEqual([]);
   wait(6 * MINUTE_MS);
   expect(told.map(({ text }) => text)).toEqual([
-    expect.stringMatching(/^acme is behind: the ledger was not read for 1h40m/),
+    expect.stringMatching(/^acme is behind: the ledger has not been read for 1h40m/),
   ]);
 });
 

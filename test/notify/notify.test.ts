@@ -6,7 +6,7 @@ import { RefusedError, TransientError } from "../../src/errors.ts";
 import type { Fact } from "../../src/fact.ts";
 import { notifications } from "../../src/notify/notify.ts";
 import { simulator } from "../../src/simulator/simulator.ts";
-import { after } from "../../src/status/status.ts";
+import { applyFact } from "../../src/status/status.ts";
 import { epochMs, MINUTE_MS } from "../../src/time.ts";
 import { answerWith, serve } from "../support/serve.ts";
 import { freePort } from "../support/process.ts";
@@ -36,7 +36,7 @@ function notifying(config: NotifyConfig) {
     end: (ms: number) => told.end(AbortSignal.timeout(ms)),
     tell: (fact: Fact, laterMs = 0): void => {
       now = epochMs(now + laterMs);
-      status = after(status, fact, now);
+      status = applyFact(status, fact, now);
       told.observe(fact);
     },
     saw: async (count: number, kind: Fact["kind"]): Promise<void> => {

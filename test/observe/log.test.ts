@@ -47,7 +47,7 @@ const committed = (minute: number): Fact => ({
   sha256: "ab",
 });
 
-test("a line is JSON with a level in words, the time in UTC, and instants that can be read", () => {
+test("a line is JSON with a named level, the time in UTC, and readable instants", () => {
   const { observe, lines } = logOf();
   observe(done(1));
   observe(committed(0));
@@ -57,13 +57,13 @@ test("a line is JSON with a level in words, the time in UTC, and instants that c
   expect(lines[1]).toMatchObject({ window: "2026-11-01T00:00:00Z/2026-11-01T00:01:00Z" });
 });
 
-test("a tick that had nothing to do says nothing at level info", () => {
+test("a run that had nothing to do logs nothing at level info", () => {
   const { observe, lines } = logOf("info");
   observe(done(0));
   expect(lines).toEqual([]);
 });
 
-test("what may pass is a warning three times in a row, then an error; a success begins the count again", () => {
+test("an outage is a warning three times in a row, then an error; a success resets the count", () => {
   const { observe, lines } = logOf("info");
   for (let count = 0; count < 5; count++) observe(failed());
   observe(done(1));
@@ -71,7 +71,7 @@ test("what may pass is a warning three times in a row, then an error; a success 
   expect(lines.map(({ level }) => level)).toEqual(["warn", "warn", "warn", "error", "info", "warn"]);
 });
 
-test("the same error is said once, and again after an hour; another one at once", () => {
+test("an error that repeats is logged once, then again after an hour; a different one at once", () => {
   const { observe, lines, clock } = logOf("info");
   const refused = (): Fact => ({
     ...{ kind: "tick.failed", stream: "acme", error: new RefusedError("forbidden", "no"), durationMs: 1 },
@@ -87,7 +87,7 @@ test("the same error is said once, and again after an hour; another one at once"
   expect(lines.map(({ level }) => level)).toEqual(["error", "error", "error", "info", "error"]);
 });
 
-test("a success after a failure is said, though it had nothing to do", () => {
+test("a success after a failure is logged, even if it had nothing to do", () => {
   const { observe, lines } = logOf("info");
   observe(done(0));
   observe(failed());
@@ -99,7 +99,7 @@ test("a success after a failure is said, though it had nothing to do", () => {
   ]);
 });
 
-test("a notifier that fails is a warning once, until something is sent again", () => {
+test("a notifier that keeps failing is one warning, until something is sent again", () => {
   const { observe, lines } = logOf("info");
   const failing: Fact = {
     ...{ kind: "notification.failed", notifier: "webhook", what: "gap acme" },
@@ -115,7 +115,7 @@ test("a notifier that fails is a warning once, until something is sent again", (
   ]);
 });
 
-test("a stream that is named like a notifier has failures of its own", () => {
+test("a stream with the name of a notifier has failures of its own", () => {
   const { observe, lines } = logOf("info");
   const refused: Fact = {
     ...{ kind: "tick.failed", stream: "webhook", durationMs: 1 },
@@ -132,7 +132,7 @@ test("a stream that is named like a notifier has failures of its own", () => {
   expect(lines.map(({ fact }) => fact)).toEqual(["tick.failed", "notification.failed"]);
 });
 
-test("what was read of the past is told by its number", () => {
+test("windows read from the ledger are logged as their number", () => {
   const { observe, lines } = logOf();
   const { kind: _, stream: __, sha256: ___, ...window } = committed(0) as Extract<Fact, { kind: "window.committed" }>;
   observe({ kind: "past.read", stream: "acme", committed: [window, window] });
@@ -140,7 +140,7 @@ test("what was read of the past is told by its number", () => {
   expect(lines[0]).not.toHaveProperty("committed");
 });
 
-test("what is refused is an error at once", () => {
+test("a refusal is an error at once", () => {
   const { observe, lines } = logOf();
   observe({ kind: "tick.failed", stream: "acme", error: new RefusedError("forbidden", "no"), durationMs: 1 });
   observe({ kind: "stream.stopped", stream: "acme", error: new LedgerError("cut", { hint: "restore it" }) });
@@ -151,7 +151,7 @@ test("what is refused is an error at once", () => {
   expect(lines[1]?.error?.["hint"]).toBe("restore it");
 });
 
-test("a catch-up that lasts is seen once a minute", () => {
+test("a long catch-up logs one line a minute", () => {
   const { observe, lines, clock } = logOf("info");
   for (let minute = 0; minute < 30; minute++) {
     clock.nowMs += 10_000;
@@ -161,7 +161,7 @@ test("a catch-up that lasts is seen once a minute", () => {
   expect(lines.length).toBeLessThanOrEqual(6);
 });
 
-test("of an error only what is known to hold no secrets is shown", () => {
+test("of an error only members without secrets are logged", () => {
   const cause = Object.assign(new Error("Bearer t0ps3cret"), {
     code: "ECONNRESET",
     options: { headers: { authorization: "Bearer t0ps3cret" } },
@@ -171,7 +171,7 @@ test("of an error only what is known to hold no secrets is shown", () => {
   expect(JSON.stringify(shown)).not.toContain("t0ps3cret");
 });
 
-test("of a bug the stack is shown, without queries, users and bearers", () => {
+test("of a bug the stack is logged, without queries, users and bearer tokens", () => {
   const bug = new TypeError("fetch https://me:t0ps3cret@api.example/x?token=t0ps3cret failed with Bearer t0ps3cret");
   const shown = JSON.stringify(errorMembers(bug));
   expect(shown).toContain("https://api.example/x");

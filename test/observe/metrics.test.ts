@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { RefusedError, TransientError } from "../../src/errors.ts";
 import type { Fact } from "../../src/fact.ts";
 import { METRICS, metrics } from "../../src/observe/metrics.ts";
-import { after } from "../../src/status/status.ts";
+import { applyFact } from "../../src/status/status.ts";
 import { DAY_MS, epochMs, HOUR_MS, MINUTE_MS } from "../../src/time.ts";
 import { committed, described, fold, LATER, ticked } from "../support/status.ts";
 import { START } from "../support/world.ts";
@@ -14,14 +14,14 @@ function metricsOf() {
   const shown = metrics(["acme", "other"], "1.2.3", () => statusAt(status, clock.now));
   return {
     clock,
-    tell: (...facts: Fact[]): void => {
+    observe: (...facts: Fact[]): void => {
       for (const fact of facts) {
         shown.observe(fact);
-        status = after(status, fact, clock.now);
+        status = applyFact(status, fact, clock.now);
       }
     },
     text: () => shown.text(),
-    /** The values of our metrics by name and labels. */
+    /** The values of the exporter's metrics by name and labels. */
     values: async (): Promise<Map<string, number>> => {
       const lines = (await shown.text()).split("\n").filter((line) => line.startsWith("siem_export_"));
       return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.split(" ").at(-1))]));
@@ -34,11 +34,11 @@ const failed = (error = new RefusedError("unauthorized", "GET /x: HTTP 401")): F
   return { kind: "tick.failed", stream: "acme", error, durationMs: 2000 };
 };
 
-test("what was committed is counted; an empty window is told from one that was not reached", async () => {
-  const { tell, values } = metricsOf();
-  tell(committed(1, { late: 2, quarantined: 1 }), committed(2, { events: 0, objects: 0, bytes: 0 }));
-  tell(committed(3, { type: "gap", events: 0, objects: 0, bytes: 0 }));
-  tell({ kind: "gap.found", stream: "acme", sequence: 3, window: committed(3).window });
+test("committed windows are counted, empty ones too", async () => {
+  const { observe, values } = metricsOf();
+  observe(committed(1, { late: 2, quarantined: 1 }), committed(2, { events: 0, objects: 0, bytes: 0 }));
+  observe(committed(3, { type: "gap", events: 0, objects: 0, bytes: 0 }));
+  observe({ kind: "gap.found", stream: "acme", sequence: 3, window: committed(3).window });
   const found = await values();
   expect(found.get('siem_export_events_exported_total{stream="acme"}')).toBe(5);
   expect(found.get('siem_export_late_events_total{stream="acme"}')).toBe(2);
@@ -51,7 +51,7 @@ test("what was committed is counted; an empty window is told from one that was n
   expect(found.get('siem_export_windows_total{stream="acme",kind="gap",empty="true"}')).toBe(1);
 });
 
-test("each stream counts from zero, so that the first that happens is an increase", async () => {
+test("each stream counts from zero, so that the first event is an increase", async () => {
   const found = await metricsOf().values();
   for (const stream of ["acme", "other"]) {
     for (const name of [
@@ -67,11 +67,11 @@ test("each stream counts from zero, so that the first that happens is an increas
   }
 });
 
-test("the lag is that of the moment at which it is asked for", async () => {
-  const { tell, values, clock } = metricsOf();
+test("the lag is computed when the metrics are read", async () => {
+  const { observe, values, clock } = metricsOf();
   const lag = async () => (await values()).get('siem_export_lag_seconds{stream="acme"}');
   expect(await lag()).toBeUndefined();
-  tell(ticked(18));
+  observe(ticked(18));
   expect(await lag()).toBe(0);
   clock.now = epochMs(LATER + HOUR_MS);
   expect(await lag()).toBe(3600);
@@ -84,18 +84,18 @@ test("the lag is that of the moment at which it is asked for", async () => {
   expect(found.get('siem_export_last_success_timestamp_seconds{stream="other"}')).toBe(0);
 });
 
-test("a stream is in one state, and what fails is named while it fails", async () => {
-  const { clock, tell, values } = metricsOf();
+test("a stream is in one state, and a failure is shown while it lasts", async () => {
+  const { clock, observe, values } = metricsOf();
   clock.now = START;
   const states = async () =>
     [...(await values())].filter(([name, value]) => /stream_state\{stream="acme"/.test(name) && value === 1);
   const failure = 'siem_export_failure{stream="acme",stage="fetch",code="unauthorized"}';
   expect(await states()).toEqual([['siem_export_stream_state{stream="acme",state="starting"}', 1]]);
   clock.now = LATER;
-  tell(failed());
+  observe(failed());
   expect(await states()).toEqual([['siem_export_stream_state{stream="acme",state="failing"}', 1]]);
   expect((await values()).get(failure)).toBe(1);
-  tell(failed(), ticked(18));
+  observe(failed(), ticked(18));
   expect(await states()).toEqual([['siem_export_stream_state{stream="acme",state="ok"}', 1]]);
   const found = await values();
   expect(found.has(failure)).toBe(false);
@@ -104,31 +104,38 @@ test("a stream is in one state, and what fails is named while it fails", async (
   expect(found.get('siem_export_tick_duration_seconds_bucket{le="1",stream="acme"}')).toBe(1);
 });
 
-test("completeness is there from the first comparison on, and not after one that failed", async () => {
-  const { tell, values } = metricsOf();
+test("completeness is absent before the first comparison and after a failed one", async () => {
+  const { observe, values } = metricsOf();
   const ratio = async () => (await values()).get('siem_export_completeness_ratio{stream="acme"}');
   expect(await ratio()).toBeUndefined();
   const span = { from: START, to: LATER };
-  tell({ kind: "reconciled", stream: "acme", span, source: 4, same: 3, missing: 1, missingIds: [], extra: 0 });
+  observe({ kind: "reconciled", stream: "acme", span, source: 4, same: 3, missing: 1, missingIds: [], extra: 0 });
   expect(await ratio()).toBe(0.75);
-  tell({ kind: "reconcile.failed", stream: "acme", error: new TransientError("network", "x") });
+  observe({ kind: "reconcile.failed", stream: "acme", error: new TransientError("network", "x") });
   expect(await ratio()).toBeUndefined();
 });
 
-test("the values of every label come from closed sets, whatever happens", async () => {
-  const { tell, text } = metricsOf();
+test("the values of every label come from closed sets", async () => {
+  const { observe, text } = metricsOf();
   for (let status = 0; status < 700; status++) {
-    tell({ kind: "request.done", stream: "acme", status, durationMs: 1, bytes: 1 });
+    observe({ kind: "request.done", stream: "acme", status, durationMs: 1, bytes: 1 });
   }
   for (const code of ["timeout", "network", "rate_limited", "unavailable"] as const) {
     for (const stage of ["fetch", "store"] as const) {
-      tell({ kind: "retrying", stream: "acme", stage, error: new TransientError(code, "x"), attempt: 1, delayMs: 1 });
+      observe({
+        kind: "retrying",
+        stream: "acme",
+        stage,
+        error: new TransientError(code, "x"),
+        attempt: 1,
+        delayMs: 1,
+      });
     }
-    tell({ kind: "tick.failed", stream: "acme", error: new TransientError(code, `GET /${code}`), durationMs: 1 });
+    observe({ kind: "tick.failed", stream: "acme", error: new TransientError(code, `GET /${code}`), durationMs: 1 });
   }
-  tell({ kind: "notification.sent", notifier: "webhook", what: "unhealthy acme" });
-  tell({ kind: "notification.dropped", notifier: "pachca", what: "unhealthy acme" });
-  tell(committed(1, { keys: { secret_kind: 1 } }));
+  observe({ kind: "notification.sent", notifier: "webhook", what: "unhealthy acme" });
+  observe({ kind: "notification.dropped", notifier: "pachca", what: "unhealthy acme" });
+  observe(committed(1, { keys: { secret_kind: 1 } }));
   const allowed: Readonly<Record<string, RegExp>> = {
     stream: /^(?:acme|other)$/,
     kind: /^(?:window|gap|repair)$/,
@@ -152,10 +159,14 @@ test("the values of every label come from closed sets, whatever happens", async 
   expect(ours.length).toBeLessThan(120);
 });
 
-test("what is shown is what the list of metrics says, beside those of the process", async () => {
-  const { tell, text } = metricsOf();
+test("/metrics shows the metrics of METRICS, and those of the process", async () => {
+  const { observe, text } = metricsOf();
   const hour = { window: { from: START, to: epochMs(START + 5 * MINUTE_MS) } };
-  tell(committed(1, hour), ticked(1), failed(), { kind: "notification.sent", notifier: "webhook", what: "gap acme" });
+  observe(committed(1, hour), ticked(1), failed(), {
+    kind: "notification.sent",
+    notifier: "webhook",
+    what: "gap acme",
+  });
   const shown = await text();
   const types = [...shown.matchAll(/^# TYPE (\w+) (\w+)$/gm)].map(([, name = "", type = ""]) => [name, type] as const);
   const ours = types.filter(([name]) => name.startsWith("siem_export_"));
@@ -164,23 +175,23 @@ test("what is shown is what the list of metrics says, beside those of the proces
   expect(shown).toContain('siem_export_build_info{version="1.2.3"} 1');
 });
 
-test("what is lost or put aside is told whoever found it, and not before the ledger's past is read", async () => {
-  const { tell, values } = metricsOf();
+test("gaps and quarantined items of all workers count, once the earlier windows are read from the ledger", async () => {
+  const { observe, values } = metricsOf();
   const known = async () => {
     const found = await values();
     return ["known_gap_seconds", "quarantined_last_day"].map((name) => found.get(`siem_export_${name}{stream="acme"}`));
   };
-  tell({ kind: "head.found", stream: "acme", sequence: 2, sha256: "ab", exportedUntil: committed(2).window.to });
+  observe({ kind: "head.found", stream: "acme", sequence: 2, sha256: "ab", exportedUntil: committed(2).window.to });
   expect(await known()).toEqual([undefined, undefined]);
   const past = [committed(1, { type: "gap", events: 0 }), committed(2, { quarantined: 3 })];
-  tell({ kind: "past.read", stream: "acme", committed: past });
+  observe({ kind: "past.read", stream: "acme", committed: past });
   expect(await known()).toEqual([300, 3]);
 });
 
-test("how far the clocks are apart is told when the source was asked", async () => {
-  const { tell, values } = metricsOf();
+test("the clock skew is shown once the source was asked", async () => {
+  const { observe, values } = metricsOf();
   const skew = async () => (await values()).get('siem_export_clock_skew_seconds{stream="acme"}');
   expect(await skew()).toBeUndefined();
-  tell(ticked(1, { clockOffsetMs: -3000 }));
+  observe(ticked(1, { clockOffsetMs: -3000 }));
   expect(await skew()).toBe(-3);
 });

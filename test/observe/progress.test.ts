@@ -5,7 +5,7 @@ import { START } from "../support/world.ts";
 
 const span = { from: START, to: epochMs(START + 2 * HOUR_MS) };
 const middle = epochMs(START + HOUR_MS);
-/** What a terminal takes for "the rest of the line is empty". */
+/** Erases the rest of the line on a terminal. */
 const ERASE = "\u001b[K";
 
 function screenOf(isTTY: boolean, columns = 200) {
@@ -13,20 +13,20 @@ function screenOf(isTTY: boolean, columns = 200) {
   return { isTTY, columns, written, write: (text: string) => written.push(text) };
 }
 
-test("a line says the share, the instant, the events, the rate and the time left", () => {
+test("a line has the share, the instant, the events, the rate and the time left", () => {
   expect(progressLine(span, middle, 12_345, 5000)).toBe(
     `[${"█".repeat(12)}${"░".repeat(12)}]  50 %  2026-11-01T01:00:00Z  12,345 events  2,469/s  5s left`,
   );
 });
 
-test("at the start no time left is guessed, at the end there is none, and no share leaves its range", () => {
+test("there is no time left at the start and at the end, and the share stays between 0 and 100 %", () => {
   expect(progressLine(span, span.from, 0, 0)).toMatch(/ 0 % .* 0 events$/);
   expect(progressLine(span, span.to, 10, 1000)).toMatch(/100 % .* 10 events {2}10\/s$/);
   expect(progressLine(span, epochMs(span.to + HOUR_MS), 10, 1000)).toContain("100 %");
   expect(progressLine({ from: START, to: START }, START, 0, 0)).toContain("100 %");
 });
 
-test("a terminal is drawn over, ten times a second at most, and the last state stays", () => {
+test("on a terminal the line is redrawn at most ten times a second, and the last one stays", () => {
   const screen = screenOf(true);
   let nowMs = 0;
   const bar = progress(span, screen, () => nowMs);
@@ -40,13 +40,13 @@ test("a terminal is drawn over, ten times a second at most, and the last state s
   expect(screen.written.at(-1)).toBe("\n");
 });
 
-test("a narrow terminal is not overrun", () => {
+test("the line fits a narrow terminal", () => {
   const screen = screenOf(true, 40);
   progress(span, screen, () => 0).update(middle, 1);
   expect(screen.written[0]?.replace("\r", "").replace(ERASE, "")).toHaveLength(39);
 });
 
-test("without a terminal it is a plain line every ten seconds, and a short work says nothing", () => {
+test("without a terminal it is a plain line every ten seconds, and nothing for short work", () => {
   const screen = screenOf(false);
   let nowMs = 0;
   const bar = progress(span, screen, () => nowMs);
@@ -56,7 +56,7 @@ test("without a terminal it is a plain line every ten seconds, and a short work 
   for (const line of screen.written) expect(line).toMatch(/^\[.*left\n$/);
 });
 
-test("work that is not updated leaves nothing on the screen", () => {
+test("without an update nothing is written", () => {
   const screen = screenOf(true);
   progress(span, screen, () => 0).end();
   expect(screen.written).toEqual([]);

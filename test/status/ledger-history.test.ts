@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { expect, test } from "vitest";
 import type { Fact, StreamFact } from "../../src/fact.ts";
-import { pastReader, readPast } from "../../src/status/ledger-history.ts";
+import { ledgerHistory, readWindows } from "../../src/status/ledger-history.ts";
 import { storeUnder } from "../../src/store.ts";
 import { epochMs, HOUR_MS } from "../../src/time.ts";
 import { runTick } from "../../src/worker/worker.ts";
@@ -10,16 +10,16 @@ import { eventsOver, memoryStore, never, START, world } from "../support/world.t
 const history = eventsOver(START, epochMs(START + 4 * HOUR_MS), 60);
 const windows = { sizeMs: 600_000, catchUpSizeMs: 600_000 };
 
-type Past = Extract<Fact, { kind: "past.read" | "past.failed" }>;
+type PastFact = Extract<Fact, { kind: "past.read" | "past.failed" }>;
 
-/** A worker on the ledger in `files`, whose clock is so many hours after the start, with a reader of the past. */
+/** A worker on the ledger in `files`, whose clock is `hours` after the start, with its ledger history. */
 function worker(files: Map<string, Buffer>, hours: number, store = memoryStore(files)) {
-  const read: Past[] = [];
+  const read: PastFact[] = [];
   const arrivals = new EventTarget();
   const clockOffsetMs = START + hours * HOUR_MS - Date.now();
   const { pipeline } = world(history, { files, source: { clockOffsetMs }, windows });
   const ledgers = new Map([["test", storeUnder(store, "ledger/")]]);
-  const observe = pastReader(
+  const observe = ledgerHistory(
     ledgers,
     (fact) => {
       if (fact.kind === "past.read" || fact.kind === "past.failed") read.push(fact);
@@ -27,14 +27,8 @@ function worker(files: Map<string, Buffer>, hours: number, store = memoryStore(f
     },
     never,
   );
-  const told = (fact: object) => observe({ ...fact, stream: "test" } as StreamFact);
   return {
-    pipeline: {
-      ...pipeline,
-      observe: (fact: object) => {
-        told(fact);
-      },
-    },
+    pipeline: { ...pipeline, observe: (fact: object) => observe({ ...fact, stream: "test" } as StreamFact) },
     read,
     sequences: () =>
       read.flatMap((fact) => (fact.kind === "past.read" ? fact.committed.map(({ sequence }) => sequence) : [])),
@@ -44,27 +38,27 @@ function worker(files: Map<string, Buffer>, hours: number, store = memoryStore(f
   };
 }
 
-test("a worker that starts on an empty ledger has no past, and its own windows are none", async () => {
+test("a worker that starts on an empty ledger reads nothing, and does not read its own windows", async () => {
   const one = worker(new Map(), 2);
   await runTick(one.pipeline, never);
   await new Promise((resolve) => setImmediate(resolve));
   expect(one.read).toEqual([]);
 });
 
-test("what was committed before the start is read, as it was told when it was committed", async () => {
+test("windows committed before the start are read, equal to the facts of their commits", async () => {
   const files = new Map<string, Buffer>();
   const first = world(history, { files, source: { clockOffsetMs: START + 2 * HOUR_MS - Date.now() }, windows });
   await runTick(first.pipeline, never);
-  const told = first.facts.flatMap((fact) => (fact.kind === "window.committed" ? [fact as object] : []));
+  const observed = first.facts.flatMap((fact) => (fact.kind === "window.committed" ? [fact as object] : []));
   const next = worker(files, 2);
   await runTick(next.pipeline, never);
   await next.reads(1);
   const [past] = next.read;
-  expect(past?.kind === "past.read" && past.committed.length).toBe(told.length);
-  expect(told).toMatchObject(past?.kind === "past.read" ? past.committed : []);
+  expect(past?.kind === "past.read" && past.committed.length).toBe(observed.length);
+  expect(observed).toMatchObject(past?.kind === "past.read" ? past.committed : []);
 });
 
-test("what another worker commits meanwhile is read, and nothing is read twice", async () => {
+test("windows that another worker commits are read, and no window is read twice", async () => {
   const files = new Map<string, Buffer>();
   const [one, other] = [worker(files, 1), worker(files, 3)];
   await runTick(one.pipeline, never);
@@ -73,22 +67,22 @@ test("what another worker commits meanwhile is read, and nothing is read twice",
   const all = [...files.keys()].filter((key) => key.startsWith("ledger/manifests/")).length;
   expect(all).toBeGreaterThan(own);
   const later = worker(files, 4);
-  // The same worker, whose clock has gone on: it meets the other's windows, then adds its own.
+  // The same worker, whose clock has gone on: it finds the windows of the other, then adds its own.
   const { pipeline } = one;
   await runTick({ ...pipeline, source: later.pipeline.source, reader: later.pipeline.reader }, never);
   await one.reads(1);
   expect(one.sequences()).toEqual(Array.from({ length: all - own }, (_, index) => own + 1 + index));
 });
 
-test("of a ledger with more windows than are read, the newest are", async () => {
+test("of a part of a ledger, exactly the windows of that part are read", async () => {
   const files = new Map<string, Buffer>();
   await runTick(worker(files, 3).pipeline, never);
   const ledger = storeUnder(memoryStore(files), "ledger/");
-  const past = await readPast(ledger, "test", { first: 10, last: 12 }, never);
-  expect(past.map(({ sequence }) => sequence)).toEqual([10, 11, 12]);
+  const committed = await readWindows(ledger, "test", { first: 10, last: 12 }, never);
+  expect(committed.map(({ sequence }) => sequence)).toEqual([10, 11, 12]);
 });
 
-test("a past that cannot be read is said, and disturbs nothing", async () => {
+test("windows that cannot be read are a fact, and do not affect the export", async () => {
   const files = new Map<string, Buffer>();
   await runTick(worker(files, 2).pipeline, never);
   files.set("ledger/manifests/000000000002.json", Buffer.from("{"));
@@ -98,7 +92,7 @@ test("a past that cannot be read is said, and disturbs nothing", async () => {
   expect(next.read).toMatchObject([{ kind: "past.failed", error: { code: "ledger" } }]);
 });
 
-test("so many requests at once are all that there are, whatever the number of streams", async () => {
+test("the limit on concurrent reads holds for all streams together", async () => {
   const files = new Map<string, Buffer>();
   await runTick(worker(files, 4).pipeline, never);
   let [open, most] = [0, 0];
@@ -115,7 +109,7 @@ test("so many requests at once are all that there are, whatever the number of st
   const read: string[] = [];
   const arrivals = new EventTarget();
   const names = ["one", "two", "three"];
-  const observe = pastReader(
+  const observe = ledgerHistory(
     new Map(names.map((name) => [name, counting])),
     (fact) => {
       if (fact.kind === "past.read" || fact.kind === "past.failed") read.push(fact.stream);

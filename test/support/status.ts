@@ -1,28 +1,28 @@
 import type { Fact } from "../../src/fact.ts";
 import { metrics } from "../../src/observe/metrics.ts";
 import type { ServerContent } from "../../src/server/server.ts";
-import { after, starting, type Status, type StreamDescription } from "../../src/status/status.ts";
+import { applyFact, initialStatus, type Status, type StreamDescription } from "../../src/status/status.ts";
 import { epochMs, HOUR_MS, MINUTE_MS, type EpochMs } from "../../src/time.ts";
 import { START } from "./world.ts";
 import { statusAt } from "../../src/status/status-at.ts";
 
-/** A stream as it is configured, for a status. */
+/** The description of a stream, for a status. */
 export const described = (stream: string, changes: Partial<StreamDescription> = {}): StreamDescription => ({
   ...{ stream, sink: "memory", schedule: "*/5 * * * *", start: START, retentionMs: undefined },
   source: { type: "memory", baseUrl: "memory:", account: "acme" },
-  ...{ lagLimitMs: 30 * MINUTE_MS, settleMs: 2 * MINUTE_MS },
+  ...{ lagLimitMs: 30 * MINUTE_MS, windowLagMs: 2 * MINUTE_MS },
   ...changes,
 });
 
 const HELLO: Fact = { kind: "worker.started", version: "1.2.3", config: "x", streams: ["acme"] };
 
-/** The status after these facts, each with when it happened. */
+/** The status after these facts, each with the time at which it happened. */
 export function fold(
   facts: readonly (readonly [at: EpochMs, fact: Fact])[],
   streams: readonly StreamDescription[] = [described("acme")],
 ): Status {
-  const hello = after(starting("1.2.3", streams), HELLO, START);
-  return facts.reduce<Status>((status, [at, fact]) => after(status, fact, at), hello);
+  const hello = applyFact(initialStatus("1.2.3", streams), HELLO, START);
+  return facts.reduce<Status>((status, [at, fact]) => applyFact(status, fact, at), hello);
 }
 
 type Window = Extract<Fact, { kind: "window.committed" }>;
