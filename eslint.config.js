@@ -12,7 +12,7 @@ export default tseslint.config(
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
       "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
       "@typescript-eslint/no-unnecessary-condition": ["error", { allowConstantLoopConditions: true }],
-      // An interface may be asynchronous where one of its versions has nothing to wait for.
+      // A function may be asynchronous because of its interface, and have nothing to await.
       "@typescript-eslint/require-await": "off",
       "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
     },
@@ -33,6 +33,7 @@ export default tseslint.config(
     },
   },
   {
+    // The script of the status page runs in a browser.
     files: ["src/server/page/client.js"],
     languageOptions: {
       globals: {

@@ -13,8 +13,8 @@ export default defineConfig({
           // Some tests wait for a timer or a server: three files at once keep two cores busy.
           maxWorkers: 3,
           sequence: { groupOrder: 0 },
-          testTimeout: 20_000,
-          hookTimeout: 20_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {
