@@ -5,7 +5,7 @@ import type { Plan, StoredObject } from "../sink.ts";
 import type { AuditEvent, Poison } from "../source.ts";
 import { epochMs, type EpochMs } from "../time.ts";
 import type { Pipeline } from "./pipeline.ts";
-import type { Fetched } from "./read-ahead.ts";
+import type { Fetched } from "./fetch-piece.ts";
 import { lookbackStart } from "./window.ts";
 
 /** What a window has so far. Each item counts once, however often it comes: on a page, on a shifted page, in an earlier attempt. */

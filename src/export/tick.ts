@@ -10,7 +10,7 @@ import { batches } from "./batch.ts";
 import { collection, NOTHING_REUSED, refusalOf, reuseObjects, seenJustBefore } from "./collect.ts";
 import type { Pipeline, Run } from "./pipeline.ts";
 import { quarantineFor, type QuarantineWriter } from "./quarantine.ts";
-import type { Fetched } from "./read-ahead.ts";
+import type { Fetched } from "./fetch-piece.ts";
 import {
   gapBefore,
   isSettled,
