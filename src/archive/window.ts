@@ -25,7 +25,8 @@ const UNPACKED_MAX_BYTES = 64 * 1024 * 1024;
 
 /** An archive to be proved: reading and listing is all that is asked of its stores. */
 export interface Archive extends Places {
-  readonly read: ReadLine;
+  /** Reads the lines of a manifest's objects. */
+  readerOf(source: Manifest["source"]): ReadLine;
 }
 
 /** A window, and what is to be said of it and its files. */
@@ -141,7 +142,7 @@ async function judgePiece(archive: Archive, piece: Piece, signal: AbortSignal): 
     case "object": {
       if (archive.data === undefined) return objectOutOfReach(piece.manifest, piece.object);
       const stored = await archive.data.read(piece.object.key, signal);
-      return judgeObject(piece.manifest, piece.object, stored, archive.read);
+      return judgeObject(piece.manifest, piece.object, stored, archive.readerOf(piece.manifest.source));
     }
     case "quarantine":
       return judgeQuarantine(piece.manifest, piece.object, await archive.quarantine.read(piece.object.key, signal));

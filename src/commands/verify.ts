@@ -6,8 +6,9 @@ import { epochMs, formatInstant, parseDuration } from "../time.ts";
 import type { ArchiveFinding } from "../archive/finding.ts";
 import type { Anchor } from "../archive/tail.ts";
 import type { VerifyOptions, VerifySummary } from "../archive/verify.ts";
-import type { OpenArchive } from "./archive.ts";
+import type { Archive } from "../archive/window.ts";
 import {
+  argument,
   command,
   CONFIG,
   FROM_SEQ,
@@ -21,8 +22,11 @@ import {
 } from "./command.ts";
 
 const flags = {
+  place: argument("a stream's folder or s3://bucket/prefix/stream: verify it without a configuration"),
   config: CONFIG,
   stream: STREAMS,
+  ledger: text("place", "with a place: where the stream's ledger is, if not there"),
+  endpoint: text("url", "with an s3:// place: an S3 store that is not AWS"),
   from: text("instant", "read only objects of windows that end after this; the whole chain is still checked"),
   to: text("instant", "read only objects of windows that begin before this"),
   publicKey: texts("file", "check the signatures; FILE@FROM-TO for a key that signed only these sequences"),
@@ -39,7 +43,8 @@ export const verify = command({
   about: "proves the archive offline: the chain of manifests, every object, nothing missing, nothing added",
   flags,
   help: `
-It only reads and lists the bucket or folder, and sends nothing to the source.
+It only reads and lists the bucket or folder, and sends nothing to the source. With a place it needs no configuration: S3
+credentials and region come from AWS's usual chain, and the stream's name from its manifests (with --stream they must name it).
 
 Without --public-key it proves that the archive is consistent; anyone who can write there could have replaced all of it.
 Without --expect-head or --max-age it cannot prove that the newest windows were not deleted. A head to note elsewhere is in
@@ -47,22 +52,40 @@ the log of each run, and in status --json.
 
 Exit code: 0 nothing is wrong · 65 something is wrong · else why an archive could not be read (see siem-export --help).
 
-Example:
-  siem-export verify -s pachca-acme --public-key signing.pub --max-age 1h`,
+Examples:
+  siem-export verify -s pachca-acme --public-key signing.pub --max-age 1h
+  siem-export verify ./out/pachca-acme --public-key signing.pub
+  siem-export verify s3://acme-siem/audit/pachca-acme --public-key signing.pub`,
   run: verifyArchives,
 });
 
 /** Prints a line for each finding, then the summary of each archive. */
 async function verifyArchives(flags: VerifyFlags, signal: AbortSignal): Promise<number> {
-  const { openArchives } = await import("./archive.ts");
   const options = optionsOf(flags);
-  const archives = await openArchives(flags.config, flags.stream);
+  const archives = await archivesOf(flags, signal);
   if (archives.length > 1 && (options.anchor !== undefined || options.firstSeq > 1)) {
     throw new UsageError("--expect-head and --from-seq are for one stream: name it with --stream");
   }
   const codes: number[] = [];
-  for (const open of archives) codes.push(await verifyOne(open, options, flags.json, signal));
+  for (const archive of archives) codes.push(await verifyOne(archive, options, flags.json, signal));
   return codes.includes(EXIT_FOUND) ? EXIT_FOUND : worstExitCode(codes);
+}
+
+/** The archive at the place that is given, or those of the configuration. */
+async function archivesOf(
+  { place, ledger, endpoint, stream: names = [], config }: VerifyFlags,
+  signal: AbortSignal,
+): Promise<Archive[]> {
+  const { openArchives, openPlace } = await import("./archive.ts");
+  if (place === undefined) {
+    if (ledger !== undefined)
+      throw new UsageError("--ledger needs a place: siem-export verify <place> --ledger <place>");
+    if (endpoint !== undefined)
+      throw new UsageError("--endpoint needs a place: siem-export verify s3://… --endpoint <url>");
+    return (await openArchives(config, names)).map(({ archive }) => archive);
+  }
+  if (names.length > 1) throw new UsageError("a place is the archive of one stream: give one --stream, or none");
+  return [await openPlace({ place, ledger, endpoint, stream: names[0] }, signal)];
 }
 
 /** @throws UsageError, ConfigError when a key file cannot be read */
@@ -100,7 +123,7 @@ function anchorOf(text: string): Anchor {
 }
 
 async function verifyOne(
-  { archive }: OpenArchive,
+  archive: Archive,
   options: VerifyOptions,
   isJson: boolean,
   signal: AbortSignal,

@@ -31,10 +31,11 @@ export const cef = defineFormat({
   suffix: "cef",
   contentType: "text/plain; charset=utf-8",
   lineStart: "CEF:0",
+  read: (line) => readEvent(line, identityOf),
   lines: ({ vocabulary }) => linesFor(vocabulary),
 });
 
-function linesFor(vocabulary: Vocabulary): Pick<Format, "line" | "shorten" | "read"> {
+function linesFor(vocabulary: Vocabulary): Pick<Format, "line" | "shorten"> {
   const { vendor, name, version } = vocabulary.product;
   const start = `CEF:0|${inHeader(vendor)}|${inHeader(name)}|${inHeader(version)}`;
 
@@ -54,7 +55,6 @@ function linesFor(vocabulary: Vocabulary): Pick<Format, "line" | "shorten" | "re
   return {
     line: (event) => writeLine(draftOf(event), EXTENSION),
     shorten: (event, maxBytes) => shortenLine(draftOf(event), EXTENSION, maxBytes),
-    read: (line) => readEvent(line, identityOf),
   };
 }
 

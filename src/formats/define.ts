@@ -14,19 +14,24 @@ export interface FormatDefinition<Name extends string = string> {
   readonly suffix: string;
   /** The content type of its objects. */
   readonly contentType: string;
-  /** How each line starts; undefined for JSON, which is read by the source. */
+  /** How each line starts; undefined for JSON. */
   readonly lineStart: string | undefined;
+  /** Reads a line of this format; undefined for JSON, which the source reads. */
+  readonly read: Format["read"] | undefined;
   /** The format for the events of one source. Its `read` knows lines of this format only. */
   of(source: LineSource): Format;
 }
 
-/** A format by its description and the three functions that depend on the source. */
+/** A format by its description and the two functions that depend on the source. */
 export function defineFormat<const Name extends string>({
   lines,
   ...description
 }: Omit<FormatDefinition<Name>, "of"> & {
-  readonly lines: (source: LineSource) => Pick<Format, "line" | "shorten" | "read">;
+  readonly lines: (source: LineSource) => Pick<Format, "line" | "shorten">;
 }): FormatDefinition<Name> {
-  const { name, suffix } = description;
-  return { ...description, of: (source) => ({ name, suffix, ...lines(source) }) };
+  const { name, suffix, read } = description;
+  return {
+    ...description,
+    of: (source) => ({ name, suffix, read: read ?? ((line) => source.read(line)), ...lines(source) }),
+  };
 }

@@ -11,18 +11,18 @@ export type FormatName = (typeof FORMATS)[number]["name"];
 
 /** Writes the format of this name and reads lines of all: a stream may have changed its format. */
 export function formatOf(name: FormatName, source: LineSource): Format {
-  const formats = FORMATS.map((definition) => ({ definition, format: definition.of(source) }));
-  const own = formats.find(({ definition }) => definition.name === name);
+  const own = FORMATS.find((definition) => definition.name === name);
   if (own === undefined) throw new Error(`no format ${name}`);
-  return {
-    ...own.format,
-    read(line) {
-      const other = formats.find(
-        ({ definition: { lineStart } }) =>
-          lineStart !== undefined && line.toString("latin1", 0, lineStart.length) === lineStart,
-      );
-      return other === undefined ? source.read(line) : other.format.read(line);
-    },
+  return { ...own.of(source), read: lineReader((line) => source.read(line)) };
+}
+
+/** Reads a line of any format; `readJson` reads the JSON lines. */
+export function lineReader(readJson: Format["read"]): Format["read"] {
+  return (line) => {
+    const format = FORMATS.find(
+      ({ lineStart }) => lineStart !== undefined && line.toString("latin1", 0, lineStart.length) === lineStart,
+    );
+    return (format?.read ?? readJson)(line);
   };
 }
 

@@ -27,10 +27,11 @@ export const leef = defineFormat({
   suffix: "leef",
   contentType: "text/plain; charset=utf-8",
   lineStart: "LEEF:",
+  read: (line) => readEvent(line, identityOf),
   lines: ({ vocabulary }) => linesFor(vocabulary),
 });
 
-function linesFor(vocabulary: Vocabulary): Pick<Format, "line" | "shorten" | "read"> {
+function linesFor(vocabulary: Vocabulary): Pick<Format, "line" | "shorten"> {
   const { vendor, name, version } = vocabulary.product;
   const start = `LEEF:2.0|${inHeader(vendor)}|${inHeader(name)}|${inHeader(version)}`;
 
@@ -53,7 +54,6 @@ function linesFor(vocabulary: Vocabulary): Pick<Format, "line" | "shorten" | "re
   return {
     line: (event) => writeLine(draftOf(event), ATTRIBUTES),
     shorten: (event, maxBytes) => shortenLine(draftOf(event), ATTRIBUTES, maxBytes),
-    read: (line) => readEvent(line, identityOf),
   };
 }
 

@@ -11,6 +11,7 @@ export const raw = defineFormat({
   suffix: "ndjson",
   contentType: "application/x-ndjson",
   lineStart: undefined,
+  read: undefined,
   lines: (source) => ({
     line: ({ record }) => record,
 
@@ -22,8 +23,6 @@ export const raw = defineFormat({
       const isSame = found !== undefined && !isPoison(found) && sameEvent(found, event);
       return isSame ? line : undefined;
     },
-
-    read: (line) => source.read(line),
   }),
 });
 

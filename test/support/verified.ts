@@ -28,7 +28,7 @@ export function archiveIn(files: Files): Archive {
     ledger: storeUnder(store, "ledger/"),
     data: store,
     quarantine: store,
-    read: (line) => source.read(line),
+    readerOf: () => (line) => source.read(line),
   };
 }
 
