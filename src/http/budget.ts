@@ -3,130 +3,97 @@ import { RETRY_AFTER_MAX_MS } from "./retry.ts";
 import { MINUTE_MS, SECOND_MS } from "../time.ts";
 
 /**
- * Requests do not all travel equally fast: two starts a second apart here may arrive closer together there. So the second
- * is taken to be this much longer, which costs 0.8 % of the limit; each refusal that comes nevertheless adds a little, for by
- * then it is known that the way is not that even.
+ * Requests do not all take the same time to arrive: two that start a second apart here can arrive closer together. So a
+ * second is taken to be this much longer, which costs 0.8 % of the limit. Each refusal adds a step, because it shows that
+ * the travel times vary more than that.
  */
 const JITTER_MS = 8;
 const JITTER_STEP_MS = 8;
 const JITTER_MAX_MS = 40;
 
 /**
- * An answer that took longer than most may be that of a request which arrived late, by as much as that: its second is taken
- * to begin later. By no more than this, for an answer may as well have been long in the making.
+ * An answer that took longer than most may belong to a request that arrived late, by as much as that: its second is taken to
+ * begin later. By no more than this, because the server may just have needed longer for the answer.
  */
 const LATE_MAX_MS = 60;
 
-/** Most answers: all of the last so many, but for the slowest few. */
+/** "Most answers" are the last `ANSWERS` without the `SLOWEST_FEW`. */
 const ANSWERS = 64;
 const SLOWEST_FEW = 8;
 
-/** Timers fire late, and there is not always somebody who waits: what was missed, up to this much, is made good within the second. */
+/** Timers fire late, and sometimes no one waits: starts that were missed, up to this much, are made up for within the second. */
 const CATCH_UP_MS = 50;
 
-/** What was sent before the first 429 is refused as well, and so may be what follows in the same second: that halves the rate once. */
+/** Requests sent before the first 429 are refused too, and so may be those of the same second: together they halve the rate once. */
 const SAME_THROTTLING_MS = SECOND_MS;
 
 /**
- * After this, or after ten requests where they are fewer than one a second, the rate is back at the plateau, just under where
- * it was refused: nearly there in half of it, then slowly past it, then faster. So a refusal by mischance costs little, and a
- * limit lower than ours is not met much oftener than this.
+ * After this time (or ten requests, when the limit is below one a second) the rate is back at the plateau, just below the
+ * rate that was refused. It is close to it after half of the time, then passes it slowly, then faster. So an accidental refusal
+ * costs little, and a limit that is lower than ours is not hit much more often than this.
  */
 const RECOVERY_MS = 10 * SECOND_MS;
 const PLATEAU = 0.95;
 
-/** Not slower than this share of the limit, however often the other side refuses. */
+/** The rate never falls below this share of the limit, however often the server refuses. */
 const LEAST_SHARE = 1 / 64;
 
-/** Timers overflow at 24.8 days and fire at once; and a machine that slept is seen within this. */
+/** Timers overflow at 24.8 days and fire at once; this also limits how late a machine that slept notices the time. */
 const TIMER_MAX_MS = MINUTE_MS;
 
-/** After this, half of what a user has used is forgotten. */
+/** After this time, half of what a user has used is forgotten. */
 const USE_HALVES_MS = MINUTE_MS;
 
-/** A request's place among those of its second, which counts from when the request arrives there. */
+/** The place of a request among those of its second. The second begins when the request arrives at the server. */
 export interface Place {
-  /** To be called when the request has been sent: a connection takes its time. */
+  /** Call this when the request has been sent: opening a connection takes time. */
   sent(): void;
-  /** To be called when its answer begins. */
+  /** Call this when its answer begins. */
   answered(): void;
 }
 
-/** The requests that one account may make. One budget for all streams of an account in this process. */
+/** The requests that one account may make. All streams of an account in this process share one budget. */
 export interface RequestBudget {
   /**
-   * Resolves when a request may start. Never more than the limit in any second, as long as none takes a second to be sent; of
-   * a limit that is no whole number, as many as the next whole one in as much longer a time.
+   * Resolves when a request may start. There are never more than the limit in any second, unless sending one takes a second.
+   * A limit that is not a whole number is rounded up, and the second is longer by the same factor.
    *
-   * Of several users, the one who used least in the last minutes goes first: a stream that is live, and asks for little, need
-   * not wait behind one that fetches years; two of the same kind share. Each one's requests go in the order they came.
-   * @param user who asks: any object of its own
-   * @throws the signal's reason when aborted; the place is given up then
+   * The user with the least requests in the last minutes goes first: a live stream, which needs few, does not wait behind one
+   * that fetches years, and two of the same kind share. The requests of one user keep their order.
+   * @param user any object that identifies who asks
+   * @throws the signal's reason when aborted; the place is then given up
    */
   take(signal: AbortSignal, user?: object): Promise<Place>;
 
   /**
-   * To be told of each 429: halves the rate, and nobody starts before `retryAfterMs` is over. The rate recovers by itself.
-   * @param startedMs when the request started: those under way at a refusal do not halve the rate once more
+   * Call this for each 429. It halves the rate, and no request starts before `retryAfterMs` is over. The rate recovers by itself.
+   * @param startedMs when the request started: requests that were under way at a refusal do not halve the rate again
    */
   throttled(retryAfterMs: number, startedMs?: number): void;
 }
 
-/** `now` is a monotonic clock in milliseconds. */
+/** @param now a monotonic clock in milliseconds */
 export function requestBudget(requestsPerSecond: number, now: () => number = () => performance.now()): RequestBudget {
-  /** Who waits, in the order they came. */
-  const waiting = new Map<(place: Place) => void, object>();
-  const use = recentUse();
-  const places = Math.ceil(requestsPerSecond);
-  const starts = lastStarts(places);
-  let jitterMs = JITTER_MS;
-  const secondMs = () => (SECOND_MS * places) / requestsPerSecond + jitterMs;
-  // Evenly spaced, rather than a second's worth at once: what arrives bunched up is refused sooner.
-  const rate = recoveringRate(() => (requestsPerSecond * SECOND_MS) / (SECOND_MS + jitterMs));
+  const queue = fairQueue();
+  const pace = pacer(requestsPerSecond);
   const mostMs = usual(ANSWERS, SLOWEST_FEW);
-  /** When the last place was due by the rate alone; it may have been given later. */
-  let lastDueMs = -Infinity;
-  let pausedUntilMs = -Infinity;
   let timer: NodeJS.Timeout | undefined;
-
-  function nextDueMs(nowMs: number): number {
-    return Math.max(lastDueMs + SECOND_MS / rate.at(nowMs), nowMs - CATCH_UP_MS, pausedUntilMs);
-  }
-
-  /** The first in line of the user who used least. */
-  function first(): ((place: Place) => void) | undefined {
-    let least = Infinity;
-    let chosen: ((place: Place) => void) | undefined;
-    const nowMs = now();
-    const looked = new Set<object>();
-    for (const [start, user] of waiting) {
-      if (looked.has(user)) continue;
-      looked.add(user);
-      const used = use.at(user, nowMs);
-      if (used < least) [least, chosen] = [used, start];
-    }
-    return chosen;
-  }
 
   function admit(): void {
     clearTimeout(timer);
-    for (let start = first(); start !== undefined; start = first()) {
-      const nowMs = now();
-      const dueMs = nextDueMs(nowMs);
-      const waitMs = Math.max(dueMs, starts.oldestMs() + secondMs()) - nowMs;
+    for (let nowMs = now(), next = queue.first(nowMs); next !== undefined; nowMs = now(), next = queue.first(nowMs)) {
+      const waitMs = pace.waitMs(nowMs);
       if (waitMs > 0) {
         timer = setTimeout(admit, Math.min(Math.ceil(waitMs), TIMER_MAX_MS));
         return;
       }
-      lastDueMs = dueMs;
-      const correct = starts.add(nowMs);
-      use.add(waiting.get(start) ?? EVERYBODY, nowMs);
-      waiting.delete(start);
-      start(placeOf(correct, nowMs));
+      const correct = pace.start(nowMs);
+      queue.serve(next, nowMs);
+      next(placeOf(correct, nowMs));
     }
   }
 
-  function placeOf(correct: (arrivedMs: number) => void, startMs: number): Place {
+  function placeOf(correct: Correct, startMs: number): Place {
     let sentMs = startMs;
     return {
       sent() {
@@ -141,39 +108,72 @@ export function requestBudget(requestsPerSecond: number, now: () => number = () 
   }
 
   return {
-    take(signal, user = EVERYBODY) {
+    take(signal, user = ANYONE) {
       return new Promise((resolve, reject) => {
         signal.throwIfAborted();
         const giveUp = () => {
-          waiting.delete(start);
-          // A timer that nobody waits for would keep the process from ending.
-          if (waiting.size === 0) clearTimeout(timer);
+          queue.leave(start);
+          // A timer without anyone waiting would keep the process alive.
+          if (queue.size() === 0) clearTimeout(timer);
           reject(signal.reason as Error);
         };
-        const start = (place: Place) => {
+        const start: Start = (place) => {
           signal.removeEventListener("abort", giveUp);
           resolve(place);
         };
-        // All who wait listen to one signal: that is no leak.
+        // All waiting requests listen to one signal, which is not a leak.
         setMaxListeners(0, signal);
         signal.addEventListener("abort", giveUp, { once: true });
-        waiting.set(start, user);
-        if (waiting.size === 1) admit();
+        queue.enter(start, user);
+        if (queue.size() === 1) admit();
       });
     },
-
     throttled(retryAfterMs, startedMs = now()) {
-      const nowMs = now();
-      pausedUntilMs = Math.max(pausedUntilMs, nowMs + Math.min(retryAfterMs, RETRY_AFTER_MAX_MS));
-      if (rate.halve(startedMs, nowMs, pausedUntilMs)) jitterMs = Math.min(jitterMs + JITTER_STEP_MS, JITTER_MAX_MS);
+      pace.throttled(Math.min(retryAfterMs, RETRY_AFTER_MAX_MS), startedMs, now());
     },
   };
 }
 
-/** Who asks without saying who. */
-const EVERYBODY = {};
+/** The user of requests that name none. */
+const ANYONE = {};
 
-/** Requests of each user, the older the less. */
+/** Starts a waiting request. */
+type Start = (place: Place) => void;
+/** Corrects the time of a start to when the request arrived. */
+type Correct = (arrivedMs: number) => void;
+
+/** The waiting requests, in the order in which they came. */
+function fairQueue() {
+  const waiting = new Map<Start, object>();
+  const use = recentUse();
+  return {
+    size: () => waiting.size,
+    enter: (start: Start, user: object) => void waiting.set(start, user),
+    leave: (start: Start) => void waiting.delete(start),
+
+    /** The oldest request of the user who used least. */
+    first(nowMs: number): Start | undefined {
+      let least = Infinity;
+      let chosen: Start | undefined;
+      const seen = new Set<object>();
+      for (const [start, user] of waiting) {
+        if (seen.has(user)) continue;
+        seen.add(user);
+        const used = use.at(user, nowMs);
+        if (used < least) [least, chosen] = [used, start];
+      }
+      return chosen;
+    },
+
+    /** Removes a request that starts now, and counts it for its user. */
+    serve(start: Start, nowMs: number): void {
+      use.add(waiting.get(start) ?? ANYONE, nowMs);
+      waiting.delete(start);
+    },
+  };
+}
+
+/** The requests of each user; the older they are, the less they count. */
 function recentUse(): { at(user: object, nowMs: number): number; add(user: object, nowMs: number): void } {
   const counts = new WeakMap<object, { readonly count: number; readonly atMs: number }>();
   const at = (user: object, nowMs: number): number => {
@@ -186,7 +186,38 @@ function recentUse(): { at(user: object, nowMs: number): number; add(user: objec
   };
 }
 
-/** The most among the last `size` values but for `exceptions`: the least, as long as there are no more than those. */
+/** Decides when the next request may start. */
+function pacer(requestsPerSecond: number) {
+  const places = Math.ceil(requestsPerSecond);
+  const starts = lastStarts(places);
+  let jitterMs = JITTER_MS;
+  const secondMs = () => (SECOND_MS * places) / requestsPerSecond + jitterMs;
+  // Evenly spaced instead of all at once: requests that arrive in a bunch are refused sooner.
+  const rate = recoveringRate(() => (requestsPerSecond * SECOND_MS) / (SECOND_MS + jitterMs));
+  /** When the last start was due by the rate alone; it may have been later. */
+  let lastDueMs = -Infinity;
+  let pausedUntilMs = -Infinity;
+
+  const dueMs = (nowMs: number): number =>
+    Math.max(lastDueMs + SECOND_MS / rate.at(nowMs), nowMs - CATCH_UP_MS, pausedUntilMs);
+
+  return {
+    /** Zero or less when a request may start now. */
+    waitMs: (nowMs: number): number => Math.max(dueMs(nowMs), starts.oldestMs() + secondMs()) - nowMs,
+
+    start(nowMs: number): Correct {
+      lastDueMs = dueMs(nowMs);
+      return starts.add(nowMs);
+    },
+
+    throttled(retryAfterMs: number, startedMs: number, nowMs: number): void {
+      pausedUntilMs = Math.max(pausedUntilMs, nowMs + retryAfterMs);
+      if (rate.halve(startedMs, nowMs, pausedUntilMs)) jitterMs = Math.min(jitterMs + JITTER_STEP_MS, JITTER_MAX_MS);
+    },
+  };
+}
+
+/** The largest of the last `size` values without the `exceptions` largest; the smallest, as long as there are no more than those. */
 function usual(size: number, exceptions: number): (value: number) => number {
   const values: number[] = [];
   let count = 0;
@@ -197,8 +228,8 @@ function usual(size: number, exceptions: number): (value: number) => number {
   };
 }
 
-/** When the last `size` requests started; `add` gives back what corrects that to when the request arrived. */
-function lastStarts(size: number): { oldestMs(): number; add(nowMs: number): (arrivedMs: number) => void } {
+/** When the last `size` requests started. */
+function lastStarts(size: number): { oldestMs(): number; add(nowMs: number): Correct } {
   const times = new Float64Array(size).fill(-Infinity);
   let count = 0;
   return {
@@ -207,14 +238,14 @@ function lastStarts(size: number): { oldestMs(): number; add(nowMs: number): (ar
       const mine = count++;
       times[mine % size] = nowMs;
       return (arrivedMs) => {
-        // Its place may be another's by now.
+        // A later request may have the place by now.
         if (count - mine <= size) times[mine % size] = arrivedMs;
       };
     },
   };
 }
 
-/** Requests a second: halved when throttled, then back along a cubic curve, flat just under the rate that was refused. */
+/** Requests per second: halved when throttled, then back along a cubic curve that is flat just below the refused rate. */
 function recoveringRate(limitOf: () => number) {
   let plateau = limitOf();
   let low = plateau / 2;
@@ -229,7 +260,7 @@ function recoveringRate(limitOf: () => number) {
 
   return {
     at,
-    /** False when the rate was halved for the same reason just now. */
+    /** False when the rate was halved for the same reason a moment ago. */
     halve(startedMs: number, nowMs: number, resumeMs: number): boolean {
       const isNews = startedMs >= Math.max(halvedMs + SAME_THROTTLING_MS, sinceMs);
       if (isNews) {
