@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { isObject, parsedJson } from "../json/parse.ts";
 import type { QuarantineObject } from "../ledger/manifest.ts";
 import { seq12, sha256Of } from "../ledger/manifest.ts";
 import type { Poison } from "../source.ts";
@@ -60,14 +61,9 @@ function lineOf({ reason, record, id, time }: Poison, plan: Plan, item: number):
 export function quarantinedItem(
   line: Buffer,
 ): { readonly reason: string; readonly id: string | undefined; readonly record: Buffer } | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(line.toString());
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== "object" || value === null) return undefined;
-  const { reason, id, record, recordBase64 } = value as Readonly<Record<string, unknown>>;
+  const value = parsedJson(line);
+  if (!isObject(value)) return undefined;
+  const { reason, id, record, recordBase64 } = value;
   if (typeof reason !== "string" || (id !== undefined && typeof id !== "string")) return undefined;
   if (typeof record === "string") return { reason, id, record: Buffer.from(record) };
   return typeof recordBase64 === "string" ? { reason, id, record: Buffer.from(recordBase64, "base64") } : undefined;

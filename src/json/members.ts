@@ -1,3 +1,5 @@
+import { parsedJson } from "./parse.ts";
+
 /** Cuts JSON that is known to be valid, and without white space between its tokens, as a record is: nothing is parsed into numbers. */
 
 const [QUOTE = 0, COMMA = 0, BRACE = 0, BRACE_END = 0, BRACKET = 0, BRACKET_END = 0] = Buffer.from('",{}[]');
@@ -74,11 +76,8 @@ export function namesIn(path: string): string[] {
 export function stringOf(json: string): string | undefined {
   if (json.length < 2 || !json.startsWith('"') || !json.endsWith('"')) return undefined;
   if (!json.includes("\\")) return json.slice(1, -1);
-  try {
-    return String(JSON.parse(json));
-  } catch {
-    return undefined;
-  }
+  const value = parsedJson(json);
+  return typeof value === "string" ? value : undefined;
 }
 
 /** Where the string that opens at `from` closes; the end of the text where it does not. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { LedgerError } from "../errors.ts";
+import { parsedJson } from "../json/parse.ts";
 import { decodeManifest, RESTORE_HINT, seq12, type Link } from "./manifest.ts";
 import type { Store } from "../store.ts";
 import { formatInstant, parseInstant, type EpochMs } from "../time.ts";
@@ -142,12 +143,8 @@ export async function* linksBack(
 export async function readCheckpoint(ledger: Store, stream: string, signal: AbortSignal): Promise<Checkpoint | string> {
   const bytes = await ledger.read(CHECKPOINT_KEY, signal);
   if (bytes === undefined) return "it is missing";
-  let json: unknown;
-  try {
-    json = JSON.parse(bytes.toString());
-  } catch {
-    return bytes.length === 0 ? "it is empty" : "it is torn";
-  }
+  const json = parsedJson(bytes);
+  if (json === undefined) return bytes.length === 0 ? "it is empty" : "it is torn";
   const read = CheckpointShape.safeParse(json);
   if (!read.success) return `it is not a checkpoint (${read.error.issues[0]?.path.join(".") ?? ""})`;
   if (read.data.stream !== stream) {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { LedgerError } from "../errors.ts";
+import { parsedJson } from "../json/parse.ts";
 import type { EventMembers, SourceIdentity } from "../source.ts";
 import { formatInstant, jsonSpan, parseInstant, type EpochMs, type Span } from "../time.ts";
 import type { ManifestKind, Plan, StoredLines, StoredObject, Delivered } from "../sink.ts";
@@ -160,7 +161,7 @@ export function encodePlan({ seq, kind, from, to, since, fingerprint }: Plan): B
 
 /** @throws LedgerError when it cannot be read; `place` names it. */
 export function decodePlan(bytes: Buffer, place: string): Plan {
-  const read = PlanShape.safeParse(parseJson(bytes.toString()));
+  const read = PlanShape.safeParse(parsedJson(bytes.toString()));
   if (!read.success) throw damaged(place, `not a plan (${reasonOf(read.error)})`);
   return read.data;
 }
@@ -212,11 +213,11 @@ export function encodeManifest(
 export function decodeManifest(bytes: Buffer, stream: string, seq: number, place: string): Link {
   const lines = bytes.toString().split("\n");
   const [line = "", second = ""] = lines;
-  const signature = SignatureShape.safeParse(parseJson(second));
+  const signature = SignatureShape.safeParse(parsedJson(second));
   if (lines.length !== 3 || lines[2] !== "" || !signature.success) {
     throw damaged(place, "it is cut, or has not exactly two lines");
   }
-  const read = ManifestShape.safeParse(parseJson(line));
+  const read = ManifestShape.safeParse(parsedJson(line));
   if (!read.success) throw damaged(place, `line 1 is not a manifest (${reasonOf(read.error)})`);
   if (read.data.stream !== stream) throw damaged(place, `it belongs to the stream ${JSON.stringify(read.data.stream)}`);
   if (read.data.seq !== seq) throw damaged(place, `it is manifest ${read.data.seq} under another name`);
@@ -238,14 +239,6 @@ export const RESTORE_HINT =
 function reasonOf({ issues }: z.ZodError): string {
   const [issue] = issues;
   return issue === undefined ? "unknown" : `${issue.path.join(".") || "the whole"}: ${issue.message}`;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** What a manifest says that was committed. */
