@@ -2,6 +2,7 @@ import { styleText } from "node:util";
 import type { StreamConfig } from "../config/config.ts";
 import type { Observe, StreamFact } from "../fact.ts";
 import { formatInstant, MINUTE_MS, SECOND_MS, type EpochMs } from "../time.ts";
+import { countOf, formatBytes, formatCount } from "../status/readable.ts";
 
 /** What the demo tells: `observe` as it happens, `end` what is there then. */
 export interface Story {
@@ -78,15 +79,15 @@ export function demoStory({ directory, streams, port, now }: Stage): Story {
       if (stream === undefined) return;
       if (fact.kind === "window.committed") onWindow(fact, stream);
       else if (fact.kind === "object.written")
-        stream.names.push(`${fact.key.slice(fact.key.lastIndexOf("/") + 1)}  ${sizeOf(fact.bytes)}`);
+        stream.names.push(`${fact.key.slice(fact.key.lastIndexOf("/") + 1)}  ${formatBytes(fact.bytes)}`);
       else if (fact.kind === "tick.failed") say(styleText("red", `  ✗ ${fact.stream}: ${fact.error.message}`));
     },
     end() {
       say(`\n${styleText("bold", "What is there now")}`);
       for (const [name, { newest, windows, events, bytes }] of progress) {
         const until = newest === undefined ? "" : `, exported until ${formatInstant(newest.window.to)}`;
-        const count = events.toLocaleString("en");
-        say(`  ${name.padEnd(width)}  ${windows} windows, ${count} events, ${sizeOf(bytes)} compressed${until}`);
+        const counts = `${countOf(windows, "window")}, ${countOf(events, "event")}`;
+        say(`  ${name.padEnd(width)}  ${counts}, ${formatBytes(bytes)} compressed${until}`);
       }
       say(`\n${styleText("bold", "Have a look")}`);
       for (const name of progress.keys()) {
@@ -110,13 +111,8 @@ const dim = (text: string): string => styleText("dim", text);
 
 function windowLine({ stream, sequence, window, events, objects, bytes, late }: Committed, width: number): string {
   const [from = "", to = ""] = [window.from, window.to].map((instant) => new Date(instant).toISOString().slice(11, 19));
-  const count = `${events.toLocaleString("en").padStart(6)} events`;
-  const size = objects === 0 ? "nothing happened" : `${objects} object${objects === 1 ? "" : "s"}  ${sizeOf(bytes)}`;
+  const count = `${formatCount(events).padStart(6)} events`;
+  const size = objects === 0 ? "nothing happened" : `${countOf(objects, "object")}  ${formatBytes(bytes)}`;
   const place = `${stream.padEnd(width)}  #${String(sequence).padEnd(4)} ${from} – ${to}`;
   return `  ${styleText("green", "✓")} ${place}  ${count}  ${size}${late > 0 ? `  ${late} late` : ""}`;
-}
-
-function sizeOf(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`;
-  return bytes < 1024 * 1024 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
 }

@@ -3,6 +3,7 @@ import { EXIT_FOUND, ExporterError, exitCodeOf, UsageError, worstExitCode } from
 import { progress, type Progress } from "../observe/progress.ts";
 import { readPublicKey } from "../ledger/signature.ts";
 import { epochMs, formatInstant, parseDuration } from "../time.ts";
+import { countOf } from "../status/readable.ts";
 import type { ArchiveFinding } from "../archive/finding.ts";
 import type { Anchor } from "../archive/tail.ts";
 import type { VerifyOptions, VerifySummary } from "../archive/verify.ts";
@@ -178,21 +179,19 @@ function shown({ from, until, signedFrom, anchored, head, ...rest }: VerifySumma
 
 function textOf(summary: VerifySummary): string {
   const { from, until, windows, events, objects, bytes, quarantined, repairs, gaps, errors, notices } = summary;
-  const count = (number: number, what: string): string =>
-    `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`;
-  const gapped = gaps === 0 ? "" : ` WITH ${count(gaps, "GAP").replace("GAPs", "GAPS")}`;
+  const gapped = gaps === 0 ? "" : ` WITH ${countOf(gaps, "GAP").replace("GAPs", "GAPS")}`;
   const verdict = summary.isContiguous && from !== undefined ? `CONTIGUOUS${gapped}` : "NOT CONTIGUOUS";
   const span = from === undefined || until === undefined ? "" : ` ${formatInstant(from)} … ${formatInstant(until)}`;
   const parts = [
-    count(windows, "window"),
-    count(events, "event"),
-    `${count(objects, "object")} read (${count(bytes, "byte")})`,
-    ...(repairs > 0 ? [count(repairs, "repair")] : []),
-    ...(quarantined > 0 ? [`${count(quarantined, "item")} in quarantine`] : []),
+    countOf(windows, "window"),
+    countOf(events, "event"),
+    `${countOf(objects, "object")} read (${countOf(bytes, "byte")})`,
+    ...(repairs > 0 ? [countOf(repairs, "repair")] : []),
+    ...(quarantined > 0 ? [`${countOf(quarantined, "item")} in quarantine`] : []),
   ];
   const found = [
-    errors === 0 ? "nothing wrong" : count(errors, "error"),
-    ...(notices > 0 ? [count(notices, "notice")] : []),
+    errors === 0 ? "nothing wrong" : countOf(errors, "error"),
+    ...(notices > 0 ? [countOf(notices, "notice")] : []),
   ];
   const mark = errors === 0 ? styleText("green", "✓") : styleText("red", "✗");
   return [

@@ -1,6 +1,6 @@
 import type { StreamStatus } from "../status/status-document.ts";
 import { MINUTE_MS, type EpochMs } from "../time.ts";
-import { shareText } from "../status/words.ts";
+import { formatShare } from "../status/readable.ts";
 
 /** Something that a person is to be told of one stream. */
 export interface Notice {
@@ -110,7 +110,7 @@ export function noticesOf(
     tell("quarantine", { quarantined: { count: quarantined, at: now } }, text, hint);
   }
   if (completeness !== null && completeness < 1 && reconciledAt !== told.comparison.reconciledAt) {
-    const text = `${stream}: of the source's events in the span that was compared, the archive has ${shareText(completeness)}`;
+    const text = `${stream}: of the source's events in the span that was compared, the archive has ${formatShare(completeness)}`;
     const hint = "the log's line reconciled names the span; siem-export reconcile --repair with it exports the rest";
     tell("incomplete", { comparison: { reconciledAt } }, text, hint);
   }

@@ -1,4 +1,5 @@
 import { formatDuration, formatInstant, SECOND_MS, type EpochMs, type Span } from "../time.ts";
+import { formatCount } from "../status/readable.ts";
 
 /** The shortest time between two updates on a terminal, and between two plain lines without one. */
 const DRAW_EVERY_MS = 100;
@@ -55,9 +56,9 @@ export function progressLine({ from, to }: Span, until: EpochMs, events: number,
   const bar = "█".repeat(filled) + "░".repeat(BAR_WIDTH - filled);
   const percent = `${Math.floor(share * 100)}`.padStart(3);
   // A rate over less than a second is noise.
-  const rate = elapsedMs >= SECOND_MS ? `  ${Math.round((events * 1000) / elapsedMs).toLocaleString("en")}/s` : "";
+  const rate = elapsedMs >= SECOND_MS ? `  ${formatCount(Math.round((events * 1000) / elapsedMs))}/s` : "";
   const leftMs = share > 0 ? ((1 - share) / share) * elapsedMs : undefined;
   const left = leftMs === undefined ? "" : `  ${formatDuration(Math.ceil(leftMs / SECOND_MS) * SECOND_MS)} left`;
-  const counts = `${events.toLocaleString("en")} events${rate}`;
+  const counts = `${formatCount(events)} events${rate}`;
   return `[${bar}] ${percent} %  ${formatInstant(until)}  ${counts}${share === 1 ? "" : left}`;
 }

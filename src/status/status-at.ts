@@ -1,6 +1,6 @@
 import { formatDuration, formatInstant, epochMs, MINUTE_MS, SECOND_MS, type EpochMs } from "../time.ts";
 import { listNewest, summarize } from "./last-days.ts";
-import { toldInFull, type StatusDocument, type StreamState, type StreamStatus } from "./status-document.ts";
+import { shownInFull, type StatusDocument, type StreamState, type StreamStatus } from "./status-document.ts";
 import type { Status, StreamSoFar } from "./status.ts";
 
 /** The next instant of a schedule after another instant; undefined if there is none. */
@@ -26,7 +26,7 @@ export function statusAt(status: Status, now: EpochMs, nextTick?: NextTick, sele
     lastDays: soFar.lastDays,
     ...streamAt(soFar, status, now, nextTick),
   }));
-  const full = new Set(toldInFull(streams, selected));
+  const full = new Set(shownInFull(streams, selected));
   const share = (all: number, count: number, each: number) => Math.min(each, Math.floor(all / Math.max(1, count)));
   const fullLimits = { windows: share(WINDOWS_MAX, full.size, WINDOWS_PER_STREAM), hours: HOURS_PER_STREAM };
   const limits = {

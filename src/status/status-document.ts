@@ -32,16 +32,16 @@ export const WORST_FIRST: readonly StreamState[] = ["stopped", "failing", "behin
 const FULL_STREAMS_MAX = 6;
 
 /** The streams that are shown in full: the selected one, or the most urgent. */
-export function toldInFull<Stream extends Pick<StreamStatus, "stream" | "state">>(
+export function shownInFull<Stream extends Pick<StreamStatus, "stream" | "state">>(
   streams: readonly Stream[],
   selected?: string,
 ): readonly Stream[] {
   const found = streams.filter(({ stream }) => stream === selected);
-  return found.length > 0 ? found : [...streams].sort(byNeed).slice(0, FULL_STREAMS_MAX);
+  return found.length > 0 ? found : [...streams].sort(byUrgency).slice(0, FULL_STREAMS_MAX);
 }
 
 /** Sorts the most urgent first. */
-export function byNeed(one: Pick<StreamStatus, "state">, other: Pick<StreamStatus, "state">): number {
+export function byUrgency(one: Pick<StreamStatus, "state">, other: Pick<StreamStatus, "state">): number {
   return WORST_FIRST.indexOf(one.state) - WORST_FIRST.indexOf(other.state);
 }
 

@@ -1,6 +1,6 @@
 import { hourOf, last24Hours } from "../../status/last-days.ts";
 import type { StreamStatus } from "../../status/status-document.ts";
-import { counted, several, sized } from "../../status/words.ts";
+import { formatCount, countOf, formatBytes } from "../../status/readable.ts";
 import { DAY_MS, epochMs, HOUR_MS, MINUTE_MS, type EpochMs, type Span } from "../../time.ts";
 import { instantOf, worstOf, type Cell, type CellKind } from "./cells.ts";
 import { spanText } from "./elements.ts";
@@ -76,7 +76,7 @@ export function dayChart(stream: StreamStatus, all: readonly Cell[], now: EpochM
   const [events, bytes] = [bars(cells, day, "events"), bars(cells, day, "bytes")];
   const captions = [
     events.peak === 0 ? "No events" : `Events, at most ${rateText(events.peak)} per minute`,
-    bytes.peak === 0 ? "No stored bytes" : `Stored bytes, at most ${sized(Math.round(bytes.peak))} per minute`,
+    bytes.peak === 0 ? "No stored bytes" : `Stored bytes, at most ${formatBytes(Math.round(bytes.peak))} per minute`,
   ];
   const label = `${stream.stream}, last 24 hours. ${captions.join(". ")}. ${gapsText(cells)}.`;
   return html`<svg class="plot" width="100%" height="${HEIGHT}" role="img" aria-label="${label}">
@@ -211,7 +211,7 @@ function areaShapes({ meaning, tooltip, ...span }: Area, day: Span): Html {
 }
 
 function rateText(rate: number): string {
-  return rate < 10 ? rate.toFixed(1) : counted(Math.round(rate));
+  return rate < 10 ? rate.toFixed(1) : formatCount(Math.round(rate));
 }
 
 /** Invisible columns with the tooltips of the hours. */
@@ -231,11 +231,11 @@ function cellText(cell: Cell): string {
 
 function countsText({ windows, events, late, quarantined, bytes }: Omit<Cell, keyof Span | "kind">): string {
   return [
-    several(windows, "window"),
-    several(events, "event"),
-    ...(late > 0 ? [`${counted(late)} late`] : []),
-    ...(quarantined > 0 ? [`${counted(quarantined)} quarantined`] : []),
-    sized(bytes),
+    countOf(windows, "window"),
+    countOf(events, "event"),
+    ...(late > 0 ? [`${formatCount(late)} late`] : []),
+    ...(quarantined > 0 ? [`${formatCount(quarantined)} quarantined`] : []),
+    formatBytes(bytes),
   ].join(", ");
 }
 

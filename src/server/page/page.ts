@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { last24Hours } from "../../status/last-days.ts";
-import { byNeed, toldInFull, type StatusDocument } from "../../status/status-document.ts";
-import { away, counted, lasting, NOTHING, several } from "../../status/words.ts";
+import { byUrgency, shownInFull, type StatusDocument } from "../../status/status-document.ts";
+import { formatAgo, formatCount, formatSeconds, NO_VALUE, countOf } from "../../status/readable.ts";
 import { formatInstant, type EpochMs } from "../../time.ts";
 import { cellsOf, instantOf, type StreamWithCells } from "./cells.ts";
 import { PATTERNS, rowChart } from "./charts.ts";
@@ -36,8 +36,8 @@ const SCRIPT_ADDRESS = addressOf("/client.js");
  */
 export function renderPage(document: StatusDocument, selected?: string): string {
   const now = instantOf(document.now);
-  const streams = [...document.streams].sort(byNeed).map((stream) => ({ stream, cells: cellsOf(stream) }));
-  const inFull = toldInFull(document.streams, selected);
+  const streams = [...document.streams].sort(byUrgency).map((stream) => ({ stream, cells: cellsOf(stream) }));
+  const inFull = shownInFull(document.streams, selected);
   const detailed = streams.filter(({ stream }) => inFull.includes(stream));
   const more = streams.length - detailed.length;
   const { sentence, element } = summaryOf(document, now);
@@ -70,7 +70,7 @@ export function renderPage(document: StatusDocument, selected?: string): string 
           </header>
           <main class="wide">
             ${PATTERNS} ${overview(streams, detailed, now)} ${detailed.map((stream) => streamSection(stream, now))}
-            ${more > 0 ? html`<p class="quiet">The table above links to ${several(more, "more stream")}.</p>` : undefined}
+            ${more > 0 ? html`<p class="quiet">The table above links to ${countOf(more, "more stream")}.</p>` : undefined}
           </main>
           <footer class="wide">
             <p>
@@ -127,16 +127,16 @@ function overviewRow({ stream, cells }: StreamWithCells, isDetailed: boolean, no
     <td>
       ${
         until === undefined
-          ? NOTHING
-          : html`${timeElement(until, now)} <span class="quiet small">${away(until, now)}</span>`
+          ? NO_VALUE
+          : html`${timeElement(until, now)} <span class="quiet small">${formatAgo(until, now)}</span>`
       }
     </td>
     <td class="number">
-      ${lagSeconds === null ? NOTHING : alertIf(lagSeconds > lagLimitSeconds, lasting(lagSeconds))}
+      ${lagSeconds === null ? NO_VALUE : alertIf(lagSeconds > lagLimitSeconds, formatSeconds(lagSeconds))}
     </td>
     <td class="strip">${rowChart(cells, last24Hours(now), 16, "Last 24 hours")}</td>
-    <td class="number minor">${counted(stream.last24Hours.events)}</td>
-    <td class="number minor">${alertIf(day.quarantined > 0, counted(day.quarantined))}</td>
+    <td class="number minor">${formatCount(stream.last24Hours.events)}</td>
+    <td class="number minor">${alertIf(day.quarantined > 0, formatCount(day.quarantined))}</td>
   </tr>`;
 }
 

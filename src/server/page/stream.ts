@@ -1,6 +1,14 @@
 import { last24Hours } from "../../status/last-days.ts";
 import type { PastFailure, StreamStatus } from "../../status/status-document.ts";
-import { away, counted, lasting, NOTHING, several, shareText, sized } from "../../status/words.ts";
+import {
+  formatAgo,
+  formatCount,
+  formatSeconds,
+  NO_VALUE,
+  countOf,
+  formatShare,
+  formatBytes,
+} from "../../status/readable.ts";
 import { DAY_MS, epochMs, HOUR_MS, SECOND_MS, type EpochMs, type Span } from "../../time.ts";
 import { instantOf, type Cell, type StreamWithCells } from "./cells.ts";
 import { dayChart, rowChart } from "./charts.ts";
@@ -51,28 +59,28 @@ function figures(stream: StreamStatus, now: EpochMs): Html {
   ].map((instant) => (instant === null ? undefined : instantOf(instant)));
   const left = retention?.leftSeconds;
   return html`<dl class="figures">
-    ${figure("Exported until", until && html`${timeElement(until, now)} <small>UTC</small>`, until === undefined ? "nothing yet" : away(until, now))}
+    ${figure("Exported until", until && html`${timeElement(until, now)} <small>UTC</small>`, until === undefined ? "nothing yet" : formatAgo(until, now))}
     ${lag(stream)}
-    ${figure("Next run", next && html`${next <= now ? "now" : away(next, now)}`, last === undefined ? "no run has ended yet" : `last run ${away(last, now)}`)}
-    ${figure("Completeness", completeness === null ? undefined : alertIf(completeness < 1, shareText(completeness)), reconciled === undefined ? "not compared with the source" : `compared ${away(reconciled, now)}`)}
-    ${figure("Gaps", gaps.count > 0 ? alertIf(true, lasting(gaps.seconds)) : html`none known`, whereGapsAreKnown(gaps))}
-    ${figure("Quarantined", alertIf(day.quarantined > 0, counted(day.quarantined)), "in the last exported day")}
-    ${figure("Since the start", html`${counted(totals.events)}`, `${totals.events === 1 ? "event" : "events"} in ${several(totals.windows, "window")}`)}
-    ${left === undefined ? undefined : figure("Retention left", left > 0 ? html`${lasting(left)}` : alertIf(true, "none"), "for the oldest event not yet exported")}
+    ${figure("Next run", next && html`${next <= now ? "now" : formatAgo(next, now)}`, last === undefined ? "no run has ended yet" : `last run ${formatAgo(last, now)}`)}
+    ${figure("Completeness", completeness === null ? undefined : alertIf(completeness < 1, formatShare(completeness)), reconciled === undefined ? "not compared with the source" : `compared ${formatAgo(reconciled, now)}`)}
+    ${figure("Gaps", gaps.count > 0 ? alertIf(true, formatSeconds(gaps.seconds)) : html`none known`, whereGapsAreKnown(gaps))}
+    ${figure("Quarantined", alertIf(day.quarantined > 0, formatCount(day.quarantined)), "in the last exported day")}
+    ${figure("Since the start", html`${formatCount(totals.events)}`, `${totals.events === 1 ? "event" : "events"} in ${countOf(totals.windows, "window")}`)}
+    ${left === undefined ? undefined : figure("Retention left", left > 0 ? html`${formatSeconds(left)}` : alertIf(true, "none"), "for the oldest event not yet exported")}
   </dl>`;
 }
 
 /** How many gaps there are, and which windows were searched for them. */
 function whereGapsAreKnown({ count, knownFrom }: StreamStatus["gaps"]): string {
   if (knownFrom === null) return "no windows were read yet";
-  const windows = knownFrom === 1 ? "in all windows" : `since window ${counted(knownFrom)}`;
-  return count > 0 ? `${several(count, "gap")} ${windows}` : windows;
+  const windows = knownFrom === 1 ? "in all windows" : `since window ${formatCount(knownFrom)}`;
+  return count > 0 ? `${countOf(count, "gap")} ${windows}` : windows;
 }
 
 function figure(name: string, value: Html | undefined, more: string): Html {
   return html`<div>
     <dt>${name}</dt>
-    <dd>${value ?? NOTHING}</dd>
+    <dd>${value ?? NO_VALUE}</dd>
     <dd class="more">${more}</dd>
   </div>`;
 }
@@ -83,9 +91,9 @@ function lag({ lagSeconds, lagLimitSeconds }: StreamStatus): Html {
   const isOver = lagSeconds !== null && lagSeconds > lagLimitSeconds;
   return html`<div>
     <dt>Lag</dt>
-    <dd>${lagSeconds === null ? NOTHING : alertIf(isOver, lasting(lagSeconds))}</dd>
+    <dd>${lagSeconds === null ? NO_VALUE : alertIf(isOver, formatSeconds(lagSeconds))}</dd>
     <dd class="more gauge">
-      ${isOver ? "over the limit of" : "limit"} ${lasting(lagLimitSeconds)}<svg
+      ${isOver ? "over the limit of" : "limit"} ${formatSeconds(lagLimitSeconds)}<svg
         width="100%"
         height="3"
         aria-hidden="true"
@@ -103,9 +111,9 @@ function lastDay(stream: StreamStatus, cells: readonly Cell[], now: EpochMs): Ht
     <figcaption>
       <h3>Last 24 hours, UTC</h3>
       <p>
-        ${several(events, "event")} in ${several(windows, "window")},
-        ${sized(bytes)}${late > 0 ? `, ${counted(late)} late` : ""}${
-          gaps > 0 ? html`, ${alertIf(true, several(gaps, "gap"))}` : undefined
+        ${countOf(events, "event")} in ${countOf(windows, "window")},
+        ${formatBytes(bytes)}${late > 0 ? `, ${formatCount(late)} late` : ""}${
+          gaps > 0 ? html`, ${alertIf(true, countOf(gaps, "gap"))}` : undefined
         }
       </p>
     </figcaption>
@@ -134,13 +142,13 @@ function hoursTable({ hours }: StreamStatus, now: EpochMs): Html {
           const from = instantOf(hour.from);
           return html`<tr>
             <th scope="row">${spanText({ from, to: epochMs(from + HOUR_MS) })}</th>
-            <td>${counted(hour.windows)}</td>
-            <td>${counted(hour.events)}</td>
-            <td>${counted(hour.late)}</td>
-            <td>${sized(hour.bytes)}</td>
+            <td>${formatCount(hour.windows)}</td>
+            <td>${formatCount(hour.events)}</td>
+            <td>${formatCount(hour.late)}</td>
+            <td>${formatBytes(hour.bytes)}</td>
             <td>
-              ${lasting(hour.exportedSeconds)}${
-                hour.gapSeconds > 0 ? html`, ${alertIf(true, `gap of ${lasting(hour.gapSeconds)}`)}` : undefined
+              ${formatSeconds(hour.exportedSeconds)}${
+                hour.gapSeconds > 0 ? html`, ${alertIf(true, `gap of ${formatSeconds(hour.gapSeconds)}`)}` : undefined
               }
             </td>
           </tr>`;
@@ -222,7 +230,7 @@ function barTable(
                 <rect width="${Math.round((row.count / most) * 1000) / 10}%" height="8" rx="2" />
               </svg>
             </td>
-            <td class="number">${counted(row.count)}</td>
+            <td class="number">${formatCount(row.count)}</td>
           </tr>`,
       )}
     </tbody>
@@ -246,13 +254,13 @@ function lastErrors({ errors }: StreamStatus, now: EpochMs): Html {
 function gaps({ gaps: { count, spans } }: StreamStatus, now: EpochMs): Html | undefined {
   if (count === 0) return undefined;
   return html`<div>
-    <h3>Gaps${spans.length < count ? `, the newest ${spans.length} of ${counted(count)}` : ""}</h3>
+    <h3>Gaps${spans.length < count ? `, the newest ${spans.length} of ${formatCount(count)}` : ""}</h3>
     <ul class="errors">
       ${spans.toReversed().map(({ sequence, ...span }) => {
         const [from, to] = [instantOf(span.from), instantOf(span.to)];
         return html`<li>
           ${timeElement(from, now)} to ${timeElement(to, now)}
-          <span class="quiet">${lasting((to - from) / SECOND_MS)}, sequence ${counted(sequence)}</span>
+          <span class="quiet">${formatSeconds((to - from) / SECOND_MS)}, sequence ${formatCount(sequence)}</span>
         </li>`;
       })}
     </ul>
@@ -260,7 +268,7 @@ function gaps({ gaps: { count, spans } }: StreamStatus, now: EpochMs): Html | un
 }
 
 function pastError({ firstTime, time, count, code, stage, message, hint }: PastFailure, now: EpochMs): Html {
-  const repeated = html` · ${counted(count)} times since ${timeElement(instantOf(firstTime), now)}`;
+  const repeated = html` · ${formatCount(count)} times since ${timeElement(instantOf(firstTime), now)}`;
   return html`<li>
     <span class="quiet"
       >${timeElement(instantOf(time), now)} ·

@@ -1,5 +1,5 @@
-import { byNeed, type StatusDocument, type StreamState, type StreamStatus } from "../../status/status-document.ts";
-import { counted, several } from "../../status/words.ts";
+import { byUrgency, type StatusDocument, type StreamState, type StreamStatus } from "../../status/status-document.ts";
+import { formatCount, countOf } from "../../status/readable.ts";
 import type { EpochMs } from "../../time.ts";
 import { instantOf } from "./cells.ts";
 import { anchorOf, signElement, timeElement, worstState } from "./elements.ts";
@@ -17,7 +17,7 @@ export interface Summary {
 }
 
 export function summaryOf({ streams, stopping }: StatusDocument, now: EpochMs): Summary {
-  const unhealthy = streams.filter(isUnhealthy).sort(byNeed);
+  const unhealthy = streams.filter(isUnhealthy).sort(byUrgency);
   const losses = lossesOf(streams);
   const sentence = sentenceOf(streams, unhealthy.length, losses.length > 0);
   const state = unhealthy.length === 0 && losses.length > 0 ? "behind" : worstState(streams);
@@ -42,16 +42,16 @@ const isUnhealthy = ({ state }: { readonly state: StreamState }): boolean => sta
 
 function sentenceOf(streams: readonly StreamStatus[], unhealthy: number, isIncomplete: boolean): string {
   if (unhealthy > 0) {
-    return `${counted(unhealthy)} of ${several(streams.length, "stream")} ${unhealthy === 1 ? "needs" : "need"} attention`;
+    return `${formatCount(unhealthy)} of ${countOf(streams.length, "stream")} ${unhealthy === 1 ? "needs" : "need"} attention`;
   }
   const starting = streams.filter(({ state }) => state === "starting").length;
-  if (starting > 0) return `${several(starting, "stream")} ${starting === 1 ? "is" : "are"} starting`;
+  if (starting > 0) return `${countOf(starting, "stream")} ${starting === 1 ? "is" : "are"} starting`;
   const all =
     streams.length === 1
       ? "The stream is"
       : streams.length === 2
         ? "Both streams are"
-        : `All ${counted(streams.length)} streams are`;
+        : `All ${formatCount(streams.length)} streams are`;
   if (isIncomplete) return `${all} healthy, but the archive is incomplete`;
   // Only a comparison with the source can show that nothing is missing.
   const isCompared = streams.every(({ completeness }) => completeness === 1);
@@ -66,7 +66,7 @@ function lossesOf(streams: readonly StreamStatus[]): string[] {
   return [
     ...(gaps.length > 0 ? [`Events are lost: there are gaps in ${namesOf(gaps)}.`] : []),
     ...(quarantined > 0
-      ? [`${several(quarantined, "item")} ${quarantined === 1 ? "was" : "were"} quarantined in the last exported day.`]
+      ? [`${countOf(quarantined, "item")} ${quarantined === 1 ? "was" : "were"} quarantined in the last exported day.`]
       : []),
     ...(incomplete.length > 0 ? [`The source has events that the archive does not have: ${namesOf(incomplete)}.`] : []),
   ];
@@ -74,7 +74,7 @@ function lossesOf(streams: readonly StreamStatus[]): string[] {
 
 function namesOf(streams: readonly StreamStatus[]): string {
   const names = streams.slice(0, NAMES_MAX).map(({ stream }) => stream);
-  return `${names.join(", ")}${streams.length > NAMES_MAX ? ` and ${counted(streams.length - NAMES_MAX)} more` : ""}`;
+  return `${names.join(", ")}${streams.length > NAMES_MAX ? ` and ${formatCount(streams.length - NAMES_MAX)} more` : ""}`;
 }
 
 function statesOf(streams: readonly StreamStatus[]): Html {
@@ -84,7 +84,7 @@ function statesOf(streams: readonly StreamStatus[]): Html {
     .map(
       (stream, index) =>
         html`${index === 0 ? "" : ", "}<a href="#${anchorOf(stream)}">${stream.stream}</a> is ${stream.state}`,
-    )}${more > 0 ? ` and ${counted(more)} more ${more === 1 ? "needs" : "need"} attention` : ""}.`;
+    )}${more > 0 ? ` and ${formatCount(more)} more ${more === 1 ? "needs" : "need"} attention` : ""}.`;
 }
 
 /** The time before which every stream has exported everything: that of the stream that is furthest behind. */

@@ -1,27 +1,29 @@
 import type { EpochMs } from "../time.ts";
 
+/* Numbers for people: counts, shares, sizes, spans of time. */
+
 const NUMBERS = new Intl.NumberFormat("en");
 
-/** What a piece of text without a value shows. */
-export const NOTHING = "–";
+/** Shown in place of a value that is not known. */
+export const NO_VALUE = "–";
 
 /** `12,345` */
-export function counted(count: number): string {
+export function formatCount(count: number): string {
   return NUMBERS.format(count);
 }
 
 /** `1 window`, `12,345 windows` */
-export function several(count: number, noun: string): string {
-  return `${counted(count)} ${noun}${count === 1 ? "" : "s"}`;
+export function countOf(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** `100 %`, and never rounded up to it. */
-export function shareText(share: number): string {
+/** `99.998 %`; `100 %` only for all of it: never rounded up. */
+export function formatShare(share: number): string {
   return share === 1 ? "100 %" : `${(Math.floor(share * 100_000) / 1000).toFixed(3)} %`;
 }
 
 /** `512 B`, `41.3 KiB` */
-export function sized(bytes: number): string {
+export function formatBytes(bytes: number): string {
   let amount = bytes;
   for (const unit of ["B", "KiB", "MiB", "GiB"]) {
     if (amount < 1024) return `${unit === "B" ? amount : amount.toFixed(amount < 10 ? 1 : 0)} ${unit}`;
@@ -30,8 +32,8 @@ export function sized(bytes: number): string {
   return `${amount.toFixed(1)} TiB`;
 }
 
-/** The two largest units of a span of time: `45s`, `3m 20s`, `2h 5m`, `12d 4h`. */
-export function lasting(seconds: number): string {
+/** A span of time in its two largest units: `45s`, `3m 20s`, `2h 5m`, `12d 4h`. */
+export function formatSeconds(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const [days, hours, minutes] = [
     Math.floor(whole / 86_400),
@@ -45,8 +47,8 @@ export function lasting(seconds: number): string {
 }
 
 /** `3m 20s ago`, `in 40s` */
-export function away(instant: EpochMs, now: EpochMs): string {
+export function formatAgo(instant: EpochMs, now: EpochMs): string {
   const seconds = Math.round((now - instant) / 1000);
   if (seconds === 0) return "now";
-  return seconds > 0 ? `${lasting(seconds)} ago` : `in ${lasting(-seconds)}`;
+  return seconds > 0 ? `${formatSeconds(seconds)} ago` : `in ${formatSeconds(-seconds)}`;
 }
