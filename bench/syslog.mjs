@@ -7,7 +7,7 @@ import { cpus } from "node:os";
 import { cef } from "../dist/formats/cef.js";
 import { leef } from "../dist/formats/leef.js";
 import { raw } from "../dist/formats/raw.js";
-import { syslog } from "../dist/sinks/syslog/syslog.js";
+import { syslogSink } from "../dist/sinks/syslog/syslog.js";
 import { pachcaVocabulary as vocabulary } from "../dist/sources/pachca/vocabulary.js";
 import { startRsyslog } from "../test/support/rsyslog.ts";
 
@@ -80,7 +80,7 @@ function write(transport, format) {
     ...{ facility: 13, hostname: "acme", appName: "siem-export", enterpriseId: 32_473 },
     ...{ maxMessageBytes: 8000, oversize: "truncate", tls: undefined },
   };
-  const sink = syslog(options, format, vocabulary, () => undefined);
+  const sink = syslogSink(options, format, vocabulary, () => undefined);
   const plan = { seq: 42, kind: "window", from, to: from + 3_600_000, since: from, fingerprint: "-" };
   const chunks = (async function* () {
     for (let at = 0; at < EVENTS; at += 500) {

@@ -1,7 +1,6 @@
-import { join } from "node:path";
 import { createAgents } from "./http/agents.ts";
 import { requestBudget, type RequestBudget } from "./http/budget.ts";
-import type { Config, FileConfig, S3Config, SourceConfig, StreamConfig } from "./config/config.ts";
+import type { Config, SourceConfig, StreamConfig } from "./config/config.ts";
 import { ConfigError } from "./errors.ts";
 import type { Observe, ObserveStream } from "./fact.ts";
 import type { Format } from "./format.ts";
@@ -15,22 +14,15 @@ import { readAhead } from "./export/read-ahead.ts";
 import { idsFromObjects } from "./archive/rebuild-ids.ts";
 import { DEFAULT_RETRY } from "./http/retry.ts";
 import { readSigner } from "./ledger/signature.ts";
-import type { Sink } from "./sink.ts";
-import { objects } from "./sinks/objects.ts";
-import { stdout } from "./sinks/stdout.ts";
-import { syslog } from "./sinks/syslog/syslog.ts";
+import type { Place } from "./sinks/define.ts";
+import { openPlace, openSink, placesOf } from "./sinks/index.ts";
 import type { Source } from "./source.ts";
 import {
   COMMUNICATIONS_MINING_TIMEOUTS,
   communicationsMining,
 } from "./sources/communications-mining/communications-mining.ts";
 import { pachca } from "./sources/pachca/pachca.ts";
-import { storeUnder, type Store, type Remover } from "./store.ts";
-import { fileRemover } from "./stores/file/remove.ts";
-import { fileStore } from "./stores/file/file.ts";
-import type { S3Options } from "./stores/s3/options.ts";
-import { s3Remover } from "./stores/s3/remove.ts";
-import { s3Store } from "./stores/s3/s3.ts";
+import { storeUnder, type Store } from "./store.ts";
 import { formatInstant, type EpochMs } from "./time.ts";
 import { EXPORTER } from "./version.ts";
 import { retryingStore } from "./stores/retrying.ts";
@@ -79,25 +71,25 @@ function assembleStream(
   const observe = observeStream(surroundings.observe, name);
   const source = sourceOf(config, budgets.get(accountKey(config.source)), env, observe);
   const format = formatOf(config.format, source);
-  const patient = (store: Store): Store =>
+  const retried = (store: Store): Store =>
     retryingStore(store, DEFAULT_RETRY, (error, attempt, delayMs) =>
       observe({ kind: "retrying", stage: "store", error, attempt, delayMs }),
     );
-  const places = placesOf(config, stateDirectory, env);
-  const dataStore = places.data && storeAt(places.data);
-  const data = dataStore && patient(dataStore);
-  const home = dataStore !== undefined && places.ledger === places.data ? dataStore : storeAt(places.ledger);
-  const ledgerStore = storeUnder(home, "ledger/");
+  const places = placesOf(config, stateDirectory);
+  const dataPlace = places.data && openPlace(places.data, name, env);
+  const home = dataPlace && places.ledger === places.data ? dataPlace : openPlace(places.ledger, name, env);
+  const ledgerStore = storeUnder(home.store, "ledger/");
+  const data = dataPlace && retried(dataPlace.store);
   const fingerprint = fingerprintOf(source.identity, source.selection, format.name);
   const pipeline: Pipeline = {
     name,
     source,
     reader: readAhead(source, config.parallel),
-    sink: sinkOf(config, data, format, source, observe),
-    quarantine: data ?? patient(home),
+    sink: openSink(config.sink, data, { stream: name, format, vocabulary: source.vocabulary, observe }),
+    quarantine: data ?? retried(home.store),
     ledger: ledger({
       stream: name,
-      store: patient(ledgerStore),
+      store: retried(ledgerStore),
       data,
       fingerprint,
       lookbackMs: windows.lookbackMs,
@@ -112,7 +104,13 @@ function assembleStream(
     exporter: EXPORTER,
     observe,
   };
-  return { pipeline, config, ledgerStore, dataStore, format, removers: removersOf(places) };
+  return { pipeline, config, ledgerStore, dataStore: dataPlace?.store, format, removers: removersOf(dataPlace, home) };
+}
+
+/** Quarantine files are with the data. */
+function removersOf(data: Place | undefined, home: Place): Removers {
+  const { remove } = data ?? home;
+  return { data: remove, quarantine: remove, ids: (key, signal) => home.remove(`ledger/${key}`, signal) };
 }
 
 /** A stream's source and format alone, with a request budget of their own: for reading without a ledger. */
@@ -148,7 +146,7 @@ function sourceOf(
   env: Surroundings["env"],
   observe: ObserveStream,
 ): Source {
-  const { name, source, parallel, severities = {} } = config;
+  const { name, source, parallel, severities } = config;
   const userAgent = `${EXPORTER.name}/${EXPORTER.version} (${name})`;
   const agents = createAgents({ caFile: source.caFile, env, maxSockets: parallel });
   const plain = speak(config, { agents, userAgent, budget, secret: source.token, observe });
@@ -165,47 +163,4 @@ function speak({ source, windows: { lagMs } }: StreamConfig, client: HttpClientO
       return communicationsMining({ ...source, lagMs }, patient);
     }
   }
-}
-
-/** Where lines go to. `data` is where objects lie, for a sink that keeps any. */
-function sinkOf(
-  { name, sink }: StreamConfig,
-  data: Store | undefined,
-  format: Format,
-  source: Source,
-  observe: ObserveStream,
-): Sink {
-  if (data !== undefined) return objects(data, format);
-  if (sink.type !== "syslog") return stdout(format);
-  return syslog({ ...sink, stream: name, hostname: sink.hostname ?? name }, format, source.vocabulary, observe);
-}
-
-/** Where files of one stream lie: a folder, or a prefix of a bucket. */
-type Place = { readonly folder: string } | { readonly prefix: S3Options };
-
-/** Where a stream's objects lie, if its sink keeps any, and where its ledger: beside them, unless the configuration says else. */
-function placesOf(
-  { name, sink, ledger: elsewhere }: StreamConfig,
-  stateDirectory: string,
-  env: Surroundings["env"],
-): { readonly data: Place | undefined; readonly ledger: Place } {
-  const data = sink.type === "s3" || sink.type === "file" ? placeOf(sink, name, env) : undefined;
-  const home = elsewhere === undefined || elsewhere.type === "beside" ? undefined : placeOf(elsewhere, name, env);
-  return { data, ledger: home ?? data ?? { folder: join(stateDirectory, name) } };
-}
-
-function placeOf(config: S3Config | FileConfig, name: string, env: Surroundings["env"]): Place {
-  if (config.type === "file") return { folder: join(config.directory, name) };
-  return { prefix: { ...config, prefix: config.prefix === "" ? name : `${config.prefix}/${name}`, env } };
-}
-
-function storeAt(place: Place): Store {
-  return "folder" in place ? fileStore(place.folder) : s3Store(place.prefix);
-}
-
-function removersOf({ data, ledger: home }: { readonly data: Place | undefined; readonly ledger: Place }): Removers {
-  const removerAt = (place: Place): Remover =>
-    "folder" in place ? fileRemover(place.folder) : s3Remover(place.prefix);
-  const [ofData, ofLedger] = [removerAt(data ?? home), removerAt(home)];
-  return { data: ofData, quarantine: ofData, ids: (key, signal) => ofLedger(`ledger/${key}`, signal) };
 }

@@ -18,10 +18,10 @@ import { communicationsMining } from "../sources/communications-mining/settings.
 import { FORMATS } from "../formats/index.ts";
 import { notify } from "./notify.ts";
 import { pachca } from "../sources/pachca/settings.ts";
-import { beside, file, fileLedger, s3, s3Ledger, stdout } from "./places.ts";
-import { rules, streamsApart } from "./values/rules.ts";
+import { rules } from "./values/rules.ts";
+import { streamsApart } from "./streams-apart.ts";
 import { servedOrNot } from "./server.ts";
-import { syslog } from "../sinks/syslog/settings.ts";
+import { ledgerSettings, sinkSettings } from "../sinks/index.ts";
 
 /*
  * What a configuration may hold. Its messages, its JSON Schema and its manual are made from this: every key has a
@@ -102,7 +102,7 @@ const stream = group({
   severities: severities
     .prefault({})
     .describe("How severe some keys of events are, from 0 to 10: in cef, in leef, and in syslog's priority."),
-  sink: oneOf("the sink", [s3, file, syslog, stdout]).describe("Where events go to."),
+  sink: sinkSettings.describe("Where events go to."),
   lagLimit: duration(SECOND_MS, 365 * DAY_MS)
     .optional()
     .describe(
@@ -113,12 +113,12 @@ const stream = group({
     .describe(
       "Asks the source again for what was exported last, and says what is missing. Without it: on request alone.",
     ),
-  ledger: oneOf("the ledger's place", [beside, fileLedger, s3Ledger])
+  ledger: ledgerSettings
     .optional()
     .describe(
       "Where the ledger lies, and the key that signs it. Without it: beside the data, or in stateDirectory for syslog and stdout; unsigned.",
     ),
-}).transform(({ lagLimit, ...rest }) => ({ ...rest, lagLimitMs: lagLimit }));
+}).transform(({ lagLimit, ...rest }) => ({ ...rest, ...(lagLimit !== undefined && { lagLimitMs: lagLimit }) }));
 
 const log = group({
   level: choice(["silent", "error", "warn", "info", "debug", "trace"])

@@ -23,7 +23,7 @@ export const server = group({
       ["tokenFile", "set beside token; keep one of them", token !== undefined && tokenFile !== undefined],
     ]),
   )
-  .transform(({ tokenFile, token = tokenFile, ...rest }) => ({ ...rest, token }));
+  .transform(({ tokenFile, token = tokenFile, ...rest }) => ({ ...rest, ...(token !== undefined && { token }) }));
 
 export const servedOrNot = z.union([z.literal(false), server], {
   error: "false, or a mapping of host, port, token, tokenFile",

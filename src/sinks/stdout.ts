@@ -2,10 +2,20 @@ import type { Writable } from "node:stream";
 import { TransientError } from "../errors.ts";
 import type { Format } from "../format.ts";
 import type { Sink } from "../sink.ts";
+import { defineSink } from "./define.ts";
 import { deliveredTally, linesOf } from "./delivered.ts";
 
+export const stdout = defineSink({
+  type: "stdout",
+  about: "Lines on standard output, to try things out or for a pipe.",
+  guarantee: "each event at least once, written to the pipe; no one can say whether it was read",
+  keys: {},
+  place: () => "stdout:/",
+  send: (_, { format }) => stdoutSink(format),
+});
+
 /** Lines to a stream of this process. It cannot say whether anyone read them, so nothing is acknowledged. */
-export function stdout(format: Format, out: Writable = process.stdout): Sink {
+export function stdoutSink(format: Format, out: Writable = process.stdout): Sink {
   const tally = deliveredTally(false);
   return {
     place: "stdout",

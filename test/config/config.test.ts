@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { S3Config } from "../../src/config/config.ts";
+import type { SinkConfig } from "../../src/sinks/index.ts";
 import { RefusedError } from "../../src/errors.ts";
 import { parseInstant } from "../../src/time.ts";
 import { errorOf, loadText, oneStream, temporaryFolder } from "../support/config.ts";
@@ -11,6 +11,7 @@ async function stream(changes: Readonly<Record<string, string>> = {}, env: NodeJ
   return streams[0]!;
 }
 
+type S3Config = Extract<SinkConfig, { type: "s3" }>;
 const s3 = async (keys: string, env: NodeJS.ProcessEnv = {}) =>
   (await stream({ sink: `sink: { type: s3, bucket: acme, ${keys} }` }, env)).sink as S3Config;
 

@@ -2,7 +2,7 @@ import { Writable } from "node:stream";
 import { expect, test } from "vitest";
 import { tick } from "../../src/export/tick.ts";
 import { raw } from "../../src/formats/raw.ts";
-import { stdout, writeOut } from "../../src/sinks/stdout.ts";
+import { stdoutSink, writeOut } from "../../src/sinks/stdout.ts";
 import { epochMs, MINUTE_MS } from "../../src/time.ts";
 import { eventsOver, manifestsIn, never, START, world } from "../support/world.ts";
 
@@ -49,7 +49,7 @@ test("a manifest says how many lines were handed over, unacknowledged, and for a
     },
   });
   const { pipeline, source, files } = world(history);
-  await tick({ ...pipeline, sink: stdout(raw.of(source), out) }, epochMs(START + 12 * MINUTE_MS), never);
+  await tick({ ...pipeline, sink: stdoutSink(raw.of(source), out) }, epochMs(START + 12 * MINUTE_MS), never);
   expect(Buffer.concat(lines).toString().trimEnd().split("\n")).toHaveLength(9);
   expect(manifestsIn(files)).toMatchObject([
     { events: 9, objects: [], delivered: { lines: 9, acknowledged: false } },

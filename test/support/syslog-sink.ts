@@ -1,8 +1,7 @@
-import { syslog as configuration } from "../../src/sinks/syslog/settings.ts";
 import type { ObserveStream } from "../../src/fact.ts";
 import type { Format } from "../../src/format.ts";
 import type { Receipt, Sink, Plan } from "../../src/sink.ts";
-import { syslog, type SyslogOptions } from "../../src/sinks/syslog/syslog.ts";
+import { syslog, syslogSink, type SyslogOptions } from "../../src/sinks/syslog/syslog.ts";
 import type { AuditEvent } from "../../src/source.ts";
 import { pachcaVocabulary } from "../../src/sources/pachca/vocabulary.ts";
 import { epochMs, HOUR_MS } from "../../src/time.ts";
@@ -23,12 +22,12 @@ export function syslogTo(
   observe: ObserveStream = () => undefined,
 ): Sink {
   const { transport, port } = way;
-  const defaults = configuration.parse({ type: "syslog", transport, host: "localhost", port });
+  const defaults = syslog.settings.parse({ type: "syslog", transport, host: "localhost", port });
   const settings: SyslogOptions = {
     ...{ ...defaults, stream: "pachca-acme", hostname: "acme" },
     ...{ tls: undefined, ...way, ...options },
   };
-  return syslog(settings, format, pachcaVocabulary, observe);
+  return syslogSink(settings, format, pachcaVocabulary, observe);
 }
 
 /** What both sides need to trust each other. */

@@ -25,12 +25,9 @@ export function group<Shape extends z.ZodRawShape>(shape: Shape) {
 }
 
 /** One of several mappings, told apart by their `type`. */
-export function oneOf<const Options extends readonly [z.core.$ZodTypeDiscriminable, ...z.core.$ZodTypeDiscriminable[]]>(
-  what: string,
-  options: Options,
-) {
+export function oneOf<Option extends z.core.$ZodTypeDiscriminable>(what: string, options: readonly Option[]) {
   const types = `a mapping that says the type of ${what}, and its keys`;
-  return z.discriminatedUnion("type", options, {
+  return z.discriminatedUnion("type", options as [Option, ...Option[]], {
     error: (issue) => ("options" in issue && Array.isArray(issue.options) ? issue.options.join(", ") : types),
   });
 }

@@ -5,7 +5,7 @@ import { raw } from "../../../src/formats/raw.ts";
 import type { Vocabulary } from "../../../src/vocabulary.ts";
 import type { Batch, Sink } from "../../../src/sink.ts";
 import type { AuditEvent } from "../../../src/source.ts";
-import { syslog, type SyslogOptions } from "../../../src/sinks/syslog/syslog.ts";
+import { syslogSink, type SyslogOptions } from "../../../src/sinks/syslog/syslog.ts";
 import { epochMs, MINUTE_MS } from "../../../src/time.ts";
 import { memorySource, START } from "../../support/world.ts";
 
@@ -51,7 +51,7 @@ export function sinkTo(
   options: Partial<SyslogOptions> = {},
   facts: Facts = [],
 ): Sink {
-  return syslog({ ...OPTIONS, port, ...options }, FORMAT, VOCABULARY, (fact) => facts.push(fact));
+  return syslogSink({ ...OPTIONS, port, ...options }, FORMAT, VOCABULARY, (fact) => facts.push(fact));
 }
 
 /** Events with ids `0`, `1`, …, a second apart, whose records are JSON with letters of two and four octets. */

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { tick } from "../../../src/export/tick.ts";
 import type { Format } from "../../../src/format.ts";
 import type { AuditEvent } from "../../../src/source.ts";
-import { syslog } from "../../../src/sinks/syslog/syslog.ts";
+import { syslogSink } from "../../../src/sinks/syslog/syslog.ts";
 import { messages, type MessageOptions } from "../../../src/sinks/syslog/message.ts";
 import { epochMs, MINUTE_MS } from "../../../src/time.ts";
 import { octetReceiver, parseSyslog } from "../../support/syslog.ts";
@@ -124,7 +124,7 @@ test("each event on its way from source to receiver is formatted once, a shorten
     },
   };
   const { pipeline } = world(history);
-  const sink = syslog({ ...OPTIONS, port: receiver.port }, counting, VOCABULARY, () => undefined);
+  const sink = syslogSink({ ...OPTIONS, port: receiver.port }, counting, VOCABULARY, () => undefined);
   await tick({ ...pipeline, sink }, epochMs(START + 7 * MINUTE_MS), never);
   await receiver.heard(100);
   expect(receiver.messages.filter((message) => message.includes('truncated="true"'))).toHaveLength(1);
@@ -137,7 +137,7 @@ test("how many events were shortened stands in the manifest, and is told when th
     index === 5 || index === 7 ? { ...event, record: Buffer.from(`"${"x".repeat(9000)}"`) } : event,
   );
   const { pipeline, facts, files } = world(history, { batch: { maxEvents: 6, maxBytes: 1 << 20 } });
-  const sink = syslog({ ...OPTIONS, port: receiver.port }, FORMAT, VOCABULARY, () => undefined);
+  const sink = syslogSink({ ...OPTIONS, port: receiver.port }, FORMAT, VOCABULARY, () => undefined);
   await tick({ ...pipeline, sink }, epochMs(START + 12 * MINUTE_MS), never);
   const delivered = manifestsIn(files).map((manifest) => manifest.delivered?.truncated);
   expect(delivered).toEqual([2, undefined]);
@@ -153,7 +153,7 @@ test("an event that is refused stands in quarantine, and its window is committed
   );
   const { pipeline, facts } = world(history);
   const options = { ...OPTIONS, port: receiver.port, oversize: "quarantine" as const };
-  const sink = syslog(options, FORMAT, VOCABULARY, () => undefined);
+  const sink = syslogSink(options, FORMAT, VOCABULARY, () => undefined);
   await tick({ ...pipeline, sink }, epochMs(START + 7 * MINUTE_MS), never);
   await receiver.heard(9);
   expect(facts).toContainEqual(

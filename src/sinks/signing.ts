@@ -1,0 +1,12 @@
+import { readableFile } from "../config/values/values.ts";
+
+/** The key of every place of a ledger. */
+export const signing = {
+  signingKeyFile: readableFile()
+    .optional()
+    .describe("A PEM file with the Ed25519 private key that signs the manifests. `siem-export keygen` makes one."),
+};
+
+export interface Signing {
+  readonly signingKeyFile?: string | undefined;
+}
