@@ -1,5 +1,8 @@
 import { defineConfig } from "vitest/config";
 
+/** Run the built program, or try so many cases that they take seconds. */
+const SLOW = ["test/program/**/*.test.ts", "test/simulator/**/*.test.ts", "test/export/export.{fault,race}.test.ts"];
+
 export default defineConfig({
   test: {
     projects: [
@@ -7,7 +10,7 @@ export default defineConfig({
         test: {
           name: "quick",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/program/**", "test/e2e/**"],
+          exclude: [...SLOW, "test/e2e/**"],
           // Files of one process share the modules they import: loading them again for each file took a third of the time.
           isolate: false,
           // Some tests wait for a timer or a server: three files at once keep two cores busy.
@@ -20,7 +23,7 @@ export default defineConfig({
       {
         test: {
           name: "program",
-          include: ["test/program/**/*.test.ts"],
+          include: SLOW,
           globalSetup: ["./test/support/build.ts"],
           // Most tests wait for the program: three files at once keep two cores busy.
           maxWorkers: 3,

@@ -48,18 +48,22 @@ test("a record with some bytes changed is plain only where a parser still reads 
     at: fc.nat(400),
     byte: fc.constantFrom(...Buffer.from('{}[],:"\\eE+-.0123u \n\x01tfnx\xff')),
   });
+  // Ten damaged copies of each record: to make a record takes longer than to check it.
+  const copies = fc.array(fc.array(change, { minLength: 1, maxLength: 3 }), { minLength: 10, maxLength: 10 });
   fc.assert(
-    fc.property(record, fc.array(change, { minLength: 1, maxLength: 3 }), ([some, own], changes) => {
-      const body = Buffer.from(JSON.stringify({ number: -1.5e3, list: [1, true, null], ...some, ...own }));
-      for (const { at, byte } of changes) if (at < body.length) body[at] = byte;
-      const end = reader.end(body, 0);
-      if (end < 0) return;
-      const value = parsed(body.subarray(0, end));
-      expect(value).toBeDefined();
-      const strings = reader.strings(body);
-      if (strings !== undefined) expect(strings).toEqual(NAMES.map((name) => value?.[name]));
+    fc.property(record, copies, ([some, own], damages) => {
+      for (const changes of damages) {
+        const body = Buffer.from(JSON.stringify({ number: -1.5e3, list: [1, true, null], ...some, ...own }));
+        for (const { at, byte } of changes) if (at < body.length) body[at] = byte;
+        const end = reader.end(body, 0);
+        if (end < 0) continue;
+        const value = parsed(body.subarray(0, end));
+        expect(value).toBeDefined();
+        const strings = reader.strings(body);
+        if (strings !== undefined) expect(strings).toEqual(NAMES.map((name) => value?.[name]));
+      }
     }),
-    { numRuns: 5000 },
+    { numRuns: 500 },
   );
 });
 
