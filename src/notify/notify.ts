@@ -4,34 +4,34 @@ import type { NotifyConfig, PachcaNotifyConfig } from "../config/config.ts";
 import type { StatusDocument, StreamStatus } from "../status/status-document.ts";
 import type { Observe } from "../fact.ts";
 import { epochMs, formatInstant, MINUTE_MS, SECOND_MS, type EpochMs } from "../time.ts";
-import { exchange, mayRepeat, type Message } from "./exchange.ts";
+import { mayRepeat, send, type Message } from "./send.ts";
 import {
   behindSince,
   KINDS,
-  NOTHING_TOLD,
+  NOTHING_REPORTED,
   noticesOf,
   severityOf,
   type Behind,
   type Notice,
-  type Told,
+  type Reported,
 } from "./notice.ts";
 import { sendQueue } from "./queue.ts";
 
-/** Tells people, beside the export and never in its way. */
+/** Notices to people and heartbeats, sent in the background. */
 export interface Notifications {
-  /** To be told of all facts: it looks at the status when a tick has ended. */
+  /** Expects every fact. It checks the status at the end of each run. */
   readonly observe: Observe;
-  /** Resolves when what is waiting is sent, at the latest when `signal` aborts; nothing is sent after it. */
+  /** Resolves when all waiting notices are sent, at the latest when `signal` aborts. Nothing is sent afterwards. */
   end(signal: AbortSignal): Promise<void>;
 }
 
-/** What happens without a fact, such as falling behind, is seen within this. */
-const LOOK_EVERY_MS = 15 * SECOND_MS;
-/** What could not be sent is told again, as it stands then, after this. */
-const REST_MS = MINUTE_MS;
+/** How often the status is checked: some changes, such as a growing lag, come without a fact. */
+const CHECK_EVERY_MS = 15 * SECOND_MS;
+/** The pause after a failure. Then the status of that time is reported. */
+const PAUSE_MS = MINUTE_MS;
 
 /**
- * @param document the status now
+ * @param document returns the current status
  * @throws ConfigError when a `caFile` cannot be read as certificates
  */
 export function notifications(
@@ -42,68 +42,68 @@ export function notifications(
 ): Notifications {
   const ended = new AbortController();
   const behind = new Map<string, Behind>();
-  const channels = channelsOf(config, env).map((channel) => teller(channel, observe, ended.signal));
-  const beats = config.heartbeat && heartbeat(config.heartbeat, document, observe, env, ended.signal);
+  const channels = channelsOf(config, env).map((channel) => reporter(channel, observe, ended.signal));
+  const heartbeats = config.heartbeat && heartbeat(config.heartbeat, document, observe, env, ended.signal);
 
-  function look(): void {
+  function check(): void {
     const { streams, now } = document();
     const at = epochMs(Date.parse(now));
     for (const status of streams) behind.set(status.stream, behindSince(behind.get(status.stream), status, at));
-    for (const channel of channels) channel.tell(streams, behind, at);
+    for (const channel of channels) channel.report(streams, behind, at);
   }
 
-  if (channels.length > 0) void every(LOOK_EVERY_MS, ended.signal, look);
+  if (channels.length > 0) void every(CHECK_EVERY_MS, ended.signal, check);
   return {
     observe(fact) {
       const isTick = fact.kind === "tick.done" || fact.kind === "tick.failed" || fact.kind === "stream.stopped";
-      if ((isTick || fact.kind === "reconciled") && channels.length > 0) look();
+      if ((isTick || fact.kind === "reconciled") && channels.length > 0) check();
     },
     async end(signal) {
       await Promise.all(channels.map((channel) => channel.drained(signal)));
-      ended.abort(new Error("the worker ends"));
-      await beats;
+      ended.abort(new Error("the worker stops"));
+      await heartbeats;
     },
   };
 }
 
 /**
- * Tells one receiver what it was not told yet. What did not arrive counts as not told: when the receiver has had its rest, it
- * is told what stands then. A message that nobody knows of, and that would be there twice, is not sent again.
+ * Reports to one receiver what it does not know yet. A notice that could not be sent counts as not reported: after a pause, the
+ * receiver gets the status of that time. A notice is not repeated when it may have arrived and would be there twice.
  */
-function teller({ notifier, messageOf }: Channel, observe: Observe, signal: AbortSignal) {
+function reporter({ notifier, messageOf }: Channel, observe: Observe, signal: AbortSignal) {
   const queue = sendQueue(notifier, observe, signal);
-  const told = new Map<string, Told>();
-  const arrived = new Map<string, Told>();
-  let lookedAt: EpochMs | undefined;
-  let restsUntil: EpochMs | undefined;
+  const reported = new Map<string, Reported>();
+  const arrived = new Map<string, Reported>();
+  let checkedAt: EpochMs | undefined;
+  let pausedUntil: EpochMs | undefined;
 
-  function put(notice: Notice, then: Told): void {
+  function put(notice: Notice, then: Reported): void {
     const { kind, stream } = notice;
-    const { about } = KINDS[kind];
-    const copied = (to: Told, from: Told): Told => ({ ...to, [about]: from[about] });
+    const { part } = KINDS[kind];
+    const copied = (to: Reported, from: Reported): Reported => ({ ...to, [part]: from[part] });
     const ended = (failure?: { readonly error: unknown }): void => {
-      const before = arrived.get(stream) ?? NOTHING_TOLD;
-      // What may have arrived and would be there twice counts as arrived.
+      const before = arrived.get(stream) ?? NOTHING_REPORTED;
+      // A notice that may have arrived and must not be there twice counts as arrived.
       if (failure === undefined || !mayRepeat(message, failure.error)) arrived.set(stream, copied(before, then));
       else {
-        told.set(stream, copied(told.get(stream) ?? NOTHING_TOLD, before));
-        restsUntil = epochMs((lookedAt ?? 0) + REST_MS);
+        reported.set(stream, copied(reported.get(stream) ?? NOTHING_REPORTED, before));
+        pausedUntil = epochMs((checkedAt ?? 0) + PAUSE_MS);
       }
     };
     const message = messageOf(notice);
-    queue.put({ what: `${kind} ${stream}`, send: (limit) => exchange(message, limit), ended });
+    queue.put({ what: `${kind} ${stream}`, send: (limit) => send(message, limit), ended });
   }
 
   return {
     drained: (end: AbortSignal) => queue.drained(end),
-    tell(streams: readonly StreamStatus[], behind: ReadonlyMap<string, Behind>, now: EpochMs): void {
-      lookedAt = now;
-      if (restsUntil !== undefined && now < restsUntil) return;
+    report(streams: readonly StreamStatus[], behind: ReadonlyMap<string, Behind>, now: EpochMs): void {
+      checkedAt = now;
+      if (pausedUntil !== undefined && now < pausedUntil) return;
       for (const status of streams) {
         const { stream } = status;
-        const seen = noticesOf(told.get(stream) ?? NOTHING_TOLD, status, behind.get(stream), now);
-        told.set(stream, seen.told);
-        for (const notice of seen.notices) put(notice, seen.told);
+        const due = noticesOf(reported.get(stream) ?? NOTHING_REPORTED, status, behind.get(stream), now);
+        reported.set(stream, due.reported);
+        for (const notice of due.notices) put(notice, due.reported);
       }
     },
   };
@@ -131,7 +131,7 @@ function channelsOf({ webhook, pachca }: NotifyConfig, env: AgentOptions["env"])
   return channels;
 }
 
-/** https://dev.pachca.com/messages: a message has no key by which a second one would be known as the same. */
+/** https://dev.pachca.com/messages: messages have no key by which Pachca could recognise a repeat. */
 function pachcaMessages(
   { baseUrl, token, entityType, entityId, caFile }: PachcaNotifyConfig,
   env: AgentOptions["env"],
@@ -148,23 +148,24 @@ function pachcaMessages(
   } as const;
   const headers = () => ({ authorization: `Bearer ${token()}` });
   return (notice) => {
-    const content = { entity_type: entityType, entity_id: entityId, content: wordsOf(notice) };
+    const content = { entity_type: entityType, entity_id: entityId, content: textOf(notice) };
     return { ...message, headers, body: JSON.stringify({ message: content }) };
   };
 }
 
-function wordsOf({ kind, text, hint }: Notice): string {
+function textOf({ kind, text, hint }: Notice): string {
   return `${KINDS[kind].sign} ${text}${hint === null ? "" : `\n→ ${hint}`}`;
 }
 
-/** `text` is where Slack, Mattermost and their like look. */
+/** Slack, Mattermost and similar receivers show the member `text`. */
 function jsonOf(notice: Notice): string {
-  return JSON.stringify({ ...notice, time: formatInstant(notice.time), message: notice.text, text: wordsOf(notice) });
+  return JSON.stringify({ ...notice, time: formatInstant(notice.time), message: notice.text, text: textOf(notice) });
 }
 
 /**
- * Asks for the address while no stream needs anybody, by the measure of the notices, and each has ended a tick: a monitor there
- * calls when it does not hear. Gaps, quarantine and comparisons do not silence it: they are past when they are known.
+ * Dead man's switch: requests the URL while all streams are healthy and each one has finished a run, so that a monitor there can
+ * alert when the requests stop. "Healthy" is what `severityOf` says, as for notices. Gaps, quarantined items and comparisons do
+ * not stop the heartbeat: they have already happened when they become known.
  */
 function heartbeat(
   { url, everyMs, caFile }: NonNullable<NotifyConfig["heartbeat"]>,
@@ -182,15 +183,15 @@ function heartbeat(
     const { streams, now } = document();
     const at = epochMs(Date.parse(now));
     for (const status of streams) behind.set(status.stream, behindSince(behind.get(status.stream), status, at));
-    const isWell = (status: StreamStatus): boolean =>
+    const isHealthy = (status: StreamStatus): boolean =>
       status.state !== "starting" && severityOf(status, behind.get(status.stream), at) === 0;
-    if (!streams.every(isWell)) return;
-    queue.put({ what: "heartbeat", send: (limit) => exchange(message, limit), ended: () => undefined });
+    if (!streams.every(isHealthy)) return;
+    queue.put({ what: "heartbeat", send: (limit) => send(message, limit), ended: () => undefined });
     await queue.drained(signal);
   });
 }
 
-/** Acts at once, then again and again until the signal aborts. */
+/** Acts now and then every `waitMs`, until the signal aborts. */
 async function every(waitMs: number, signal: AbortSignal, act: () => void | Promise<void>): Promise<void> {
   while (!signal.aborted) {
     await act();

@@ -4,29 +4,30 @@ import type { Notifier, Observe } from "../fact.ts";
 import { withTimeLimit } from "../http/time-limit.ts";
 import { MINUTE_MS } from "../time.ts";
 
-/** What is waiting to be sent, with a word for it. */
-interface Waiting {
+/** One thing to send. */
+interface Item {
+  /** What the log calls it. */
   readonly what: string;
   readonly send: (signal: AbortSignal) => Promise<void>;
-  /** Told that it was sent, or what befell it, unless the queue itself was ended. */
+  /** Called when it was sent, or with the failure. Not called when the queue was stopped. */
   readonly ended: (failure?: { readonly error: unknown }) => void;
 }
 
-/** Sends one after another, beside the export: whoever puts something in does not wait, and no failure comes back. */
+/** Sends one item after another in the background: `put` does not wait and does not throw. */
 export interface SendQueue {
-  put(waiting: Waiting): void;
-  /** Resolves when all is sent, or at the latest when `signal` aborts. */
+  put(item: Item): void;
+  /** Resolves when the queue is empty, at the latest when `signal` aborts. */
   drained(signal: AbortSignal): Promise<void>;
 }
 
-/** An hour of a dozen streams that all go bad; more tell nobody anything new. */
+/** An hour of notices when a dozen streams fail; more than these would contain nothing new. */
 const WAITING_MAX = 100;
-/** For one message, its repetitions included. */
-const ONE_TAKES_AT_MOST_MS = 2 * MINUTE_MS;
+/** For one item, with its retries. */
+const TIMEOUT_MS = 2 * MINUTE_MS;
 
-/** @param signal ends what is being sent, and the queue */
+/** @param signal stops the queue and what it is sending */
 export function sendQueue(notifier: Notifier, observe: Observe, signal: AbortSignal): SendQueue {
-  const waiting: Waiting[] = [];
+  const waiting: Item[] = [];
   const idle = new EventTarget();
   let isSending = false;
 
@@ -39,7 +40,7 @@ export function sendQueue(notifier: Notifier, observe: Observe, signal: AbortSig
     idle.dispatchEvent(new Event("idle"));
   }
 
-  async function sendOne({ what, send, ended }: Waiting): Promise<void> {
+  async function sendOne({ what, send, ended }: Item): Promise<void> {
     const attempt = async (limit: AbortSignal): Promise<void> => {
       try {
         await send(limit);
@@ -52,15 +53,15 @@ export function sendQueue(notifier: Notifier, observe: Observe, signal: AbortSig
         if (!signal.aborted) ended({ error });
       }
     };
-    await withTimeLimit(ONE_TAKES_AT_MOST_MS, attempt, signal);
+    await withTimeLimit(TIMEOUT_MS, attempt, signal);
   }
 
   return {
-    put(one) {
+    put(item) {
       if (waiting.length >= WAITING_MAX) {
-        observe({ kind: "notification.dropped", notifier, what: one.what });
-        one.ended({ error: new TransientError("rate_limited", "too many messages are waiting") });
-      } else waiting.push(one);
+        observe({ kind: "notification.dropped", notifier, what: item.what });
+        item.ended({ error: new TransientError("rate_limited", "too many messages are waiting") });
+      } else waiting.push(item);
       if (!isSending) void sendAll();
     },
     async drained(end) {

@@ -15,15 +15,15 @@ export interface HealthServer {
 export interface HealthOptions {
   readonly host: string;
   readonly port: number;
-  /** Asked for everything but health; without it whoever reaches the port may read. */
+  /** Required for everything except `/healthz` and `/readyz`. Without it, anyone who reaches the port can read. */
   readonly token?: Secret | undefined;
 }
 
-export interface Pace {
-  /** A clock that only moves forward, in milliseconds. */
+export interface ServerTiming {
+  /** A monotonic clock, in milliseconds. */
   readonly now?: () => number;
-  /** A connection on which nothing moves for so long is closed. */
-  readonly patienceMs?: number;
+  /** A connection without any traffic for this time is closed. */
+  readonly idleMs?: number;
 }
 
 /** What the server answers from. */
@@ -34,11 +34,11 @@ export interface ServerContent {
   readonly page: Page;
 }
 
-/** The status page, and the files that it asks for. */
+/** The status page and the files that it loads. */
 export interface Page {
-  /** The page, or that of one stream. */
+  /** The HTML of the page, or of the page of one stream. */
   render(document: StatusDocument, stream?: string): string;
-  /** By path, such as `/page.css`. */
+  /** By path, such as `/style.css`. */
   readonly assets: ReadonlyMap<string, { readonly type: string; readonly body: Buffer }>;
 }
 
@@ -49,13 +49,13 @@ interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** An answer is a few hundred KiB at most, asked for by a monitor or a person: more than this is somebody's mistake. */
+/** Answers are a few hundred KiB at most, for monitors and people. More connections than this are a mistake. */
 const CONNECTIONS_MAX = 100;
 const REQUEST_TIMEOUT_MS = 10 * SECOND_MS;
 const HEADER_MAX_BYTES = 8 * 1024;
 
-/** So old may an answer be: however many ask, it is made once in this time, and its bytes are there once. */
-const KEPT_MS = SECOND_MS;
+/** The maximum age of an answer. In this time it is made only once, however many clients request it. */
+const MAX_AGE_MS = SECOND_MS;
 
 const HEADERS = {
   "cache-control": "no-store",
@@ -67,15 +67,15 @@ const HEADERS = {
 };
 
 /**
- * Tells how the worker does, read-only: `/healthz` (the process turns over), `/readyz` (each stream's last tick succeeded and
- * its lag is under its limit; else 503 and which is not, and why), `/metrics`, `/status.json` and, at `/`, the page. What is
- * told was so within the last second. On loopback it answers to this machine's own names alone.
- * @throws ConfigError when the port is taken or the host is not this machine's
+ * Serves the worker's status, read-only: `/healthz` (the process is alive), `/readyz` (every stream's last run succeeded and its
+ * lag is within the limit; else 503 with the streams and the reasons), `/metrics`, `/status.json` and, at `/`, the status page.
+ * Answers are at most a second old. When it listens on loopback, it answers only requests for this machine's own host names.
+ * @throws ConfigError when the port is in use or the host is not an address of this machine
  */
 export async function serveHealth(
   { host, port, token }: HealthOptions,
   content: ServerContent,
-  { now = () => performance.now(), patienceMs = REQUEST_TIMEOUT_MS }: Pace = {},
+  { now = () => performance.now(), idleMs = REQUEST_TIMEOUT_MS }: ServerTiming = {},
 ): Promise<HealthServer> {
   const limits = {
     headersTimeout: REQUEST_TIMEOUT_MS,
@@ -83,25 +83,25 @@ export async function serveHealth(
     connectionsCheckingInterval: SECOND_MS,
     maxHeaderSize: HEADER_MAX_BYTES,
   };
-  const tell = teller(content, now);
-  const isOurs = (asked: string): boolean => !isLoopback(addressOf(server).address) || isOwnName(asked, host);
+  const answerTo = cachedAnswers(content, now);
+  const isAllowed = (name: string): boolean => !isLoopback(addressOf(server).address) || isOwnName(name, host);
   const server: Server = createServer(limits, (request, response) => {
-    void answer(request, tell, token, isOurs)
-      .catch(failed)
+    void answer(request, answerTo, token, isAllowed)
+      .catch(bug)
       .then(({ code, type, body, headers }) => {
         response.writeHead(code, { ...HEADERS, ...headers, "content-type": type, "content-length": body.length });
         response.end(request.method === "HEAD" ? undefined : body);
       });
   });
   server.maxConnections = CONNECTIONS_MAX;
-  // Who asks and does not read is let go: what is not read waits in our memory.
-  server.timeout = patienceMs;
+  // A client that does not read its answer is disconnected: the answer is in our memory until it is read.
+  server.timeout = idleMs;
   try {
     server.listen(port, host);
     await once(server, "listening");
   } catch (cause) {
     throw new ConfigError(`listen on ${host}:${port}: ${(cause as NodeJS.ErrnoException).code ?? "failed"}`, {
-      hint: "give server another host or port, or server: false to go without",
+      hint: "set another server.host or server.port, or server: false to run without the server",
       cause,
     });
   }
@@ -119,35 +119,35 @@ function addressOf(server: Server): AddressInfo {
   return server.address() as AddressInfo;
 }
 
-/** Resolves with the answer of a path, and at `/` of a stream. */
-type Tell = (path: string, stream?: string) => Promise<Answer>;
+/** Resolves with the answer to a path; `stream` selects a stream at `/`. */
+type AnswerTo = (path: string, stream?: string) => Promise<Answer>;
 
-/** Tells by path, each answer and the document behind it made once in `KEPT_MS`. */
-function teller({ document, metrics, page }: ServerContent, now: () => number): Tell {
+/** Makes each answer, and the document that they show, once in `MAX_AGE_MS`. */
+function cachedAnswers({ document, metrics, page }: ServerContent, now: () => number): AnswerTo {
   let since = -Infinity;
-  let shown: StatusDocument | undefined;
-  const kept = new Map<string, Promise<Answer>>();
-  const current = (): StatusDocument => (shown ??= document());
+  let latest: StatusDocument | undefined;
+  const cache = new Map<string, Promise<Answer>>();
+  const current = (): StatusDocument => (latest ??= document());
   const make = async (path: string, stream?: string): Promise<Answer> => {
     if (path === "/metrics") return { code: 200, type: metrics.contentType, body: Buffer.from(await metrics.text()) };
     if (path === "/readyz") return readiness(current());
     if (path === "/status.json") return json(200, current());
     return { code: 200, type: "text/html; charset=utf-8", body: Buffer.from(page.render(current(), stream)) };
   };
-  return async (path, asked) => {
+  return async (path, selected) => {
     const file = page.assets.get(path);
     if (file !== undefined) return { code: 200, ...file };
     if (!PATHS.includes(path)) return json(404, { error: "not found", paths: ["/healthz", ...PATHS] });
-    if (now() - since >= KEPT_MS) {
-      kept.clear();
-      [since, shown] = [now(), undefined];
+    if (now() - since >= MAX_AGE_MS) {
+      cache.clear();
+      [since, latest] = [now(), undefined];
     }
-    // What is asked for can be anything; the streams are few.
-    const stream = path === "/" ? current().streams.find((one) => one.stream === asked)?.stream : undefined;
+    // Only names of streams become keys of the cache: a request can contain any text.
+    const stream = path === "/" ? current().streams.find((one) => one.stream === selected)?.stream : undefined;
     const key = `${path} ${stream ?? ""}`;
-    const told = kept.get(key) ?? make(path, stream);
-    kept.set(key, told);
-    return told;
+    const made = cache.get(key) ?? make(path, stream);
+    cache.set(key, made);
+    return made;
   };
 }
 
@@ -155,44 +155,46 @@ const PATHS = ["/readyz", "/metrics", "/status.json", "/"];
 
 async function answer(
   { method, url = "/", headers }: IncomingMessage,
-  tell: Tell,
+  answerTo: AnswerTo,
   token: Secret | undefined,
-  isOurs: (host: string) => boolean,
+  isAllowed: (host: string) => boolean,
 ): Promise<Answer> {
-  // Taken as it stands: a request can name anything, and what a URL parser throws here would end the worker.
+  // No URL parser: a request can contain anything, and an error that the parser throws here would end the worker.
   const [, authority = headers.host, target = ""] = /^(?:https?:\/\/([^/?]*))?(.*)$/is.exec(url) ?? [];
   const [path = "", query = ""] = target.split("?");
-  // A page elsewhere can let its own name point to this machine, and would read what a browser here reads.
-  if (authority !== undefined && !isOurs(authority)) {
-    return json(421, { error: "asked by a name that is not this machine's: use localhost, or server.host" });
+  // DNS rebinding: a foreign web page could let its own host name point to this machine, and read the status in a browser here.
+  if (authority !== undefined && !isAllowed(authority)) {
+    return json(421, { error: "this host name is not allowed: use localhost, or set server.host" });
   }
   if (method !== "GET" && method !== "HEAD") {
     return { ...json(405, { error: "read-only" }), headers: { allow: "GET, HEAD" } };
   }
   if (path === "/healthz") return json(200, { status: "ok" });
   const refusal = path === "/readyz" || token === undefined ? undefined : refusalOf(headers.authorization, token);
-  return refusal ?? (await tell(path === "" ? "/" : path, new URLSearchParams(query).get("stream") ?? undefined));
+  return refusal ?? (await answerTo(path === "" ? "/" : path, new URLSearchParams(query).get("stream") ?? undefined));
 }
 
 function isLoopback(name: string): boolean {
   return name === "localhost" || name === "::1" || (isIPv4(name) && name.startsWith("127."));
 }
 
-/** Whether a request's host, with or without a port, is loopback or the host that we were told to listen on. */
-function isOwnName(asked: string, host: string): boolean {
-  const name = asked
+/** Whether a request's host, with or without a port, is loopback or the configured host. */
+function isOwnName(requested: string, host: string): boolean {
+  const name = requested
     .toLowerCase()
     .replace(/:\d*$/, "")
     .replace(/^\[(.*)\]$/, "$1");
   return isLoopback(name) || name === host.toLowerCase();
 }
 
-/** A bug in what is shown must be seen, and must not end the export. Its text may hold anything: it is not shown. */
-function failed(error: unknown): Answer {
-  return json(500, { error: `a bug; please report it (${error instanceof Error ? error.name : typeof error})` });
+/** A bug in an answer must be visible and must not end the export. Its message may contain secrets, so it is not shown. */
+function bug(error: unknown): Answer {
+  return json(500, {
+    error: `internal error, please report this bug (${error instanceof Error ? error.name : typeof error})`,
+  });
 }
 
-/** A worker that was asked to stop is not ready, before anything else of it ends. */
+/** A worker that has been asked to stop is not ready from that moment on. */
 function readiness({ streams, stopping }: StatusDocument): Answer {
   const unready = streams
     .filter(({ state }) => state !== "ok")
@@ -201,17 +203,19 @@ function readiness({ streams, stopping }: StatusDocument): Answer {
   return json(ready ? 200 : 503, { ready, stopping, unready });
 }
 
-/** A program sends the token as a bearer's; a browser, which asks for a user and a password, as the password. */
+/** Programs send the token as a bearer token; browsers, which ask for a user name and a password, as the password. */
 function refusalOf(authorization: string | undefined, token: Secret): Answer | undefined {
   try {
     if (isSame(passwordOf(authorization), token())) return undefined;
   } catch (error) {
     if (!(error instanceof ExporterError)) throw error;
-    return json(503, { error: "the token cannot be read; see the configuration's server.tokenFile" });
+    return json(503, { error: "the token cannot be read: check server.tokenFile" });
   }
   const challenge = 'Basic realm="siem-export", charset="UTF-8", Bearer realm="siem-export"';
   return {
-    ...json(401, { error: "a token is needed: as a bearer's, or in a browser as the password of any user" }),
+    ...json(401, {
+      error: "a token is required: as a bearer token, or in a browser as the password with any user name",
+    }),
     headers: { "www-authenticate": challenge },
   };
 }
@@ -223,7 +227,7 @@ function passwordOf(authorization = ""): string {
   return userAndPassword.slice(userAndPassword.indexOf(":") + 1);
 }
 
-/** In a time that says nothing of either: not even how long they are. */
+/** Compares in constant time, which does not even depend on the lengths. */
 function isSame(one: string, other: string): boolean {
   const digest = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(one), digest(other));

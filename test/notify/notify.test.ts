@@ -19,7 +19,7 @@ const refused: Fact = {
   error: new RefusedError("unauthorized", "GET /x: HTTP 401", { hint: "make a new token" }),
 };
 
-/** Notifications of one stream; what they come to can be awaited. */
+/** Notifications of one stream. Tests can wait for their facts. */
 function notifying(config: NotifyConfig) {
   let status = fold([[LATER, ticked(18)]]);
   let now = LATER;
@@ -29,15 +29,15 @@ function notifying(config: NotifyConfig) {
     facts.push(fact);
     arrivals.dispatchEvent(new Event("fact"));
   };
-  const told = notifications(config, () => statusAt(status, now), observe, {});
-  onTestFinished(() => told.end(AbortSignal.abort()));
+  const notifier = notifications(config, () => statusAt(status, now), observe, {});
+  onTestFinished(() => notifier.end(AbortSignal.abort()));
   return {
     facts,
-    end: (ms: number) => told.end(AbortSignal.timeout(ms)),
-    tell: (fact: Fact, laterMs = 0): void => {
+    end: (ms: number) => notifier.end(AbortSignal.timeout(ms)),
+    add: (fact: Fact, laterMs = 0): void => {
       now = epochMs(now + laterMs);
       status = applyFact(status, fact, now);
-      told.observe(fact);
+      notifier.observe(fact);
     },
     saw: async (count: number, kind: Fact["kind"]): Promise<void> => {
       while (facts.filter((fact) => fact.kind === kind).length < count) await once(arrivals, "fact");
@@ -45,7 +45,7 @@ function notifying(config: NotifyConfig) {
   };
 }
 
-/** A receiver that answers the nth request with the nth of `codes`, and with the last one from then on. */
+/** A receiver that answers the nth request with the nth of `codes`, and all further ones with the last. */
 async function receiver(...codes: number[]) {
   const bodies: string[] = [];
   const { baseUrl, requests } = await serve((request: IncomingMessage, response: ServerResponse) => {
@@ -59,12 +59,12 @@ async function receiver(...codes: number[]) {
   return { url: `${baseUrl}/${SECRET}`, bodies, requests };
 }
 
-test("a webhook gets JSON that says what is the matter, and what to do", async () => {
+test("a webhook gets JSON with what is wrong and what to do", async () => {
   const { url, bodies, requests } = await receiver(200);
-  const { tell, saw } = notifying({ webhook: { url: () => url } });
-  tell(refused);
-  tell(refused);
-  tell(ticked(18));
+  const { add, saw } = notifying({ webhook: { url: () => url } });
+  add(refused);
+  add(refused);
+  add(ticked(18));
   await saw(2, "notification.sent");
   expect(bodies.map((body) => JSON.parse(body) as unknown)).toEqual([
     {
@@ -73,144 +73,147 @@ test("a webhook gets JSON that says what is the matter, and what to do", async (
       ...{ text: "🔴 acme is failing: GET /x: HTTP 401\n→ make a new token" },
       ...{ exportedUntil: "2026-11-01T01:30:00Z", lagSeconds: 0 },
     },
-    expect.objectContaining({ kind: "recovered", text: "🟢 acme is well again: exported until 2026-11-01T01:30:00Z" }),
+    expect.objectContaining({
+      kind: "recovered",
+      text: "🟢 acme is healthy again: exported until 2026-11-01T01:30:00Z",
+    }),
   ]);
   expect(requests[0]?.headers["content-type"]).toBe("application/json; charset=utf-8");
 });
 
-test("a webhook that fails for a while is tried again", async () => {
+test("after a temporary failure a webhook is tried again", async () => {
   const { url, bodies } = await receiver(503, 200);
-  const { tell, saw } = notifying({ webhook: { url: () => url } });
-  tell(refused);
+  const { add, saw } = notifying({ webhook: { url: () => url } });
+  add(refused);
   await saw(1, "notification.sent");
   expect(bodies).toHaveLength(2);
 });
 
-test("a webhook that refuses is said, without its address, and is not tried again", async () => {
+test("a webhook that refuses is reported without its address, and is not tried again", async () => {
   const { url, bodies } = await receiver(404);
-  const { tell, saw, facts } = notifying({ webhook: { url: () => url } });
-  tell(refused);
+  const { add, saw, facts } = notifying({ webhook: { url: () => url } });
+  add(refused);
   await saw(1, "notification.failed");
   expect(facts).toMatchObject([{ notifier: "webhook", what: "unhealthy acme", error: { code: "not_found" } }]);
   expect(bodies).toHaveLength(1);
   expect((facts[0] as { error: Error }).error.message).toBe("POST to notify.webhook: HTTP 404");
 });
 
-test("an address that nobody answers at, or that is none, is said without it", async () => {
+test("an unreachable or invalid address is reported without the address", async () => {
   for (const url of ["http://127.0.0.1:1/canary", "no URL, but a canary"]) {
-    const { tell, end, facts } = notifying({ webhook: { url: () => url } });
-    tell(refused);
+    const { add, end, facts } = notifying({ webhook: { url: () => url } });
+    add(refused);
     await end(20_000);
     expect(facts).toMatchObject([{ kind: "notification.failed", error: { code: "network" } }]);
     expect(JSON.stringify(facts) + String((facts[0] as { error: Error }).error)).not.toContain("canary");
   }
 }, 60_000);
 
-test("what could not be sent is told as it stands a minute later; what was sent is not told again", async () => {
+test("after a failure, the status is reported a minute later; what was sent is not reported again", async () => {
   const { url, bodies } = await receiver(404, 200);
-  const { tell, saw } = notifying({ webhook: { url: () => url } });
-  tell(refused);
+  const { add, saw } = notifying({ webhook: { url: () => url } });
+  add(refused);
   await saw(1, "notification.failed");
-  tell(refused);
-  tell(refused, MINUTE_MS);
+  add(refused);
+  add(refused, MINUTE_MS);
   await saw(1, "notification.sent");
-  tell(refused, MINUTE_MS);
-  tell(ticked(18));
+  add(refused, MINUTE_MS);
+  add(ticked(18));
   await saw(2, "notification.sent");
   const kinds = bodies.map((body) => (JSON.parse(body) as { kind: string }).kind);
   expect(kinds).toEqual(["unhealthy", "unhealthy", "recovered"]);
 });
 
-test("an alarm that could not be sent is not told when all is well again", async () => {
+test("a notice that could not be sent is not sent after the recovery", async () => {
   const { url, bodies } = await receiver(404, 200);
-  const { tell, saw } = notifying({ webhook: { url: () => url } });
-  tell(refused);
+  const { add, saw } = notifying({ webhook: { url: () => url } });
+  add(refused);
   await saw(1, "notification.failed");
-  tell(ticked(18), 2 * MINUTE_MS);
-  tell(committed(19, { quarantined: 1 }));
-  tell(ticked(19));
+  add(ticked(18), 2 * MINUTE_MS);
+  add(committed(19, { quarantined: 1 }));
+  add(ticked(19));
   await saw(1, "notification.sent");
   expect(bodies.map((body) => (JSON.parse(body) as { kind: string }).kind)).toEqual(["unhealthy", "quarantine"]);
 });
 
-test("a receiver that has taken a message and never ends its answer has taken it", async () => {
+test("a message counts as sent when the receiver accepts it and never ends its answer", async () => {
   const { baseUrl } = await serve((_, response) => {
     response.writeHead(200, { "content-length": "100" }).write("x");
   });
-  const { tell, saw, facts } = notifying({ webhook: { url: () => baseUrl } });
-  tell(refused);
+  const { add, saw, facts } = notifying({ webhook: { url: () => baseUrl } });
+  add(refused);
   await saw(1, "notification.sent");
   expect(facts).toHaveLength(1);
 }, 5000);
 
-test("a redirect of a webhook is refused, with a hint that names its own key", async () => {
+test("a redirect of a webhook is refused, with a hint that names the key of the webhook", async () => {
   const { url } = await receiver(302);
-  const { tell, saw, facts } = notifying({ webhook: { url: () => url } });
-  tell(refused);
+  const { add, saw, facts } = notifying({ webhook: { url: () => url } });
+  add(refused);
   await saw(1, "notification.failed");
   const hint = "redirects are not followed, because the token must go nowhere else: set url to the final address";
   expect(facts).toMatchObject([{ error: { code: "bad_request", hint } }]);
 });
 
-test("a message in Pachca is repeated when the connection was never made", async () => {
+test("a message in Pachca is repeated when the connection failed", async () => {
   const port = await freePort();
   const baseUrl = `http://127.0.0.1:${port}`;
-  const { tell, saw } = notifying({ pachca: { baseUrl, token: () => "t", entityType: "user", entityId: 1 } });
-  tell(refused);
+  const { add, saw } = notifying({ pachca: { baseUrl, token: () => "t", entityType: "user", entityId: 1 } });
+  add(refused);
   await new Promise((resolve) => setTimeout(resolve, 50));
   const server = createServer((_, response) => response.writeHead(201).end()).listen(port, "127.0.0.1");
   onTestFinished(() => void server.close());
   await saw(1, "notification.sent");
 });
 
-test("Pachca gets a message from the bot", async () => {
+test("Pachca gets a message", async () => {
   const api = await simulator({ token: "bot-token" });
   onTestFinished(() => api.close());
   const pachca = { baseUrl: api.url, token: () => "bot-token", entityType: "thread", entityId: 4711 } as const;
-  const { tell, saw } = notifying({ pachca });
-  tell(refused);
+  const { add, saw } = notifying({ pachca });
+  add(refused);
   await saw(1, "notification.sent");
   const content = "🔴 acme is failing: GET /x: HTTP 401\n→ make a new token";
   expect(api.messages).toEqual([{ message: { entity_type: "thread", entity_id: 4711, content } }]);
 });
 
-test.each([500, 502, 504])("a message in Pachca is not repeated after HTTP %i: it may be there", async (code) => {
+test.each([500, 502, 504])("a message in Pachca is not repeated after HTTP %i: it may have arrived", async (code) => {
   const { url, bodies } = await receiver(code, 201);
   const pachca = { baseUrl: url, token: () => "t", entityType: "user", entityId: 1 } as const;
-  const { tell, saw } = notifying({ pachca });
-  tell(refused);
+  const { add, saw } = notifying({ pachca });
+  add(refused);
   await saw(1, "notification.failed");
   expect(bodies).toHaveLength(1);
-  // Nor later, when what did not arrive is told again: only what is news is sent.
-  tell(refused, 2 * MINUTE_MS);
-  tell(ticked(19), 2 * MINUTE_MS);
+  // Nor later, after the pause for other failures: only new notices are sent.
+  add(refused, 2 * MINUTE_MS);
+  add(ticked(19), 2 * MINUTE_MS);
   await saw(1, "notification.sent");
   expect(bodies).toHaveLength(2);
   expect(bodies[1]).not.toContain("is failing");
 });
 
-test("a message in Pachca is not repeated after a connection that was cut", async () => {
+test("a message in Pachca is not repeated after a cut connection", async () => {
   const { baseUrl, requests } = await serve((request) => request.socket.destroy());
   const pachca = { baseUrl, token: () => "t", entityType: "user", entityId: 1 } as const;
-  const { tell, saw } = notifying({ pachca });
-  tell(refused);
+  const { add, saw } = notifying({ pachca });
+  add(refused);
   await saw(1, "notification.failed");
   expect(requests).toHaveLength(1);
 });
 
-test("a message in Pachca that was one too many is repeated: it is surely not there", async () => {
+test("a message in Pachca is repeated after HTTP 429: it certainly did not arrive", async () => {
   const { url, bodies } = await receiver(429, 201);
   const pachca = { baseUrl: url, token: () => "t", entityType: "user", entityId: 1 } as const;
-  const { tell, saw } = notifying({ pachca });
-  tell(refused);
+  const { add, saw } = notifying({ pachca });
+  add(refused);
   await saw(1, "notification.sent");
   expect(bodies).toHaveLength(2);
 });
 
-test("a receiver that never answers holds up nobody: neither the worker nor its end", async () => {
+test("a receiver that never answers blocks neither the worker nor its shutdown", async () => {
   const { baseUrl, requests } = await serve(() => undefined);
-  const { tell, end, facts } = notifying({ webhook: { url: () => baseUrl } });
-  tell(refused);
+  const { add, end, facts } = notifying({ webhook: { url: () => baseUrl } });
+  add(refused);
   while (requests.length === 0) await new Promise((resolve) => setImmediate(resolve));
   const before = performance.now();
   await end(300);
@@ -218,7 +221,7 @@ test("a receiver that never answers holds up nobody: neither the worker nor its 
   expect(facts).toEqual([]);
 });
 
-test("what waits for a receiver that never answers is bounded, and what is dropped is said", async () => {
+test("the queue for a receiver that never answers is bounded, and dropped notices are reported", async () => {
   const { baseUrl } = await serve(() => undefined);
   const names = Array.from({ length: 150 }, (_, index) => `stream-${index}`);
   const { streams, ...rest } = statusAt(fold([[LATER, ticked(18)]]), LATER);
@@ -228,41 +231,41 @@ test("what waits for a receiver that never answers is bounded, and what is dropp
     streams: names.map((stream) => ({ ...failing, stream, state: "stopped" as const, failedTicks: 1 })),
   };
   const facts: Fact[] = [];
-  const told = notifications(
+  const notifier = notifications(
     { webhook: { url: () => baseUrl } },
     () => document,
     (fact) => facts.push(fact),
     {},
   );
-  onTestFinished(() => told.end(AbortSignal.abort()));
-  told.observe(refused);
+  onTestFinished(() => notifier.end(AbortSignal.abort()));
+  notifier.observe(refused);
   expect(facts.length).toBe(49);
   expect(new Set(facts.map(({ kind }) => kind))).toEqual(new Set(["notification.dropped"]));
 });
 
-test("the heart goes on beating through an outage that may pass, and while a stream catches up", async () => {
+test("heartbeats continue during a temporary failure, and while a stream catches up", async () => {
   const { url } = await receiver(200);
-  const { tell, saw, facts } = notifying({ heartbeat: { url: () => url, everyMs: 20 } });
-  const away: Fact = { ...refused, error: new TransientError("network", "GET /x: reset") };
+  const { add, saw, facts } = notifying({ heartbeat: { url: () => url, everyMs: 20 } });
+  const outage: Fact = { ...refused, error: new TransientError("network", "GET /x: reset") };
   const beats = () => facts.filter(({ kind }) => kind === "notification.sent").length;
-  tell(away);
+  add(outage);
   await saw(beats() + 2, "notification.sent");
-  tell(ticked(18, { exportedUntil: epochMs(LATER - 5 * 60 * MINUTE_MS) }));
+  add(ticked(18, { exportedUntil: epochMs(LATER - 5 * 60 * MINUTE_MS) }));
   await saw(beats() + 2, "notification.sent");
 });
 
-test("the heart beats while all is well, and only then", async () => {
+test("heartbeats are sent only while all streams are healthy", async () => {
   const { url, requests } = await receiver(200);
-  const { tell, saw } = notifying({ heartbeat: { url: () => url, everyMs: 20 } });
+  const { add, saw } = notifying({ heartbeat: { url: () => url, everyMs: 20 } });
   await saw(2, "notification.sent");
   expect(requests[0]).toMatchObject({ method: "GET", url: `/${SECRET}` });
-  tell(refused);
-  // One may be on its way; the next would come within twenty milliseconds.
+  add(refused);
+  // One may be under way. The next one would come within twenty milliseconds.
   await new Promise((resolve) => setTimeout(resolve, 100));
   const before = requests.length;
   await new Promise((resolve) => setTimeout(resolve, 200));
   expect(requests.length).toBe(before);
-  tell(ticked(18));
+  add(ticked(18));
   const more = requests.length;
   await saw(more + 2, "notification.sent");
 });

@@ -18,13 +18,13 @@ const well = fold([
 const error = new RefusedError("forbidden", "GET /x: HTTP 403", { hint: "the token needs a scope" });
 const failed: Fact = { kind: "tick.failed", stream: "acme", error, durationMs: 9 };
 
-/** A clock by which each look is a second after the one before: no answer is kept. */
-function hurried(): () => number {
+/** A clock on which a second passes between two requests, so that no answer is reused. */
+function fastClock(): () => number {
   let now = 0;
   return () => (now += 1000);
 }
 
-async function served(content: ServerContent, options: Partial<HealthOptions> = {}, clock = hurried()) {
+async function served(content: ServerContent, options: Partial<HealthOptions> = {}, clock = fastClock()) {
   const server = await serveHealth({ ...HERE, ...options }, content, { now: clock });
   onTestFinished(() => server.close());
   return async (path: string, init: RequestInit = {}) => {
@@ -35,7 +35,7 @@ async function served(content: ServerContent, options: Partial<HealthOptions> = 
   };
 }
 
-test("ready is who has succeeded at last and is near enough: else 503, with which, why and what to do", async () => {
+test("ready means that the last run succeeded and the lag is within its limit; else 503 with the streams, reasons and hints", async () => {
   let status = fold([]);
   let now: EpochMs = START;
   const ask = await served(
@@ -62,7 +62,7 @@ test("ready is who has succeeded at last and is near enough: else 503, with whic
   expect((await ask("/healthz")).code).toBe(200);
 });
 
-test("a worker that was asked to stop is not ready, and still turns over", async () => {
+test("a worker that was asked to stop is alive, but not ready", async () => {
   const stopping = fold([
     [LATER, ticked(18)],
     [LATER, { kind: "worker.stopping", reason: "SIGTERM received" }],
@@ -72,7 +72,7 @@ test("a worker that was asked to stop is not ready, and still turns over", async
   expect((await ask("/healthz")).code).toBe(200);
 });
 
-test("status, metrics, page and what the page loads are told as what they are", async () => {
+test("status, metrics, page and its files are served with their content types", async () => {
   const ask = await served(contentOf(() => well));
   expect((await ask("/status.json")).body).toMatchObject({ version: "1.2.3", streams: [{ stream: "acme" }] });
   const metrics = await ask("/metrics");
@@ -84,10 +84,10 @@ test("status, metrics, page and what the page loads are told as what they are", 
     "text/html; charset=utf-8",
   ]);
   expect((await ask("/?stream=acme")).text).toContain("<title>acme</title>");
-  expect((await ask("/page.css?v=1")).text).toBe("p {}");
+  expect((await ask("/style.css?v=1")).text).toBe("p {}");
 });
 
-test("it answers to GET and HEAD alone, and knows what it does not have", async () => {
+test("it answers only GET and HEAD, and 404 to unknown paths", async () => {
   const ask = await served(contentOf(() => well));
   for (const method of ["DELETE", "POST", "PUT", "OPTIONS"]) {
     const { code, response } = await ask("/status.json", { method });
@@ -97,12 +97,12 @@ test("it answers to GET and HEAD alone, and knows what it does not have", async 
   expect((await ask("/nonesuch?x=1")).code).toBe(404);
 });
 
-test("no answer is kept, framed, or lets anything in from elsewhere", async () => {
+test("no answer may be cached or framed, or load anything from other servers", async () => {
   const ask = await served(
     contentOf(() => well),
     { token: () => "t" },
   );
-  for (const path of ["/", "/page.css", "/healthz", "/readyz", "/metrics", "/status.json", "/nonesuch"]) {
+  for (const path of ["/", "/style.css", "/healthz", "/readyz", "/metrics", "/status.json", "/nonesuch"]) {
     for (const headers of [{}, { authorization: "Bearer t" }]) {
       const { headers: got } = (await ask(path, { headers })).response;
       expect([got.get("cache-control"), got.get("x-content-type-options")], path).toEqual(["no-store", "nosniff"]);
@@ -113,7 +113,7 @@ test("no answer is kept, framed, or lets anything in from elsewhere", async () =
   }
 });
 
-test("with a token everything but health asks for it: as a bearer's, or in a browser as a password", async () => {
+test("everything except health requires the token: as a bearer token, or as a password in a browser", async () => {
   let token = "s3cret-canary";
   const ask = await served(
     contentOf(() => well),
@@ -123,7 +123,7 @@ test("with a token everything but health asks for it: as a bearer's, or in a bro
   expect((await ask("/readyz")).code).toBe(200);
   const basic = (text: string) => `Basic ${Buffer.from(text).toString("base64")}`;
   const wrong = ["", "Bearer x", "Bearer s3cret-canar", "Bearer", "Digest s3cret-canary", basic("me:x"), basic("me:")];
-  for (const path of ["/", "/page.css", "/metrics", "/status.json", "/nonesuch"]) {
+  for (const path of ["/", "/style.css", "/metrics", "/status.json", "/nonesuch"]) {
     for (const authorization of wrong) {
       const { code, response, text } = await ask(path, { headers: { authorization } });
       expect(code, `${path} ${authorization}`).toBe(401);
@@ -138,7 +138,7 @@ test("with a token everything but health asks for it: as a bearer's, or in a bro
   expect((await ask("/metrics", { headers: { authorization: "Bearer s3cret-canary" } })).code).toBe(401);
 });
 
-test("a token whose file is gone lets nobody in, and the worker lives", async () => {
+test("when the token file is missing nobody gets in, and the worker stays alive", async () => {
   const token = () => {
     throw new RefusedError("unauthorized", "read secret file /x: no such file");
   };
@@ -150,18 +150,18 @@ test("a token whose file is gone lets nobody in, and the worker lives", async ()
   expect((await ask("/healthz")).code).toBe(200);
 });
 
-test("a bug in what is shown is seen, not what it was about, and the worker lives", async () => {
+test("a bug in the page is reported without its message, and the worker stays alive", async () => {
   const content = contentOf(() => well);
   const render = () => {
     throw new TypeError("canary is not a function");
   };
   const ask = await served({ ...content, page: { ...content.page, render } });
   const { code, text } = await ask("/");
-  expect([code, text]).toEqual([500, '{"error":"a bug; please report it (TypeError)"}\n']);
+  expect([code, text]).toEqual([500, '{"error":"internal error, please report this bug (TypeError)"}\n']);
   expect((await ask("/status.json")).code).toBe(200);
 });
 
-test("a request that names nothing a URL can hold is answered, and the worker lives", async () => {
+test("an invalid URL is answered, and the worker stays alive", async () => {
   const server = await serveHealth(
     HERE,
     contentOf(() => well),
@@ -177,19 +177,19 @@ test("a request that names nothing a URL can hold is answered, and the worker li
   expect((await fetch(`http://127.0.0.1:${server.port}/healthz`)).status).toBe(200);
 });
 
-test("a head that is too long is refused", async () => {
+test("too long request headers are refused", async () => {
   const ask = await served(contentOf(() => well));
   expect((await ask("/healthz", { headers: { "x-long": "x".repeat(20_000) } })).code).toBe(431);
 });
 
-test("a port that is taken is a mistake of the configuration", async () => {
+test("a port that is in use is a configuration error", async () => {
   const content = contentOf(() => well);
   const server = await serveHealth(HERE, content);
   onTestFinished(() => server.close());
   await expect(serveHealth({ host: "127.0.0.1", port: server.port }, content)).rejects.toThrow(ConfigError);
 });
 
-/** What the server answers to these bytes, until it has closed the connection. */
+/** Everything that the server answers to these bytes until it closes the connection. */
 async function raw(port: number, request: string): Promise<string> {
   const socket = connect(port, "127.0.0.1");
   socket.end(request);
@@ -198,7 +198,7 @@ async function raw(port: number, request: string): Promise<string> {
   return answer;
 }
 
-test("however many ask, an answer and what is behind it are made once a second, and are no older", async () => {
+test("answers and their document are made at most once a second, and are at most a second old", async () => {
   const made = { document: 0, page: 0, metrics: 0 };
   const content = contentOf(() => well);
   let now = 0;
@@ -228,7 +228,7 @@ test("however many ask, an answer and what is behind it are made once a second, 
   expect(made).toEqual({ document: 2, page: 4, metrics: 2 });
 });
 
-test("on loopback only this machine's own names are answered, so that no page elsewhere can read it by a name of its own", async () => {
+test("on loopback only own host names are answered, so that no foreign page can read the status by DNS rebinding", async () => {
   const server = await serveHealth(
     HERE,
     contentOf(() => well),
@@ -251,13 +251,13 @@ test("on loopback only this machine's own names are answered, so that no page el
   ]) {
     for (const path of ["/", "/status.json", "/readyz", "/metrics"]) expect(await codeFor(path, host), host).toBe(421);
   }
-  // A request that names the host in its target means that one, whatever its header says.
+  // A host in the request target takes precedence over the header.
   expect(await codeFor("http://localhost:9464/healthz", "evil.example")).toBe(200);
   expect(await codeFor("http://127.0.0.1", "localhost")).toBe(200);
   expect(await codeFor("http://evil.example/status.json", "localhost")).toBe(421);
 });
 
-test("on every address all names are answered: in a container the probes come by any", async () => {
+test("when it listens on all addresses, all host names are answered: probes of a container use any", async () => {
   const server = await serveHealth(
     { host: "0.0.0.0", port: 0 },
     contentOf(() => well),
@@ -267,15 +267,15 @@ test("on every address all names are answered: in a container the probes come by
   expect(answer).toMatch(/^HTTP\/1\.1 200 /);
 });
 
-test("who asks and does not read is let go", async () => {
+test("a client that does not read its answer is disconnected", async () => {
   const content = contentOf(() => well);
   const page = { ...content.page, render: () => "x".repeat(16 << 20) };
-  const server = await serveHealth(HERE, { ...content, page }, { patienceMs: 100 });
+  const server = await serveHealth(HERE, { ...content, page }, { idleMs: 100 });
   onTestFinished(() => server.close());
   const socket = connect(server.port, "127.0.0.1");
   socket.pause();
   socket.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  // Long enough for whoever would have waited to have been let go: nothing tells a reader who does not read.
+  // A client that does not read gets no event, so the test waits long enough for the disconnection.
   await sleep(1000);
   let bytes = 0;
   socket.on("error", () => undefined);

@@ -51,7 +51,7 @@ export function ticked(sequence: number, changes: Partial<Tick> = {}): Tick {
 /** An hour and a half after the start. */
 export const LATER = epochMs(START + 1.5 * HOUR_MS);
 
-/** What a server shows of a status. */
+/** The content of a server for a status. */
 export function contentOf(status: () => Status, now: () => EpochMs = () => LATER): ServerContent {
   const document = () => statusAt(status(), now());
   return {
@@ -59,7 +59,7 @@ export function contentOf(status: () => Status, now: () => EpochMs = () => LATER
     metrics: metrics([...status().streams.keys()], "1.2.3", document),
     page: {
       render: ({ streams }, stream) => `<!doctype html><title>${stream ?? streams.length}</title>`,
-      assets: new Map([["/page.css", { type: "text/css; charset=utf-8", body: Buffer.from("p {}") }]]),
+      assets: new Map([["/style.css", { type: "text/css; charset=utf-8", body: Buffer.from("p {}") }]]),
     },
   };
 }

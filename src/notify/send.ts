@@ -8,18 +8,18 @@ import { epochMs, SECOND_MS } from "../time.ts";
 
 export interface Message {
   readonly method: "GET" | "POST";
-  /** Asked for each time: it may lie in a file. It may be a secret, and stands in no message. */
+  /** Read for each attempt, because it may be in a file. It may be a secret, so no error message contains it. */
   readonly url: () => string;
-  /** What messages call it. */
+  /** What error messages call the request. */
   readonly what: string;
-  /** What the configuration calls its address: hints say to mend that. */
+  /** The configuration's key of the address, for hints. */
   readonly key: "url" | "baseUrl";
   readonly agents: Agents;
   readonly headers?: (() => Readonly<Record<string, string>>) | undefined;
   readonly body?: string | undefined;
   /**
-   * Whether it may be sent again when nobody knows whether it was taken: after a timeout, a cut connection, a 5xx. A refusal, a
-   * 429, and a connection that was never made, say that it was not.
+   * Whether to send it again when the receiver may already have it: after a timeout, a cut connection or a 5xx. After a refusal,
+   * a 429 or a failed connection the receiver certainly does not have it.
    */
   readonly repeatable: boolean;
 }
@@ -29,10 +29,10 @@ const NEVER_CONNECTED = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EPRO
 const POLICY: RetryPolicy = { attempts: 4, baseMs: SECOND_MS, capMs: 10 * SECOND_MS };
 
 /**
- * Sends a message; resolves when the head of an answer says that it was taken. What else is answered is thrown away.
- * @throws TransientError, RefusedError, ProtocolError when it was not taken; the signal's reason when aborted
+ * Sends a message, with retries. Resolves when the status code of the answer says that it was accepted; the body is ignored.
+ * @throws TransientError, RefusedError, ProtocolError when it was not accepted; the signal's reason when aborted
  */
-export async function exchange(message: Message, signal: AbortSignal): Promise<void> {
+export async function send(message: Message, signal: AbortSignal): Promise<void> {
   const attempt = async (): Promise<ExporterError | undefined> => {
     const error = await failureOf(message, signal);
     if (error instanceof TransientError && mayRepeat(message, error)) throw error;
@@ -42,7 +42,7 @@ export async function exchange(message: Message, signal: AbortSignal): Promise<v
   if (error !== undefined) throw error;
 }
 
-/** Whether a message may be sent again after what `exchange` threw: it does no harm, or was not taken for sure. */
+/** Whether a message may be sent again after this error of `send`: a repeat does no harm, or it certainly was not accepted. */
 export function mayRepeat({ repeatable }: Message, error: unknown): boolean {
   if (repeatable || error instanceof RefusedError) return true;
   return error instanceof TransientError && (error.code === "rate_limited" || wasNeverConnected(error));
@@ -54,7 +54,7 @@ function wasNeverConnected({ cause }: TransientError): boolean {
 
 async function failureOf(message: Message, signal: AbortSignal): Promise<ExporterError | undefined> {
   const error = await errorOf(message, signal);
-  // Hints are worded for a source.
+  // Hints are written for sources, whose key is baseUrl.
   return error && Object.assign(error, { hint: error.hint?.replaceAll("baseUrl", message.key) });
 }
 
@@ -81,7 +81,7 @@ function answerTo({ method, url: address, what, agents, headers, body }: Message
     const sent = (isSecure ? https : http).request(url, options, (response) => {
       const { statusCode: status = 0, headers: head } = response;
       resolve({ what, status, headers: head, body: Buffer.alloc(0), receivedAt: epochMs(Date.now()) });
-      // Read to its end, so that the connection can be used again; but nobody waits for it, not even the end of the process.
+      // The body is read, so that the connection can be used again. Nothing waits for it, not even the exit of the process.
       response.on("error", () => undefined).resume();
       response.socket.unref();
     });
