@@ -148,28 +148,29 @@ function hostPort({ host, port }: Target): string {
 
 const urlOf = (protocol: string, target: Target) => new URL(`${protocol}//${hostPort(target)}`);
 
-type ProxyOf = (target: Target) => URL | undefined;
+/** The proxy for a target; undefined when it is reached directly. */
+type Route = (target: Target) => URL | undefined;
 type Trust = Pick<tls.ConnectionOptions, "secureContext">;
 
 /** Plain HTTP: the proxy gets the request with the whole URL (RFC 9112, section 3.2.2). Many proxies allow CONNECT to port 443 only. */
-function forward(agent: http.Agent, proxyOf: ProxyOf, trust: Trust): void {
+function forward(agent: http.Agent, route: Route, trust: Trust): void {
   const requesting = agent as unknown as RequestingAgent;
   const addRequest = requesting.addRequest.bind(agent);
   requesting.addRequest = (request, target) => {
-    const proxy = proxyOf(target);
+    const proxy = route(target);
     if (proxy !== undefined) {
       request.path = `${urlOf("http:", target).origin}${request.path}`;
       for (const [name, value] of Object.entries(authorization(proxy))) request.setHeader(name, value);
     }
     addRequest(request, target);
   };
-  connectThrough(agent, proxyOf, (proxy, _target, limit) => connectTo(proxy, trust, limit));
+  connectThrough(agent, route, (proxy, _target, limit) => connectTo(proxy, trust, limit));
 }
 
 /** HTTPS: a tunnel through the proxy (CONNECT), and TLS with the target inside it. */
-function tunnel(agent: https.Agent, proxyOf: ProxyOf, trust: Trust): void {
+function tunnel(agent: https.Agent, route: Route, trust: Trust): void {
   const startTls = agent.createConnection.bind(agent);
-  connectThrough(agent, proxyOf, async (proxy, target, limit) => {
+  connectThrough(agent, route, async (proxy, target, limit) => {
     const host = hostPort(target);
     const socket = await connectTo(proxy, trust, limit);
     const headers = { host, ...authorization(proxy) };
@@ -185,10 +186,10 @@ function tunnel(agent: https.Agent, proxyOf: ProxyOf, trust: Trust): void {
 type Open = (proxy: URL, target: Target, limit: AbortSignal) => Promise<Duplex | null | undefined>;
 
 /** Lets `agent`, which keeps the pool, `open` the connections that go through a proxy. */
-function connectThrough(agent: http.Agent, proxyOf: ProxyOf, open: Open): void {
+function connectThrough(agent: http.Agent, route: Route, open: Open): void {
   const direct = agent.createConnection.bind(agent);
   agent.createConnection = (target, connected) => {
-    const proxy = proxyOf(target);
+    const proxy = route(target);
     if (proxy === undefined) return direct(target, connected);
     void withTimeLimit(PROXY_TIMEOUT_MS, (limit) => open(proxy, target, limit)).then(
       (socket) => connected?.(null, socket as Duplex),

@@ -37,7 +37,7 @@ afterAll(() => {
   rmSync(place, { recursive: true, force: true });
 });
 
-/** GETs with the agent of the URL's scheme; the body as text. */
+/** GETs with the agent for the scheme of the URL; returns the body as text. */
 async function get(url: string, agents: Agents): Promise<string> {
   const agent = url.startsWith("https:") ? agents.https : agents.http;
   const request = (url.startsWith("https:") ? https : http).get(url, { agent });
@@ -180,7 +180,7 @@ describe("agents", () => {
     ["socks5://user:s3cret@proxy:1080", "socks5"],
     ["http://user:s3cret@:x", "not a URL"],
     ["http://user:s3cret%@proxy:3128", "%25"],
-  ])("refuse a proxy that they cannot use, without its password: %s", (url, why) => {
+  ])("refuse an unusable proxy, without its password: %s", (url, why) => {
     const make = () => createAgents({ env: { HTTPS_PROXY: url } });
     expect(make).toThrow(expect.objectContaining({ name: "ConfigError", code: "config" }) as Error);
     expect(make).toThrow(why);
@@ -236,11 +236,11 @@ describe("the proxy of a target", () => {
     ["https://127.0.0.1/", "localhost", true],
     ["https://127.0.0.1/", "", true],
     ["http://api.example.com/", "", false],
-  ])("%s with NO_PROXY=%j: through it is %s", (url, noProxy, expected) => {
+  ])("%s with NO_PROXY=%j: uses the proxy: %s", (url, noProxy, expected) => {
     expect(through(url, noProxy)).toBe(expected);
   });
 
-  test("is read in lower case first, and needs no scheme", () => {
+  test("is read from the lower-case name first, and needs no scheme", () => {
     const env = { HTTPS_PROXY: "http://upper:1", https_proxy: "lower:2" };
     expect(proxyFor(new URL("https://example.com"), env)?.href).toBe("http://lower:2/");
   });

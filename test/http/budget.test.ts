@@ -5,7 +5,7 @@ import { requestBudget, type RequestBudget } from "../../src/http/budget.ts";
 
 const never = new AbortController().signal;
 
-/** When each of `count` requests, asked for at once, started. */
+/** The start time of each of `count` requests that are made at the same time. */
 function startsOf(budget: RequestBudget, count: number): number[] {
   const starts: number[] = [];
   for (let index = 0; index < count; index++) void budget.take(never).then(() => starts.push(performance.now()));
@@ -23,7 +23,7 @@ function mostInASecond(starts: readonly number[]): number {
   return most;
 }
 
-describe("by a clock of our own", () => {
+describe("with a fake clock", () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
@@ -45,7 +45,7 @@ describe("by a clock of our own", () => {
     );
   });
 
-  test.each([1.5, 2.5, 0.75, 33.3])("a limit of %d is reached as any other", async (limit) => {
+  test.each([1.5, 2.5, 0.75, 33.3])("a limit of %d is reached like any other", async (limit) => {
     const starts = startsOf(requestBudget(limit), Math.ceil(limit * 101));
     await vi.advanceTimersByTimeAsync(100_000);
     expect(starts.length).toBeGreaterThan(0.97 * limit * 100);
@@ -53,14 +53,14 @@ describe("by a clock of our own", () => {
     expect(mostInASecond(starts)).toBeLessThanOrEqual(Math.ceil(limit));
   });
 
-  test("less than one request a second is one in several seconds", async () => {
+  test("a limit below one a second is one request every few seconds", async () => {
     const starts = startsOf(requestBudget(0.25), 4);
     await vi.advanceTimersByTimeAsync(13_000);
     expect(starts).toHaveLength(4);
     starts.slice(1).forEach((start, index) => expect(start - starts[index]!).toBeGreaterThan(4000));
   });
 
-  test("an event loop that stood still does not lead to a burst beyond the limit", async () => {
+  test("a blocked event loop does not lead to a burst beyond the limit", async () => {
     let stillMs = 0;
     const budget = requestBudget(50, () => performance.now() + stillMs);
     const starts: number[] = [];
@@ -74,11 +74,11 @@ describe("by a clock of our own", () => {
     expect(mostInASecond(starts)).toBeLessThanOrEqual(50);
   });
 
-  test("whoever is live does not wait behind a back-fill, and two of a kind share", async () => {
+  test("a live stream does not wait behind a backfill, and two of a kind share", async () => {
     const budget = requestBudget(50);
     const [history, other, live] = [{}, {}, {}];
     const served = { history: 0, other: 0 };
-    // Each asks again as soon as it was served, sixteen at once: more than the limit.
+    // Each makes its next request at once, with sixteen under way: more than the limit.
     const fetchOn = async (user: object, name: keyof typeof served): Promise<void> => {
       for (;;) {
         await budget.take(never, user);
@@ -95,7 +95,7 @@ describe("by a clock of our own", () => {
       await vi.advanceTimersByTimeAsync(5000);
     }
     expect(waits).toHaveLength(15);
-    // Three places of the fifty a second, the one that was given already, and what was caught up at the start.
+    // Three places of the fifty a second, the one that was already given, and the catch-up at the start.
     expect(Math.max(...waits)).toBeLessThan(150);
 
     const before = served.history;
@@ -106,13 +106,13 @@ describe("by a clock of our own", () => {
     await vi.advanceTimersByTimeAsync(30 * 60_000);
     const whole = ((performance.now() - startedAt) / 1000) * 49;
     expect(served.other + served.history - start).toBeGreaterThan(whole);
-    // The newcomer goes first until both have used the same; from then on they take turns.
+    // The newcomer goes first until both have used the same; after that they take turns.
     const [theirs, ours] = [served.other, served.history];
     await vi.advanceTimersByTimeAsync(60_000);
     expect(Math.abs(served.other - theirs - (served.history - ours))).toBeLessThan(60);
   });
 
-  test("places are given in the order they were asked for", async () => {
+  test("places are given in the order of the requests", async () => {
     const budget = requestBudget(10);
     const order: number[] = [];
     for (const place of [1, 2, 3, 4, 5, 6]) void budget.take(never).then(() => order.push(place));
@@ -120,7 +120,7 @@ describe("by a clock of our own", () => {
     expect(order).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
-  test("whoever is aborted while waiting gives the place up", async () => {
+  test("a request that is aborted while it waits gives up its place", async () => {
     const budget = requestBudget(1);
     const leaver = new AbortController();
     const order: string[] = [];
@@ -134,7 +134,7 @@ describe("by a clock of our own", () => {
     expect(order).toEqual(["first", "last"]);
   });
 
-  test("when the last who waits is aborted, nothing keeps the process alive", async () => {
+  test("after the last waiting request is aborted, nothing keeps the process alive", async () => {
     const budget = requestBudget(1);
     budget.throttled(60_000);
     const stop = new AbortController();
@@ -145,7 +145,7 @@ describe("by a clock of our own", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test("a hundred may wait with one signal, and leave nothing on it", async () => {
+  test("a hundred requests can wait with one signal, and leave no listener on it", async () => {
     const warnings: string[] = [];
     const listen = (warning: Error) => warnings.push(warning.name);
     process.on("warning", listen);
@@ -160,14 +160,14 @@ describe("by a clock of our own", () => {
     process.off("warning", listen);
   });
 
-  test("a signal that is aborted already takes no place", async () => {
+  test("an aborted signal takes no place", async () => {
     const budget = requestBudget(1);
     const reason = new Error("stopping");
     await expect(budget.take(AbortSignal.abort(reason))).rejects.toBe(reason);
     await budget.take(never);
   });
 
-  test("a 429 stops everybody until it may be asked again, then half as many start", async () => {
+  test("a 429 stops all requests until its wait is over, then half as many start", async () => {
     const budget = requestBudget(50);
     budget.throttled(3000);
     const begin = performance.now();
@@ -195,7 +195,7 @@ describe("by a clock of our own", () => {
     expect(mostInASecond(starts)).toBeLessThanOrEqual(50);
   });
 
-  test("where the other side allows less than the limit, most of that is reached, with few refusals", async () => {
+  test("when the server allows less than the limit, most of that is reached, with few refusals", async () => {
     const budget = requestBudget(50);
     const arrivals: number[] = [];
     let refused = 0;
@@ -216,7 +216,7 @@ describe("by a clock of our own", () => {
     expect(refused).toBeLessThan(0.05 * arrivals.length);
   });
 
-  test("a second counts from when the request was sent, not from when its connection was begun", async () => {
+  test("a second begins when the request was sent, not when its connection was opened", async () => {
     const budget = requestBudget(3);
     const begin = performance.now();
     const places = Promise.all([budget.take(never), budget.take(never), budget.take(never)]);
@@ -227,7 +227,7 @@ describe("by a clock of our own", () => {
     expect(await fourth).toBeGreaterThan(1700);
   });
 
-  test("requests that arrive late now and then are not followed too soon: their answers tell", async () => {
+  test("when some requests arrive late, the next ones are not too early: slow answers show it", async () => {
     const arrivals: number[] = [];
     const budget = requestBudget(50);
     const random = fc.sample(fc.double({ min: 0, max: 1, noNaN: true }), 4000);
@@ -236,7 +236,7 @@ describe("by a clock of our own", () => {
       for (;;) {
         const place = await budget.take(never);
         place.sent();
-        // One in a hundred waits for 25 ms on its way, more than any margin allows for.
+        // One in a hundred is delayed by 25 ms on its way, which is more than any margin.
         const travelMs = number++ % 97 === 0 ? 25 : 1;
         const thinkMs = 200 + (random[number % random.length] ?? 0) * 3;
         setTimeout(() => arrivals.push(performance.now()), travelMs);
@@ -250,7 +250,7 @@ describe("by a clock of our own", () => {
     expect(arrivals.length).toBeGreaterThan(0.98 * 50 * 100);
   });
 
-  test("answers that take as they please cost little of the limit", async () => {
+  test("answers with random delays cost little of the limit", async () => {
     const budget = requestBudget(50);
     const times = fc.sample(fc.integer({ min: 20, max: 400 }), 4000);
     let asked = 0;
@@ -267,7 +267,7 @@ describe("by a clock of our own", () => {
     expect(asked).toBeGreaterThan(0.98 * 50 * 100);
   });
 
-  test("what nobody asked for a moment ago is made good within the second", async () => {
+  test("places that no one used a moment ago are made up for within the second", async () => {
     const budget = requestBudget(50);
     const starts = startsOf(budget, 40);
     await vi.advanceTimersByTimeAsync(1000);
@@ -277,7 +277,7 @@ describe("by a clock of our own", () => {
     expect(more.length).toBeGreaterThanOrEqual(54);
   });
 
-  test("sixteen answers of one throttling halve the rate once", async () => {
+  test("sixteen 429 answers of one moment halve the rate once", async () => {
     const budget = requestBudget(64);
     for (let index = 0; index < 16; index++) budget.throttled(2000);
     const starts = startsOf(budget, 100);
@@ -285,7 +285,7 @@ describe("by a clock of our own", () => {
     expect(starts.length).toBeGreaterThan(28);
   });
 
-  test("what was under way at the first refusal and is refused seconds later halves nothing", async () => {
+  test("a request that was under way at the first refusal and is refused seconds later halves nothing", async () => {
     const budget = requestBudget(64);
     const startedMs = performance.now();
     for (let index = 0; index < 16; index++) {
@@ -297,7 +297,7 @@ describe("by a clock of our own", () => {
     expect(starts.length).toBeGreaterThan(28);
   });
 
-  test("refused again after the pause, the rate is halved again, but never to a standstill", async () => {
+  test("a refusal after the pause halves the rate again, but never to zero", async () => {
     const budget = requestBudget(64);
     for (let index = 0; index < 30; index++) {
       budget.throttled(1000);
@@ -309,7 +309,7 @@ describe("by a clock of our own", () => {
     expect(starts.length).toBeLessThan(16);
   });
 
-  test("a pause is never longer than an hour, and no timer overflows", async () => {
+  test("a pause is at most one hour, and no timer overflows", async () => {
     const budget = requestBudget(1);
     budget.throttled(Number.MAX_SAFE_INTEGER);
     const starts = startsOf(budget, 1);
@@ -320,7 +320,7 @@ describe("by a clock of our own", () => {
   });
 });
 
-test("by the real clock, the limit holds and most of it is reached", { timeout: 20_000 }, async () => {
+test("with the real clock, the limit holds and most of it is reached", { timeout: 20_000 }, async () => {
   const budget = requestBudget(100);
   const starts: number[] = [];
   const begin = performance.now();
@@ -332,6 +332,6 @@ test("by the real clock, the limit holds and most of it is reached", { timeout: 
     }),
   );
   expect(mostInASecond(starts)).toBeLessThanOrEqual(100);
-  // A busy machine may be late by a good deal; the bound only tells pacing from standing in line.
+  // A busy machine can be very late; the bound only shows that requests are paced, not sent one after another.
   expect(performance.now() - begin).toBeLessThan(5000);
 });

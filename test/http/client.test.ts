@@ -12,7 +12,7 @@ import { answerWith, serve } from "../support/serve.ts";
 const kinds = (facts: readonly Heard[]) => facts.map(({ kind }) => kind);
 
 describe("a request", () => {
-  test("carries the token, the user agent and the wish for JSON, and gives the whole answer", async () => {
+  test("has the token, the user agent and Accept: JSON, and returns the complete answer", async () => {
     const server = await serve((_, response) => answerWith(response, 200, '{"a":1}', { "x-request-id": "r-1" }));
     const { client, facts } = newClient();
     const answer = await client.request(get(`${server.baseUrl}/audit_events?limit=50`), never);
@@ -27,7 +27,7 @@ describe("a request", () => {
     expect(facts).toMatchObject([{ kind: "request.done", status: 200, bytes: 7 }]);
   });
 
-  test("with a body sends it as it is", async () => {
+  test("sends its body unchanged", async () => {
     const server = await serve((request, response) => request.pipe(response));
     const { client } = newClient();
     const request = get(`${server.baseUrl}/query`, {
@@ -43,7 +43,7 @@ describe("a request", () => {
   test.each([
     ["gzip", gzipSync],
     ["br", brotliCompressSync],
-  ])("takes an answer compressed with %s", async (encoding, compress) => {
+  ])("reads an answer compressed with %s", async (encoding, compress) => {
     const server = await serve((_, response) =>
       answerWith(response, 200, compress("ten thousand events"), { "content-encoding": encoding }),
     );
@@ -51,14 +51,14 @@ describe("a request", () => {
     expect(answer.body.toString()).toBe("ten thousand events");
   });
 
-  test("takes a body of many megabytes, byte for byte", async () => {
+  test("reads a body of many megabytes, byte for byte", async () => {
     const body = Buffer.alloc(20 * 1024 * 1024, "0123456789abcdef\n");
     const server = await serve((_, response) => answerWith(response, 200, body));
     const answer = await newClient().client.request(get(server.baseUrl), never);
     expect(answer.body.equals(body)).toBe(true);
   });
 
-  test("is not followed to where a redirect points, and the token does not go there", async () => {
+  test("does not follow a redirect, and the token does not go there", async () => {
     const other = await serve((_, response) => answerWith(response, 200, "{}"));
     const server = await serve((_, response) =>
       answerWith(response, 302, "", { location: `${other.baseUrl}/login?ticket=abc` }),
@@ -72,7 +72,7 @@ describe("a request", () => {
     expect(other.requests).toEqual([]);
   });
 
-  test("goes over the connection of the one before", async () => {
+  test("reuses the connection of the previous request", async () => {
     const ports: (number | undefined)[] = [];
     const server = await serve((request, response) => {
       ports.push(request.socket.remotePort);
@@ -83,7 +83,7 @@ describe("a request", () => {
     expect(ports).toEqual([ports[0], ports[0], ports[0]]);
   });
 
-  test("takes its place before it is sent, and says when it was sent and when answered", async () => {
+  test("takes its place in the budget first, and reports when it was sent and when answered", async () => {
     const order: string[] = [];
     const server = await serve((_, response) => {
       order.push("arrived");
@@ -102,7 +102,7 @@ describe("a request", () => {
     expect(order[3]).toBe("answered");
   });
 
-  test("asks for the secret each time", async () => {
+  test("reads the secret each time", async () => {
     const secrets = ["first", "second"];
     const server = await serve((_, response) => answerWith(response, 200, "{}"));
     const { client } = newClient({ secret: () => secrets.shift()! });
@@ -127,7 +127,7 @@ describe("a 401", () => {
       answerWith(response, isGood ? 200 : 401, {});
     };
 
-  test("is tried once more when the secret has been replaced meanwhile", async () => {
+  test("is retried once when the secret was replaced in the meantime", async () => {
     const server = await serve(only("new"));
     let reads = 0;
     const { client, facts } = newClient({ secret: () => (reads++ === 0 ? "old" : "new") });
@@ -135,14 +135,14 @@ describe("a 401", () => {
     expect(kinds(facts)).toEqual(["request.done", "request.done"]);
   });
 
-  test("is not tried again with the same secret", async () => {
+  test("is not retried with the same secret", async () => {
     const server = await serve(only("new"));
     const { client } = newClient({ secret: () => "old", retry: thrice });
     expect(await failure(client.request(get(server.baseUrl), never))).toMatchObject({ code: "unauthorized" });
     expect(server.requests).toHaveLength(1);
   });
 
-  test("with the new secret as well is the end", async () => {
+  test("for the new secret too is final", async () => {
     const server = await serve(only("none"));
     let reads = 0;
     const { client } = newClient({ secret: () => `secret-${reads++}`, retry: thrice });
@@ -173,14 +173,14 @@ describe("a refusal", () => {
     expect(error.message).toBe(`GET /audit_events: HTTP ${status} (x-request-id 7f-3)`);
   });
 
-  test("is what the source makes of it, and the source never sees the token", async () => {
+  test("is classified by the source, and the source never sees the token", async () => {
     const server = await serve((request, response) => answerWith(response, 418, request.headers.authorization));
     const classify: HttpRequest["classify"] = ({ body }) => new ProtocolError(`teapot: ${body.toString()}`);
     const error = await failure(newClient().client.request(get(server.baseUrl, { classify }), never));
     expect(error.message).toBe("teapot: Bearer ***");
   });
 
-  test("that may pass is tried again, told as a fact, and ends with the answer", async () => {
+  test("that may pass is retried, reported as a fact, and ends with the answer", async () => {
     let asked = 0;
     const server = await serve((_, response) => answerWith(response, ++asked < 3 ? 503 : 200, "{}"));
     const { client, facts } = newClient({ retry: thrice });
@@ -190,7 +190,7 @@ describe("a refusal", () => {
     expect(facts[1]).toMatchObject({ stage: "fetch", attempt: 1, error: { code: "unavailable" } });
   });
 
-  test("of a request that must not be made twice is not tried again", async () => {
+  test("of a request that must not be repeated is not retried", async () => {
     const server = await serve((_, response) => answerWith(response, 503, "{}"));
     const { client } = newClient({ retry: thrice });
     await failure(client.request(get(server.baseUrl, { retrySafe: false }), never));
@@ -235,7 +235,7 @@ describe("an abort", () => {
     expect(getEventListeners(stop.signal, "abort")).toEqual([]);
   });
 
-  test("in the wait for another try ends it", async () => {
+  test("during the wait for a retry ends it", async () => {
     const stop = new AbortController();
     const server = await serve((_, response) => answerWith(response, 429, "", { "retry-after": "3000" }));
     const { client } = newClient({
@@ -248,7 +248,7 @@ describe("an abort", () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  test("in the wait for a place in the budget ends it, unsent", async () => {
+  test("during the wait for a place in the budget ends it, unsent", async () => {
     const stop = new AbortController();
     const server = await serve((_, response) => answerWith(response, 200, "{}"));
     const budget = requestBudget(1);
@@ -259,7 +259,7 @@ describe("an abort", () => {
     expect(server.requests).toEqual([]);
   });
 
-  test("that nobody asks for leaves no listener behind either", async () => {
+  test("that never happens leaves no listener behind either", async () => {
     const { signal } = new AbortController();
     const server = await serve((_, response) => answerWith(response, 200, "{}"));
     const { client } = newClient();
@@ -271,7 +271,7 @@ describe("an abort", () => {
 describe("the server's clock", () => {
   const noon = Date.UTC(2026, 10, 20, 12);
 
-  test("is read from its Date, of a refusal too, and is not known before", async () => {
+  test("is read from Date, also of a refusal, and is unknown before", async () => {
     const dates = ["Fri, 20 Nov 2026 12:00:07 GMT", "Fri, 20 Nov 2026 11:59:50 GMT"];
     const server = await serve((_, response) => answerWith(response, 403, "", { date: dates.shift()! }));
     const { client } = newClient({ now: () => epochMs(noon + 250) });
@@ -294,7 +294,7 @@ describe("the server's clock", () => {
     expect(client.clockOffsetMs()).toBe(-1000);
   });
 
-  test("stays unknown when no answer says it", async () => {
+  test("stays unknown without a Date", async () => {
     const server = await serve((_, response) => {
       response.sendDate = false;
       answerWith(response, 200, "{}");
@@ -313,10 +313,10 @@ test("the server sees no more than the limit in any second", { timeout: 20_000 }
     answerWith(response, 200, "{}");
   });
   const { client } = newClient({ budget: requestBudget(40) });
-  // Its module is loaded and its connections are open before the clock counts.
+  // First the module is loaded and a connection is opened.
   await client.request(get(server.baseUrl), never);
   await Promise.all(Array.from({ length: 90 }, () => client.request(get(server.baseUrl), never)));
   const spans = arrivals.slice(41).map((at, index) => at - arrivals[index + 1]!);
-  // Both ends share one busy machine, so a hundredth of a second is forgiven.
+  // Both sides share one busy machine, so a hundredth of a second is allowed for.
   expect(Math.min(...spans)).toBeGreaterThan(990);
 });

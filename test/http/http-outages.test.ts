@@ -4,11 +4,13 @@ import { createServer as createSecureServer } from "node:https";
 import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createAgents } from "../../src/http/agents.ts";
 import { makeAuthority } from "../support/authority.ts";
 import { failure, get, never, newClient, thrice } from "../support/client.ts";
+import { startProxy } from "../support/proxy.ts";
 import { answerWith, serve } from "../support/serve.ts";
 
 describe("an outage", () => {
@@ -28,7 +30,7 @@ describe("an outage", () => {
     ],
     ["a connection closed without an answer", (request) => request.socket.destroy()],
     ["something that is not HTTP", (request) => request.socket.end("SSH-2.0-OpenSSH_9.2\r\n\r\n")],
-  ])("%s is one of the network", async (_name, answer) => {
+  ])("%s is a network error", async (_name, answer) => {
     const server = await serve(answer);
     const error = await failure(newClient().client.request(get(`${server.baseUrl}/a?actor_id=7`), never));
     expect(error).toMatchObject({ name: "TransientError", code: "network" });
@@ -36,7 +38,7 @@ describe("an outage", () => {
     expect(error.cause).toBeInstanceOf(Error);
   });
 
-  test("a body cut half-way is asked for again and never taken for an answer", async () => {
+  test("a body cut half-way is requested again and never used as an answer", async () => {
     let asked = 0;
     const server = await serve((request, response) => {
       if (++asked === 1) half(request, response);
@@ -46,20 +48,35 @@ describe("an outage", () => {
     expect((await client.request(get(server.baseUrl), never)).body.toString()).toBe("whole");
   });
 
-  test("a port where nobody listens is one of the network", async () => {
+  test("a closed port is a network error, and the hint says what to check", async () => {
     const { baseUrl } = await closedPort();
     const error = await failure(newClient().client.request(get(`${baseUrl}/a`), never));
     expect(error).toMatchObject({ code: "network" });
     expect(error.message).toMatch(/ECONNREFUSED/);
+    expect(error.hint).toMatch(/host and port in baseUrl/);
   });
 
-  test("a host without an address says where to look", async () => {
+  test("a proxy that refuses is named, with a hint about its variables, and its password is not shown", async () => {
+    const proxy = await startProxy({ credentials: "user:right" });
+    onTestFinished(() => proxy.close());
+    const url = proxy.url.replace("right", "wr0ng");
+    for (const target of ["https://api.example.com/a", "http://api.example.com/a"]) {
+      const agents = createAgents({ env: { HTTP_PROXY: url, HTTPS_PROXY: url } });
+      const error = await failure(newClient({ agents }).client.request(get(target), never));
+      expect(error).toMatchObject({ name: "TransientError", code: "network" });
+      expect(error.message).toMatch(/^GET \/a: (?:proxy 127\.0\.0\.1:\d+: CONNECT api\.example\.com:443: )?HTTP 407/);
+      expect(error.hint).toMatch(/HTTP_PROXY/);
+      expect(inspect(error)).not.toMatch(/wr0ng|dXNlcj/);
+    }
+  });
+
+  test("an unknown host has a hint about DNS", async () => {
     const error = await failure(newClient().client.request(get("http://nobody.invalid/a"), never));
     expect(error).toMatchObject({ name: "TransientError" });
     if (error.message.includes("ENOTFOUND")) expect(error.hint).toMatch(/DNS/);
   });
 
-  test("a certificate that nobody trusts says so, and is taken once its authority is named", async () => {
+  test("an untrusted certificate has a hint about caFile, and is accepted with its authority in caFile", async () => {
     const directory = mkdtempSync(join(tmpdir(), "http-test-"));
     onTestFinished(() => rmSync(directory, { recursive: true }));
     const { caFile, key, cert } = makeAuthority(directory);
@@ -79,7 +96,7 @@ describe("an outage", () => {
     expect((await newClient({ agents }).client.request(get(url), never)).status).toBe(200);
   });
 
-  test("TLS where there is none says so", async () => {
+  test("TLS to a plain HTTP port has a hint", async () => {
     const server = await serve((_, response) => answerWith(response, 200, "{}"));
     const url = server.baseUrl.replace("http:", "https:");
     const error = await failure(newClient().client.request(get(url), never));
@@ -88,10 +105,10 @@ describe("an outage", () => {
   });
 });
 
-describe("a stall ends", () => {
+describe("a stalled request ends", () => {
   const short = { connectMs: 1000, headMs: 1000, idleMs: 1000, wholeMs: 5000 };
 
-  test("when no head of an answer comes", async () => {
+  test("when no answer begins", async () => {
     const server = await serve(() => undefined);
     const { client } = newClient({ timeouts: { ...short, headMs: 50 } });
     const error = await failure(client.request(get(`${server.baseUrl}/a`), never));
@@ -105,7 +122,7 @@ describe("a stall ends", () => {
     expect(await failure(client.request(get(server.baseUrl), never))).toMatchObject({ code: "timeout" });
   });
 
-  test("when the body comes for ever, a byte at a time", async () => {
+  test("when the body never ends, one byte at a time", async () => {
     const server = await serve((_, response) => {
       const drip = setInterval(() => response.write(" "), 20);
       response.on("close", () => clearInterval(drip));
@@ -114,7 +131,7 @@ describe("a stall ends", () => {
     expect(await failure(client.request(get(server.baseUrl), never))).toMatchObject({ code: "timeout" });
   });
 
-  test("when the TLS handshake does", async () => {
+  test("when the TLS handshake stalls", async () => {
     const server = createTcpServer(() => undefined);
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     onTestFinished(() => void server.close());
@@ -124,7 +141,7 @@ describe("a stall ends", () => {
     expect(error.message).toBe("GET /a: timed out waiting for the TLS handshake");
   });
 
-  test("when an answer has no end: it is refused at its limit, also when it is small on the wire", async () => {
+  test("when an answer is endless: it is refused at the limit, even if it is small when compressed", async () => {
     const megabyte = gzipSync(Buffer.alloc(1024 * 1024));
     const server = await serve((_, response) => {
       response.writeHead(200, { "content-encoding": "gzip" });
@@ -140,7 +157,7 @@ describe("a stall ends", () => {
   });
 });
 
-/** An address of this machine where nobody listens any more. */
+/** A local address where no server listens. */
 async function closedPort(): Promise<{ baseUrl: string }> {
   const server = createTcpServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -22,19 +22,19 @@ function failing(...errors: readonly Error[]): { work: () => Promise<string>; ca
   };
 }
 
-describe("the wait before another try", () => {
+describe("the wait before a retry", () => {
   test("doubles up to the cap", () => {
     const policy = { attempts: 9, baseMs: 1000, capMs: 30_000 };
     const longest = [1, 2, 3, 4, 5, 6, 7].map((attempt) => retryDelayMs(attempt, policy, 0, 1));
     expect(longest).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000]);
   });
 
-  test("is anything from nothing to that, so that workers do not come back in step", () => {
+  test("is random from zero to that, so that workers do not retry in step", () => {
     expect(retryDelayMs(3, { attempts: 9, baseMs: 1000, capMs: 30_000 }, 0, 0)).toBe(0);
     expect(retryDelayMs(3, { attempts: 9, baseMs: 1000, capMs: 30_000 }, 0, 0.25)).toBe(1000);
   });
 
-  test("is never shorter than the other side asked for, nor longer than an hour", () => {
+  test("is at least what the server asked for, and at most one hour", () => {
     const policy = { attempts: 9, baseMs: 1000, capMs: 30_000 };
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 2000 }), fc.nat(), (attempt, retryAfterMs) => {
@@ -67,8 +67,8 @@ describe("a Retry-After", () => {
   });
 });
 
-describe("work that is tried again", () => {
-  test("ends with the first success, and each failure before it is told", async () => {
+describe("work that is retried", () => {
+  test("ends with the first success, and reports each failure before it", async () => {
     const { work, calls } = failing(outage(), outage(3));
     const told: [number, number][] = [];
     const result = await withRetry(work, quick, never, (_error, attempt, delayMs) => told.push([attempt, delayMs]));
@@ -78,7 +78,7 @@ describe("work that is tried again", () => {
     expect(told[1]![1]).toBeGreaterThanOrEqual(3);
   });
 
-  test("ends with the last error when the attempts are used up", async () => {
+  test("ends with the last error when no attempts are left", async () => {
     const errors = [outage(), outage(), outage(), outage(), outage()];
     const { work, calls } = failing(...errors);
     await expect(withRetry(work, quick, never, unheard)).rejects.toBe(errors[3]);
@@ -95,7 +95,7 @@ describe("work that is tried again", () => {
     expect(calls()).toBe(1);
   });
 
-  test("is given up at once when aborted in the wait", async () => {
+  test("ends at once when aborted during the wait", async () => {
     const stop = new AbortController();
     const { work, calls } = failing(outage(HOUR_MS));
     const tried = withRetry(work, quick, stop.signal, () => setImmediate(() => stop.abort()));
@@ -103,7 +103,7 @@ describe("work that is tried again", () => {
     expect(calls()).toBe(1);
   });
 
-  test("fails with the reason of the abort, not with what the abort broke", async () => {
+  test("fails with the reason of the abort, not with the error that the abort caused", async () => {
     const stop = new AbortController();
     const reason = new Error("stopping");
     const work = async () => {

@@ -9,7 +9,7 @@ export interface Authority {
   readonly cert: Buffer;
 }
 
-/** Made anew in `directory` by openssl: no private key lies in the repository, and none expires. */
+/** Created in `directory` by openssl for each run, so no private key is in the repository, and none expires. */
 export function makeAuthority(directory: string): Authority {
   const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: directory, stdio: "pipe" });
   const newKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];

@@ -14,7 +14,7 @@ export const thrice = { attempts: 3, baseMs: 1, capMs: 2 };
 
 export type Heard = Omit<StreamFact, "stream">;
 
-/** A client of its own for one test, and the facts it told. */
+/** A new client for one test, and the facts that it reported. */
 export function newClient(options: Partial<HttpClientOptions> = {}): { client: HttpClient; facts: Heard[] } {
   const facts: Heard[] = [];
   const agents = { http: new HttpAgent({ keepAlive: true }), https: new HttpsAgent() };
@@ -35,7 +35,7 @@ export function get(url: string, more: Partial<HttpRequest> = {}): HttpRequest {
   return { method: "GET", url: new URL(url), retrySafe: true, ...more };
 }
 
-/** The error that a request ends with; no part of it, however deep, may hold the token or the query. */
+/** The error that a request ends with; no part of it, however deep, may contain the token or the query. */
 export async function failure(request: Promise<unknown>): Promise<ExporterError> {
   const error = await request.then(
     () => new Error("succeeded"),

@@ -58,7 +58,7 @@ export async function startProxy({ credentials, host = "127.0.0.1", tls, silent 
     tunnels.push(request.url ?? "");
     const target = net.connect(Number(request.url?.split(":").at(-1)), "127.0.0.1", () => {
       client.once("data", (hello: Buffer) => {
-        // A TLS record of a handshake begins so (RFC 8446, section 5.1).
+        // The first byte of a TLS handshake (RFC 8446, section 5.1).
         if (hello[0] === 22) target.write(hello);
         else client.destroy();
         target.pipe(client).pipe(target);

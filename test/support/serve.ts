@@ -3,13 +3,13 @@ import type { AddressInfo } from "node:net";
 import { onTestFinished } from "vitest";
 
 export interface Served {
-  /** `http://127.0.0.1:PORT`, without a slash at its end. */
+  /** `http://127.0.0.1:PORT`, without a slash at the end. */
   readonly baseUrl: string;
-  /** What was asked so far, in order. */
+  /** The requests so far, in order. */
   readonly requests: readonly IncomingMessage[];
 }
 
-/** A real HTTP server on loopback, gone when the test ends, together with all its connections. */
+/** A real HTTP server on loopback. It ends with the test, together with all its connections. */
 export async function serve(answer: RequestListener): Promise<Served> {
   const requests: IncomingMessage[] = [];
   const server = createServer((request, response) => {
@@ -27,7 +27,7 @@ export async function serve(answer: RequestListener): Promise<Served> {
   return { baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests };
 }
 
-/** Answers with JSON, or with text as it is. */
+/** Answers with JSON, or with text unchanged. */
 export function answerWith(
   response: ServerResponse,
   status: number,
