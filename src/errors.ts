@@ -13,7 +13,7 @@ export type ErrorCode =
   | "ledger"
   | "bug";
 
-/** Where in a tick an error was met. Added on the way out, by `atStage`. */
+/** The part of a run in which an error occurred, added by `atStage`. */
 export type Stage = "plan" | "fetch" | "write" | "commit";
 
 export interface ErrorOptions {
@@ -36,16 +36,16 @@ export abstract class ExporterError extends Error {
   }
 }
 
-/** Our configuration is wrong: the worker does not start. */
+/** The configuration is wrong: the worker does not start. */
 export class ConfigError extends ExporterError {
   constructor(message: string, options?: ErrorOptions) {
     super("config", message, options);
   }
 }
 
-/** May pass on its own: retried with backoff in one place, then the tick ends and the next one tries again. */
+/** An outage: retried with backoff in one place; then the run ends, and the next run tries again. */
 export class TransientError extends ExporterError {
-  /** The least wait that the other side asked for, in milliseconds; 0 when it did not say. */
+  /** The shortest wait that the other side asked for, in milliseconds; 0 if it did not ask. */
   readonly retryAfterMs: number;
 
   constructor(
@@ -58,7 +58,7 @@ export class TransientError extends ExporterError {
   }
 }
 
-/** The other side said no, and would again: not retried before the next tick. */
+/** The other side refused, and would refuse again: not retried before the next run. */
 export class RefusedError extends ExporterError {
   // eslint-disable-next-line @typescript-eslint/no-useless-constructor -- it narrows the codes
   constructor(
@@ -70,31 +70,31 @@ export class RefusedError extends ExporterError {
   }
 }
 
-/** It answered, but not what its contract says: the checkpoint must not move. */
+/** The response breaks the contract of the API: the checkpoint must not move. */
 export class ProtocolError extends ExporterError {
   constructor(message: string, options?: ErrorOptions) {
     super("protocol", message, options);
   }
 }
 
-/** Our own place is unknown, the ledger is damaged: that stream stops, loudly. */
+/** The ledger is damaged, so the stream's position is unknown: the stream stops until someone fixes it. */
 export class LedgerError extends ExporterError {
   constructor(message: string, options?: ErrorOptions) {
     super("ledger", message, options);
   }
 }
 
-/** Wrong use of the command line. */
+/** The command line is wrong. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** The code for logs and metrics; anything that is not ours is a bug. */
+/** The code for logs and metrics: `bug` for every error that is not an ExporterError. */
 export function codeOf(error: unknown): ErrorCode {
   return error instanceof ExporterError ? error.code : "bug";
 }
 
-/** Exit codes after sysexits.h: one for each class of outcome. */
+/** The exit code of a process that ended with `error`, after sysexits.h. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return 64;
   switch (codeOf(error)) {
@@ -120,13 +120,13 @@ export function exitCodeOf(error: unknown): number {
   }
 }
 
-/** A check of the archive found something: `verify`, `reconcile`. */
+/** Exit code of `verify` and `reconcile` when they found a problem in the archive. */
 export const EXIT_FOUND = 65;
 
-/** With several streams: the first of these that occurred is the exit code of the whole. */
+/** With several streams, the first of these that occurred is the exit code of the process. */
 const EXIT_CODE_ORDER = [70, 74, 76, 77, 69, 75];
 
-/** The exit code of a run with several streams, each of which ended with one of `codes` (0: done). */
+/** The exit code for several streams that ended with `codes`, one each (0: success). */
 export function worstExitCode(codes: readonly number[]): number {
   return EXIT_CODE_ORDER.find((code) => codes.includes(code)) ?? codes.find((code) => code !== 0) ?? 0;
 }

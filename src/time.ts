@@ -22,8 +22,8 @@ export function epochMs(ms: number): EpochMs {
 const INSTANT = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+-])(\d\d):?(\d\d))$/;
 
 /**
- * Reads an RFC 3339 instant; fractions finer than a millisecond are cut, never rounded up, so that an event stays on
- * its side of a bound. Returns undefined for anything else, a 30th of February or a missing zone included.
+ * Reads an RFC 3339 instant. Fractions of a millisecond are cut off, not rounded, so that an event stays on its side of a
+ * bound. Returns undefined for anything else, including February 30 and a missing time zone.
  */
 export function parseInstant(text: string): EpochMs | undefined {
   const usual = parseUsualInstant(text);
@@ -32,7 +32,7 @@ export function parseInstant(text: string): EpochMs | undefined {
   if (match === null) return undefined;
   const [, year, month, day, hour, minute, second, fraction = "", , sign, offsetHour = "0", offsetMinute = "0"] = match;
   const ms = Date.UTC(Number(year), Number(month) - 1, Number(day), Number(hour), Number(minute), Number(second));
-  // Date.UTC rolls a wrong field over into the next one, and reads years below 100 as 19xx.
+  // Date.UTC carries a field that is out of range into the next one, and reads years below 100 as 19xx.
   const rolled = new Date(ms);
   if (
     rolled.getUTCFullYear() !== Number(year) ||
@@ -51,8 +51,8 @@ export function parseInstant(text: string): EpochMs | undefined {
 }
 
 /**
- * The form that nearly every API sends, `2026-11-20T10:00:00.000Z`, at a fraction of the price: one is read for each event.
- * Undefined for all else, and for whatever is doubtful.
+ * Reads the form that nearly every API sends, `2026-11-20T10:00:00.000Z`, much faster than the regular expression: there is
+ * one for each event. Returns undefined for any other form, and in case of doubt.
  */
 function parseUsualInstant(text: string): EpochMs | undefined {
   if (text.length !== 24 || text[10] !== "T" || text[19] !== "." || text[23] !== "Z") return undefined;
@@ -63,7 +63,7 @@ function parseUsualInstant(text: string): EpochMs | undefined {
   const hour = digits(text, 11, 13);
   const minute = digits(text, 14, 16);
   const second = digits(text, 17, 19);
-  // Written so that NaN, a place that is no digit, is not in range.
+  // NaN, for a character that is not a digit, compares as out of range.
   const isInRange =
     year >= 100 && month >= 1 && month <= 12 && day >= 1 && day <= 31 && hour <= 23 && minute <= 59 && second <= 59;
   if (!isInRange) return undefined;
@@ -100,7 +100,7 @@ export function instantFrom(text: string, format: InstantFormat): EpochMs | unde
   return ms <= LAST_MS ? epochMs(ms) : undefined;
 }
 
-/** `2026-11-20T10:00:00Z`; milliseconds only where there are any. */
+/** `2026-11-20T10:00:00Z`; with milliseconds only if they are not zero. */
 export function formatInstant(instant: EpochMs): string {
   const text = new Date(instant).toISOString();
   return text.endsWith(".000Z") ? `${text.slice(0, -5)}Z` : text;

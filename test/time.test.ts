@@ -11,7 +11,7 @@ import {
   parseInstant,
 } from "../src/time.ts";
 
-/** What Temporal reads, in milliseconds cut downwards, or undefined where it refuses. */
+/** What Temporal reads, in milliseconds rounded down; undefined if it refuses. */
 function oracle(text: string): number | undefined {
   try {
     return Temporal.Instant.from(text).epochMilliseconds;
@@ -28,7 +28,7 @@ const zone = fc.oneof(
   { weight: 1, arbitrary: fc.tuple(fc.constantFrom("+", "-"), usually(23, 99), usually(59, 99)) },
 );
 
-/** RFC 3339 texts, most of them valid, some with a field too large or zero. Temporal takes a leap second, we do not. */
+/** RFC 3339 texts, most of them valid, some with a field that is zero or too large. Temporal accepts leap seconds, we do not. */
 const text = fc
   .record({
     year: fc.integer({ min: 100, max: 9999 }),
@@ -58,7 +58,7 @@ describe("an instant", () => {
     );
   });
 
-  test("in the usual form is read the same with and without its milliseconds written out further", () => {
+  test("reads the same in the usual form, with more digits of the fraction, and with an offset of zero", () => {
     fc.assert(
       fc.property(instant, (at) => {
         const usual = new Date(at).toISOString();
@@ -69,7 +69,7 @@ describe("an instant", () => {
     );
   });
 
-  test("that was formatted is read back", () => {
+  test("that was formatted reads back the same", () => {
     fc.assert(
       fc.property(instant, (at) => {
         expect(parseInstant(formatInstant(at))).toBe(at);
@@ -108,11 +108,11 @@ describe("an instant", () => {
     "2026-11-20T10:00:00Z\n",
     "1763632800",
     "",
-  ])("%j is none", (text) => {
+  ])("%j is refused", (text) => {
     expect(parseInstant(text)).toBeUndefined();
   });
 
-  test("before 1970 keeps to its side of a bound as well", () => {
+  test("before 1970 stays on its side of a bound, too", () => {
     expect(parseInstant("1969-12-31T23:59:59.9999Z")).toBe(-1);
     expect(parseInstant("1969-12-31T23:59:59.9991Z")).toBe(-1);
   });
@@ -121,7 +121,7 @@ describe("an instant", () => {
     expect(parseInstant("2024-02-29T12:00:00.500Z")).toBe(Date.UTC(2024, 1, 29, 12, 0, 0, 500));
   });
 
-  test("is written in UTC, with milliseconds only where there are any, whatever the zone of the machine", () => {
+  test("is written in UTC whatever the machine's time zone, with milliseconds only if they are not zero", () => {
     const at = epochMs(Date.UTC(2026, 10, 20, 10, 5));
     expect(formatInstant(at)).toBe("2026-11-20T10:05:00Z");
     expect(formatInstant(epochMs(at + 7))).toBe("2026-11-20T10:05:00.007Z");
@@ -131,7 +131,7 @@ describe("an instant", () => {
 });
 
 describe("a duration", () => {
-  test("that was formatted is read back", () => {
+  test("that was formatted reads back the same", () => {
     fc.assert(
       fc.property(fc.nat({ max: 1e14 }), (durationMs) => {
         expect(parseDuration(formatDuration(durationMs))).toBe(durationMs);
@@ -149,7 +149,7 @@ describe("a duration", () => {
     expect(parseDuration(text)).toBe(durationMs);
   });
 
-  test.each(["", "5", "5 m", "-5m", "1.5h", "m", "5M", "1y", `${"9".repeat(20)}d`])("%j is none", (text) => {
+  test.each(["", "5", "5 m", "-5m", "1.5h", "m", "5M", "1y", `${"9".repeat(20)}d`])("%j is refused", (text) => {
     expect(parseDuration(text)).toBeUndefined();
   });
 });

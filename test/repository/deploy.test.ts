@@ -50,7 +50,7 @@ beforeAll(async () => {
     for (const [, label = ""] of labels.matchAll(/(\w+)="/g)) known.add(label);
     exposed.set(name, known);
   }
-  // Ours, also those that nothing has been counted for yet.
+  // The exporter's metrics, including those without a series yet.
   for (const [name, { type, labels }] of Object.entries<MetricDefinition>(METRICS)) {
     expect(types.get(name), name).toBe(type);
     const parts = type === "histogram" ? ["_bucket", "_sum", "_count"] : [""];
@@ -58,13 +58,13 @@ beforeAll(async () => {
   }
 });
 
-/** What Prometheus adds to each series that it reads. */
+/** The labels that Prometheus adds to each series. */
 const ADDED = ["job", "instance"];
 
 const labelsOf = (expression: string) =>
   namedIn(expression).selectors.flatMap(({ metric }) => [...(exposed.get(metric) ?? [])]);
 
-/** Says that the program exposes each metric, each label, and each value where the values are a closed set. */
+/** Expects that the program exposes each metric, each label, and each value of a closed set. */
 function expectExposed(expression: string): void {
   const { selectors, groupings } = namedIn(expression);
   expect(selectors.length, expression).toBeGreaterThan(0);
@@ -83,7 +83,7 @@ function expectExposed(expression: string): void {
 const VALUES: Readonly<Record<string, RegExp>> = {
   state: new RegExp(`^(?:${STREAM_STATES.join("|")})$`),
   stage: /^(?:plan|fetch|write|commit|store|reconcile|none)$/,
-  // The error codes that operations.md explains; another test holds them against those of the program.
+  // The error codes that operations.md explains; another test compares them with the program's.
   code: new RegExp(
     `^(?:${rowsOf(page("docs/operations.md"), "Error codes")
       .flatMap(([cell = ""]) => quoted(cell))
@@ -92,7 +92,7 @@ const VALUES: Readonly<Record<string, RegExp>> = {
   result: /^(?:sent|failed|dropped)$/,
 };
 
-/** As a heading's anchor is made where these pages are shown. */
+/** The anchor of a heading, as GitHub makes it. */
 const anchorOf = (heading: string) =>
   heading
     .toLowerCase()
@@ -108,7 +108,7 @@ function expectThere(link: string, from: string): void {
   expect(anchors, link).toContain(anchor);
 }
 
-test("what a test reads out of an expression is what stands there", () => {
+test("namedIn finds the metrics, matchers and groupings of an expression", () => {
   const { selectors, groupings } = namedIn(
     'sum by (le, job) (rate(a_total{b="x,y", c!~"d|e"}[$__rate_interval])) > 2 * on (f) max_over_time(g[1d] offset 1h) or h',
   );
@@ -120,17 +120,17 @@ test("what a test reads out of an expression is what stands there", () => {
   expect(groupings).toEqual(["le", "job", "f"]);
 });
 
-test("no metric has a name that promtool refuses: only counters end with _total", () => {
+test("only counters have names that end with _total, as promtool requires", () => {
   const ended = [...types].filter(([name, type]) => name.endsWith("_total") !== (type === "counter"));
   expect(ended).toEqual([]);
 });
 
-describe("alarms", () => {
-  test.each(rules)("$alert asks for what the program exposes", ({ expr }) => {
+describe("alerts", () => {
+  test.each(rules)("$alert uses only metrics that the program exposes", ({ expr }) => {
     expectExposed(expr);
   });
 
-  test.each(rules)("$alert says how grave it is, what is the matter, what to do, and where more stands", (rule) => {
+  test.each(rules)("$alert has a severity, a summary, a description and a runbook", (rule) => {
     const { alert, annotations, labels, expr } = rule;
     expect(alert).toMatch(/^SiemExport[A-Z][A-Za-z]+$/);
     expect(["critical", "warning"]).toContain(labels["severity"]);
@@ -145,7 +145,7 @@ describe("alarms", () => {
     if (rule.for !== undefined) expect(parseDuration(rule.for)).toBeGreaterThanOrEqual(5 * MINUTE_MS);
   });
 
-  test("each alarm rings in a unit test, at each of its severities, on series that the program can expose", () => {
+  test("each alert fires in a unit test, at each severity, on series that the program can expose", () => {
     const text = read("deploy/prometheus/alerts.test.yml");
     for (const { alert, labels } of rules) {
       expect(text).toMatch(new RegExp(`ALERTS\\{alertname="${alert}"[^}]*severity="${labels["severity"]}"`));
@@ -153,13 +153,13 @@ describe("alarms", () => {
     const { tests } = parse(text) as { tests: readonly { input_series: readonly { series: string }[] }[] };
     const series = tests.flatMap((one) => one.input_series.map((input) => input.series));
     expect(series.length).toBeGreaterThan(50);
-    // `up` is Prometheus' own.
+    // Prometheus itself exposes `up`.
     for (const one of series.filter((name) => !name.startsWith("up{"))) expectExposed(one);
   });
 
-  test("the table of alarms is that of the rules", () => {
-    const rows = rowsOf(read("deploy/README.md"), "Prometheus").map(([alarm = "", severity = ""]) => [
-      quoted(alarm)[0],
+  test("the table of alerts lists exactly the rules", () => {
+    const rows = rowsOf(read("deploy/README.md"), "Prometheus").map(([alert = "", severity = ""]) => [
+      quoted(alert)[0],
       severity,
     ]);
     const names = [...new Set(rules.map(({ alert }) => alert))];
@@ -170,7 +170,7 @@ describe("alarms", () => {
 });
 
 describe("the dashboard", () => {
-  test("it asks for what the program exposes", () => {
+  test("it uses only metrics that the program exposes", () => {
     expect(queries.length).toBeGreaterThan(20);
     for (const { expr, legendFormat } of queries) {
       expectExposed(expr);
@@ -185,20 +185,20 @@ describe("the dashboard", () => {
     }
   });
 
-  test("it shows every metric of ours", () => {
+  test("it shows every metric of the exporter", () => {
     const shown = new Set(queries.flatMap(({ expr }) => namedIn(expr).selectors.map(({ metric }) => metric)));
     const left = Object.keys(METRICS).filter((name) => !shown.has(name) && !shown.has(`${name}_bucket`));
-    // Neither is for a person to look at: the lag is reckoned from the one, the other is a number of the ledger.
+    // Not useful on a dashboard: the lag is computed from the first, and the second only counts up.
     expect(left).toEqual(["siem_export_checkpoint_timestamp_seconds", "siem_export_head_sequence"]);
   });
 
-  test("each variable that it uses is its own or Grafana's", () => {
+  test("each variable that it uses is defined in it or by Grafana", () => {
     const own = dashboard.templating.list.map(({ name }) => name);
     const used = JSON.stringify(dashboard).matchAll(/\$\{?(\w+)/g);
     for (const [, name = ""] of used) expect([...own, "__all", "__range", "__rate_interval"]).toContain(name);
   });
 
-  test("each panel has a number and a place of its own", () => {
+  test("each panel has its own id and its own place", () => {
     const { panels } = dashboard;
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length);
     const cells = panels.flatMap(({ gridPos: { x, y, w, h } }) => {
@@ -209,7 +209,7 @@ describe("the dashboard", () => {
   });
 });
 
-test("each link of deploy/README.md leads somewhere", () => {
+test("each link of deploy/README.md has a target", () => {
   const links = [...read("deploy/README.md").matchAll(/\]\(([^)\s]+)\)/g)].map(([, link = ""]) => link);
   expect(links.length).toBeGreaterThan(5);
   for (const link of links) expectThere(link, "deploy");
