@@ -19,7 +19,7 @@ async function readDotenv(): Promise<string> {
     return await readFile(".env", "utf8");
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === "ENOENT") return "";
-    throw new ConfigError(`read .env: ${flawOfReading(cause)}`, { hint: "mend it, or take it away", cause });
+    throw new ConfigError(`read .env: ${flawOfReading(cause)}`, { hint: "fix or delete it", cause });
   }
 }
 
@@ -38,8 +38,8 @@ const VARIABLE = /\$\$\{|\$\{([^}]*)\}|\$\{/g;
 const NAMED = /^([A-Za-z_]\w*)(?::-(.*))?$/s;
 
 /**
- * Replaces `${NAME}`, `${NAME:-text}` and `$${` (a plain `${`) in the values of `document`. They are replaced after it was
- * parsed, so that a variable cannot add anything but text to it, whatever is in it.
+ * Replaces `${NAME}`, `${NAME:-text}` and `$${` (a plain `${`) in the values of `document`. They are replaced after
+ * parsing, so that a variable can add nothing but text, whatever it contains.
  */
 export function fillIn(document: Document, lookup: Lookup): { filled: Map<Node, Filled>; flaws: Flaw[] } {
   const filled = new Map<Node, Filled>();

@@ -6,15 +6,15 @@ import { flawOfReading } from "./values/secret.ts";
 import { fillIn, type Filled, type Lookup } from "./environment.ts";
 import { configError, formatPath, type Mistake, type Path, type Position } from "./mistake.ts";
 
-/** A configuration as written: its values with variables filled in, and where each of them stands. */
+/** A configuration as written: its values with variables filled in, and their positions. */
 export interface ConfigFile {
   readonly path: string;
   readonly value: unknown;
   /** Variables that cannot be filled in. */
   readonly mistakes: readonly Mistake[];
-  /** Where the value at `path` stands; where there is none, the key of the nearest mapping around it. */
+  /** The position of the value at `path`; if there is none, of the key of the nearest mapping around it. */
   position(path: Path): Position;
-  /** Where the key at the end of `path` stands. */
+  /** The position of the key at the end of `path`. */
   keyPosition(path: Path): Position;
   /** The value at `path` as it was written, for a bare number or word. */
   written(path: Path): string | undefined;
@@ -24,9 +24,9 @@ export interface ConfigFile {
 
 /** A hundred streams with every key take half of it. */
 const FILE_MAX_BYTES = 256 * 1024;
-/** Far more than anybody writes, far fewer than it takes to fill the memory. */
+/** Far more than anyone writes, far fewer than would fill the memory. */
 const ALIASES_MAX = 1000;
-/** The deepest key lies at a tenth of it. */
+/** Ten times the depth of the deepest key. */
 const DEPTH_MAX = 64;
 
 /** @throws ConfigError when the file cannot be read, or is not one YAML document */
@@ -97,14 +97,14 @@ function parse(path: string, text: string, lines: LineCounter): Document.Parsed 
   });
   if (mistakes.length > 0) throw configError(path, mistakes);
   if (document.contents === null) {
-    throw new ConfigError(`read configuration ${path}: there is nothing in it`, {
+    throw new ConfigError(`read configuration ${path}: the file is empty`, {
       hint: "copy config/exporter.example.yaml over it",
     });
   }
   return document;
 }
 
-/** Looked at before it is parsed: the parser goes down into each bracket and each dash, to the end of the stack. */
+/** Checked before parsing: the parser recurses into each bracket and each dash, and would overflow the stack. */
 function isTooDeep(text: string): boolean {
   let depth = 0;
   for (const bracket of text.match(/[[\]{}]/g) ?? []) {
@@ -119,7 +119,7 @@ interface Flaw {
   readonly flaw: string;
 }
 
-/** What is wrong with a document as YAML. Whatever follows the first mistake of syntax is likely to come from it. */
+/** What is wrong with a document as YAML. Only the first syntax error is reported: those after it usually follow from it. */
 function flawsOf(document: Document.Parsed, text: string): Flaw[] {
   const flaws: Flaw[] = [];
   visit(document, {
@@ -127,7 +127,7 @@ function flawsOf(document: Document.Parsed, text: string): Flaw[] {
       if (alias.resolve(document) !== undefined) return;
       flaws.push({
         at: alias.range?.[0] ?? 0,
-        flaw: "an alias (*) of nothing; a text that starts with * must be in quotes",
+        flaw: "unknown alias (*); a text that starts with * must be in quotes",
       });
     },
   });
@@ -150,23 +150,23 @@ function flawsOf(document: Document.Parsed, text: string): Flaw[] {
 
 const WORDS: Partial<Record<ErrorCode, string>> = {
   MULTIPLE_DOCS: "a second YAML document; keep one",
-  DUPLICATE_KEY: "a key that stands in this mapping already; keep one of them",
-  TAG_RESOLVE_FAILED: "a tag (!) that is not known; a text that starts with ! must be in quotes",
+  DUPLICATE_KEY: "duplicate key; keep one of them",
+  TAG_RESOLVE_FAILED: "unknown tag (!); a text that starts with ! must be in quotes",
 };
 
-/** In words of our own where the parser's would show a part of the file, which may be a secret. */
+/** Our own words where the parser's would show a part of the file, which may be a secret. */
 function syntaxFlawOf({ code, message }: YAMLError): string {
   switch (code) {
     case "TAB_AS_INDENT":
-      return "a tab; indent with spaces";
+      return "indented with a tab; use spaces";
     case "BAD_ALIAS":
       return "an alias (*) without a name; a text that starts with * must be in quotes";
     case "BAD_DQ_ESCAPE":
-      return "a backslash that means nothing in double quotes; use single quotes";
+      return "unknown escape (a backslash) in double quotes; use single quotes";
     case "UNEXPECTED_TOKEN":
-      return "not YAML: something stands here that cannot follow what is before it";
+      return "not YAML: wrong indentation, or a missing `-` before this key";
     case "BAD_DIRECTIVE":
-      return "a directive (%) that is not known";
+      return "unknown directive (%)";
     default:
       return `not YAML: ${message.charAt(0).toLowerCase()}${message.slice(1)}`;
   }
@@ -177,11 +177,11 @@ function valueOf(path: string, document: Document): unknown {
     return document.toJS({ maxAliasCount: ALIASES_MAX });
   } catch (cause) {
     if (!(cause instanceof ReferenceError)) throw cause;
-    throw new ConfigError(`read configuration ${path}: more aliases (*) than make sense`, { cause });
+    throw new ConfigError(`read configuration ${path}: too many aliases (*)`, { cause });
   }
 }
 
-/** What stands at `path`, with its key; where it is missing, the nearest mapping around it. */
+/** The node at `path`, with its key; if it is missing, the nearest mapping around it. */
 function findNode(document: Document, path: Path): { node: Node | undefined; key: Node | undefined; missing: boolean } {
   const follow = (node: unknown) => (isAlias(node) ? node.resolve(document) : node) as Node | undefined;
   let node = follow(document.contents);

@@ -92,6 +92,9 @@ function wrongValue(file: ConfigFile, issue: Issue): Mistake {
 
   const value = valueAt(file.value, issue.path);
   if (value === undefined) return { ...place, text: `missing  (accepted: ${issue.message})` };
+  if (secretOf(issue) === "here" && because !== "") {
+    return { ...place, text: `${variablesOf(file, issue.path)?.join(" and ") ?? "the secret"} ${String(because)}` };
+  }
   const guess = typeof value === "string" ? nearest(value, optionsOf(issue)) : undefined;
   const text = [
     `found ${found(file, issue, value)}`,
@@ -115,11 +118,11 @@ function valueAt(value: unknown, path: Path): unknown {
   }, value);
 }
 
-/** What stands there, for people. Never a secret, and never what came from a variable: it may be one. */
+/** What was found, for people. Never a secret, and never the value of a variable, which may be a secret. */
 function found(file: ConfigFile, issue: Issue, value: unknown): string {
   const { path } = issue;
-  const variables = file.filled(path)?.names.map((name) => `\${${name}}`);
-  if (variables !== undefined) return `the value of ${variables.join(" and ")}`;
+  const variables = variablesOf(file, path);
+  if (variables !== undefined) return `the value of ${variables.map((name) => `\${${name}}`).join(" and ")}`;
   if (value === null) return "nothing";
   if (Array.isArray(value)) return value.length === 0 ? "an empty list" : `a list of ${value.length}`;
   if (typeof value === "object") return "a mapping";
@@ -131,6 +134,10 @@ function found(file: ConfigFile, issue: Issue, value: unknown): string {
   if (typeof value !== "string") return file.written(path) ?? text;
   const plain = text.replace(/\/\/[^/@]*@/g, "//…@");
   return JSON.stringify(plain.length > SHOWN_MAX ? `${plain.slice(0, SHOWN_MAX)}…` : plain);
+}
+
+function variablesOf(file: ConfigFile, path: Path): readonly string[] | undefined {
+  return file.filled(path)?.names;
 }
 
 /** Whether what is wrong is a secret, and where it is. */

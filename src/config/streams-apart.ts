@@ -16,7 +16,7 @@ export function streamsApart() {
         const earlier = streams.slice(0, index);
         const twin = earlier.findIndex((other) => other["name"] === stream["name"]);
         if (twin >= 0 && typeof stream["name"] === "string") {
-          const message = `the name of streams[${twin}] too; a name belongs to one stream`;
+          const message = `streams[${twin}] has the same name; names must be unique`;
           complain(context, ["streams", index, "name"], message);
         }
         for (const [key, place] of places[index] ?? []) {
@@ -24,7 +24,7 @@ export function streamsApart() {
             ({ name }, at) => name !== stream["name"] && places[at]?.some(([, written]) => overlap(place, written)),
           );
           if (other < 0) continue;
-          const message = `writes where streams[${other}] writes; give it a place of its own`;
+          const message = `writes to the same place as streams[${other}]; give each stream its own`;
           complain(context, ["streams", index, key], message);
         }
       });

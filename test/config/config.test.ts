@@ -192,16 +192,16 @@ describe("a secret in a file", () => {
   test("that is empty or odd later is a refusal without what is in it", async () => {
     const { file, token } = await secretIn("old");
     writeFileSync(file, "");
-    expect(token).toThrow(`read secret file ${file}: empty`);
+    expect(token).toThrow(`read secret file ${file}: it is empty`);
     writeFileSync(file, "s3cr3t s3cr3t");
-    expect(token).toThrow(/with a space/);
+    expect(token).toThrow(/it contains a space/);
     expect(token).not.toThrow(/s3cr3t/);
   });
 
   test("loses one newline only", async () => {
     const { file, token } = await secretIn("old");
     writeFileSync(file, "old\n\n");
-    expect(token).toThrow(/with a space, a line break/);
+    expect(token).toThrow(/it contains a line break/);
   });
 });
 

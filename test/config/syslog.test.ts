@@ -76,7 +76,7 @@ test("two streams may send to one receiver, but not with one ledger", async () =
   expect((await loadText(`streams:\n${stream("one")}${stream("two")}`)).streams).toHaveLength(2);
   const clash = stream("two", ", ledger: { type: file, directory: ./state/one }");
   expect(await messageOf(`streams:\n${stream("one")}${clash}`)).toEqual(
-    expect.arrayContaining([expect.stringContaining("streams[1].ledger: writes where streams[0] writes")]),
+    expect.arrayContaining([expect.stringContaining("streams[1].ledger: writes to the same place as streams[0]")]),
   );
 });
 

@@ -2,24 +2,27 @@ import { readFileSync, statSync } from "node:fs";
 import { RefusedError } from "../../errors.ts";
 
 /**
- * A secret's value now. One that lies in a file is read again at each call, so that a rotated secret is seen: ask for it
- * when it is needed, and keep it no longer than one request.
+ * Returns a secret's value. A secret in a file is read at each call, so that a rotated secret is seen: call it when the value
+ * is needed, and keep the value no longer than one request.
  *
- * @throws RefusedError (`unauthorized`) when its file is gone, empty or unreadable
+ * @throws RefusedError (`unauthorized`) if its file is missing, empty or unreadable
+ * @throws ConfigError if the configuration was loaded although this secret was missing
  */
 export type Secret = () => string;
 
-/** More than any token or key has; so that a wrong path cannot fill the memory. */
+/** Larger than any token or key: a wrong path must not fill the memory. */
 const SECRET_MAX_BYTES = 64 * 1024;
 
-/** Why `value` cannot be a secret, or undefined when it can. Never holds the value. */
+/** Why `value` cannot be a secret, as what follows its name: "is empty". Undefined if it can. Never contains the value. */
 export function flawOfSecret(value: string): string | undefined {
-  if (value === "") return "empty";
-  // Such a value would be refused, or cut, in a request's header: far from here, and harder to understand.
-  return /^[\x21-\x7e]+$/.test(value) ? undefined : "with a space, a line break or a letter outside of ASCII";
+  if (value === "") return "is empty";
+  // A request's header would refuse or cut these: far from here, and harder to understand.
+  if (/[\r\n]/.test(value)) return "contains a line break";
+  if (/\s/.test(value)) return "contains a space; paste only the token, without `Bearer`";
+  return /^[\x21-\x7e]+$/.test(value) ? undefined : "contains a character outside of ASCII";
 }
 
-/** Reads a secret's file, less one newline at its end. The flaw, in words, where there is no secret in it. */
+/** Reads a secret's file, without one newline at its end. Returns the flaw in words if it holds no secret. */
 export function readSecretFile(path: string): { readonly value: string } | { readonly flaw: string; cause?: unknown } {
   try {
     const stat = statSync(path);
@@ -28,25 +31,25 @@ export function readSecretFile(path: string): { readonly value: string } | { rea
     if (stat.size > SECRET_MAX_BYTES) return { flaw: `larger than ${SECRET_MAX_BYTES} bytes` };
     const value = readFileSync(path, "utf8").replace(/\r?\n$/, "");
     const flaw = flawOfSecret(value);
-    return flaw === undefined ? { value } : { flaw };
+    return flaw === undefined ? { value } : { flaw: `it ${flaw}` };
   } catch (cause) {
     return { flaw: flawOfReading(cause), cause };
   }
 }
 
-/** A secret that lies in a file, read again at each call. */
+/** A secret in a file, which is read at each call. */
 export function fileSecret(path: string): Secret {
   return () => {
     const found = readSecretFile(path);
     if ("value" in found) return found.value;
     throw new RefusedError("unauthorized", `read secret file ${path}: ${found.flaw}`, {
-      hint: "put the secret back into that file; it is read again at the next tick",
+      hint: "put the secret back into that file; it is read again at the next run",
       cause: found.cause,
     });
   };
 }
 
-/** What kept a file from being read, in words. */
+/** Why a file could not be read, in words. */
 export function flawOfReading(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code;
   switch (code) {
