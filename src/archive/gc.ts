@@ -1,7 +1,8 @@
 import { idSet } from "../ledger/ids.ts";
 import { DAY_MS, type EpochMs } from "../time.ts";
 import { chainOf } from "./chain.ts";
-import { strays, listSequences, type Stray } from "./strays.ts";
+import { listSequences } from "../ledger/head.ts";
+import { strays, type Stray } from "./strays.ts";
 import { links } from "./window.ts";
 import type { ArchiveFinding } from "./finding.ts";
 import type { Remover } from "../store.ts";

@@ -1,4 +1,4 @@
-import { manifestKey } from "../ledger/head.ts";
+import { listSequences } from "../ledger/head.ts";
 import type { IdSet } from "../ledger/ids.ts";
 import { seq12 } from "../ledger/manifest.ts";
 import type { Entry, Store } from "../store.ts";
@@ -83,7 +83,7 @@ export async function* judgeStrays(
   }
   if (highest === undefined) return;
   // What was committed meanwhile is no part of this verification.
-  const newest = await newestSequence(places.ledger, head, signal);
+  const newest = (await listSequences(places.ledger, head, signal)).seqs.at(-1) ?? head;
   if (highest.seq > newest + 1) {
     const message = `nothing of ${highest.seq} is begun before ${highest.seq - 1} is committed, yet the manifests end at ${newest}: the newest were taken away`;
     yield wrong("TAIL_MISSING", highest.key, highest.seq, message);
@@ -97,27 +97,6 @@ export async function* judgeStrays(
       yield notice("IN_FLIGHT", key, seq, `it lies above the newest manifest, ${newest}: a window under way`);
     }
   }
-}
-
-/** The sequences that have a manifest, rising, and what else lies among them. */
-export async function listSequences(
-  ledger: Store,
-  after: number,
-  signal: AbortSignal,
-): Promise<{ readonly seqs: number[]; readonly others: readonly string[] }> {
-  const seqs: number[] = [];
-  const others: string[] = [];
-  const start = after === 0 ? undefined : manifestKey(after);
-  for await (const { key } of ledger.list("manifests/", start, signal)) {
-    const seq = Number(/^manifests\/(\d{12})\.json$/.exec(key)?.[1] ?? 0);
-    if (seq > after) seqs.push(seq);
-    else if (seq === 0) others.push(key);
-  }
-  return { seqs: seqs.sort((one, other) => one - other), others };
-}
-
-async function newestSequence(ledger: Store, head: number, signal: AbortSignal): Promise<number> {
-  return (await listSequences(ledger, head, signal)).seqs.at(-1) ?? head;
 }
 
 function storesOf({ data, quarantine, ledger }: Places): [StrayKind, Store][] {

@@ -1,11 +1,11 @@
 import { LedgerError } from "../errors.ts";
-import { CHECKPOINT_KEY, manifestKey, readLink } from "../ledger/head.ts";
+import { CHECKPOINT_KEY, listSequences, manifestKey, readLink } from "../ledger/head.ts";
 import { idSet } from "../ledger/ids.ts";
 import type { PublicKey } from "../ledger/signature.ts";
 import type { Span } from "../time.ts";
 import { chainOf, type Chain, type ChainState, type Judged } from "./chain.ts";
 import { notice, wrong, type ArchiveFinding, type VerifyProgress } from "./finding.ts";
-import { judgeStrays, listSequences } from "./strays.ts";
+import { judgeStrays } from "./strays.ts";
 import { checkpointOf, tailWatch, type TailOptions, type TailProof, type TailWatch } from "./tail.ts";
 import { links, windows, type Archive } from "./window.ts";
 

@@ -3,7 +3,7 @@ import { manifestKey, readLink } from "../ledger/head.ts";
 import { ID_BYTES, idSet, type IdSet } from "../ledger/ids.ts";
 import type { IdsFile, Link, Manifest, QuarantineObject } from "../ledger/manifest.ts";
 import type { Span } from "../time.ts";
-import { ahead } from "./ahead.ts";
+import { mapInOrder } from "../ledger/map-in-order.ts";
 import { reachOf, type Chain, type Judged } from "./chain.ts";
 import { wrong, type ArchiveFinding } from "./finding.ts";
 import {
@@ -47,7 +47,7 @@ export async function* links(
   signal: AbortSignal,
 ): AsyncGenerator<Judged> {
   const read = async (seq: number) => ({ seq, bytes: await ledger.read(manifestKey(seq), signal) });
-  for await (const { seq, bytes } of ahead(seqs, read, { atOnce: AT_ONCE })) {
+  for await (const { seq, bytes } of mapInOrder(seqs, read, { atOnce: AT_ONCE })) {
     const judged = chain.add(seq, bytes);
     if (judged.link !== undefined) {
       const { objects, quarantine, ids } = judged.link.manifest;
@@ -78,7 +78,7 @@ export async function* windows(
   let tally: Tally | undefined;
   const work = async (piece: Piece) => ({ piece, verdict: await judgePiece(archive, piece, signal) });
   const limits = { atOnce: AT_ONCE, weightOf: unpackedBytes, weightMax: UNPACKED_MAX_BYTES };
-  for await (const { piece, verdict } of ahead(pieces(judged, span), work, limits)) {
+  for await (const { piece, verdict } of mapInOrder(pieces(judged, span), work, limits)) {
     findings.push(...verdict.findings);
     switch (piece.kind) {
       case "begin":

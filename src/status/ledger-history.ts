@@ -1,6 +1,7 @@
 import { ExporterError } from "../errors.ts";
 import type { Observe } from "../fact.ts";
 import { readLink } from "../ledger/head.ts";
+import { mapInOrder } from "../ledger/map-in-order.ts";
 import type { Store } from "../store.ts";
 import { committedOf } from "../ledger/manifest.ts";
 import type { Committed } from "../totals.ts";
@@ -21,14 +22,11 @@ export async function readWindows(
   signal: AbortSignal,
 ): Promise<Committed[]> {
   const from = Math.max(first, last - WINDOWS_MAX + 1);
+  const sequences = Array.from({ length: Math.max(0, last - from + 1) }, (_, index) => from + index);
+  const read = (sequence: number) => readLink(ledger, stream, sequence, signal);
   const committed: Committed[] = [];
-  for (let next = from; next <= last; next += CONCURRENT_READS) {
-    const sequences = Array.from({ length: Math.min(CONCURRENT_READS, last - next + 1) }, (_, index) => next + index);
-    const reads = sequences.map((sequence) => readLink(ledger, stream, sequence, signal));
-    // Wait for all of them even if one fails, so that no read is still open when the caller goes on.
-    await Promise.allSettled(reads);
-    const links = await Promise.all(reads);
-    committed.push(...links.map(({ manifest }) => committedOf(manifest)));
+  for await (const { manifest } of mapInOrder(sequences, read, { atOnce: CONCURRENT_READS })) {
+    committed.push(committedOf(manifest));
   }
   return committed;
 }

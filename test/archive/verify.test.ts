@@ -12,7 +12,7 @@ import type { AuditEvent } from "../../src/source.ts";
 import type { Store } from "../../src/store.ts";
 import { fileStore } from "../../src/stores/file/file.ts";
 import { DAY_MS, epochMs, formatInstant, HOUR_MS, MINUTE_MS, type EpochMs } from "../../src/time.ts";
-import { ahead } from "../../src/archive/ahead.ts";
+import { mapInOrder } from "../../src/ledger/map-in-order.ts";
 import { unpack } from "../../src/archive/gzip.ts";
 import { recentIds } from "../../src/archive/tally.ts";
 import {
@@ -319,15 +319,15 @@ test("what is under way at once is bounded in number and weight, and comes out i
     return item;
   };
   const items = Array.from({ length: 20 }, (_, index) => index);
-  const run = async (limits: Parameters<typeof ahead>[2]) => {
+  const run = async (limits: Parameters<typeof mapInOrder>[2]) => {
     most = 0;
     const out: number[] = [];
-    for await (const item of ahead(items, work, limits as { atOnce: number })) out.push(item);
+    for await (const item of mapInOrder(items, work, limits as { atOnce: number })) out.push(item);
     return { out, most };
   };
   expect(await run({ atOnce: 4 })).toEqual({ out: items, most: 4 });
   expect(await run({ atOnce: 16, weightOf: () => 10, weightMax: 15 })).toEqual({ out: items, most: 2 });
-  const failing = ahead(items, (item) => (item === 3 ? Promise.reject(new Error("no")) : item), { atOnce: 8 });
+  const failing = mapInOrder(items, (item) => (item === 3 ? Promise.reject(new Error("no")) : item), { atOnce: 8 });
   const seen: number[] = [];
   await expect(
     (async () => {

@@ -116,9 +116,9 @@ describe("a damaged ledger stops the stream, and nothing is written", () => {
     expect(hint).toContain("new stream name");
   });
 
-  test("a manifest that is not the one the checkpoint stands at", async () => {
+  test("a manifest that is not the one that the checkpoint names", async () => {
     files.set(manifest(6), Buffer.from(files.get(manifest(6))!.toString().replace('"events":5', '"events":6')));
-    expect((await refusal()).message).toContain("it is not the manifest that checkpoint.json stands at");
+    expect((await refusal()).message).toContain("it is not the manifest that checkpoint.json names");
   });
 
   test.each([
