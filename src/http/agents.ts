@@ -124,7 +124,9 @@ function proxyOf(protocol: string, env: Environment): URL | undefined {
   if (!URL.canParse(url)) throw refuse("not a URL");
   const proxy = new URL(url);
   if (!/^https?:$/.test(proxy.protocol)) throw refuse(`${proxy.protocol}// proxies are not supported`);
-  if (/%(?![\da-f]{2})/i.test(proxy.username + proxy.password)) {
+  try {
+    authorization(proxy);
+  } catch {
     throw refuse("a % in the user or password must be written as %25");
   }
   return proxy;

@@ -180,6 +180,7 @@ describe("agents", () => {
     ["socks5://user:s3cret@proxy:1080", "socks5"],
     ["http://user:s3cret@:x", "not a URL"],
     ["http://user:s3cret%@proxy:3128", "%25"],
+    ["http://user:s3cret%ff@proxy:3128", "%25"],
   ])("refuse an unusable proxy, without its password: %s", (url, why) => {
     const make = () => createAgents({ env: { HTTPS_PROXY: url } });
     expect(make).toThrow(expect.objectContaining({ name: "ConfigError", code: "config" }) as Error);
