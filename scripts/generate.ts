@@ -1,7 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
-import { z } from "zod";
 import { configSchema } from "../src/config/schema.ts";
-import { jsonSchema } from "./json-schema.ts";
+import { definitionOf, jsonSchema } from "./json-schema.ts";
 import { manual } from "./manual.ts";
 
 /*
@@ -10,7 +9,7 @@ import { manual } from "./manual.ts";
  */
 
 const root = new URL("../", import.meta.url);
-const definition = z.toJSONSchema(configSchema, { io: "input", target: "draft-7" });
+const definition = definitionOf(configSchema);
 const files: Readonly<Record<string, string>> = {
   "config/exporter.schema.json": `${JSON.stringify(jsonSchema(definition), null, 2)}\n`,
   "docs/configuration.md": manual(definition),

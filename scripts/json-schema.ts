@@ -1,9 +1,22 @@
-import type { z } from "zod";
+import { z } from "zod";
 
 type Schema = z.core.JSONSchema.JSONSchema;
 
 /** Anything with a variable in it, which is checked only once it is filled in. */
 const VARIABLE = { type: "string", pattern: "\\$\\{" } as const;
+
+/** What the schema, the manual and the tests are made from. */
+export function definitionOf(schema: z.ZodType): Schema {
+  return z.toJSONSchema(schema, {
+    io: "input",
+    target: "draft-7",
+    override({ jsonSchema: made }) {
+      // zod drops a default that is not one of its own.
+      if ("usual" in made) made.default = String(made["usual"]);
+      delete made["usual"];
+    },
+  });
+}
 
 /**
  * The JSON Schema for editors: what is accepted goes into the description, which editors show, and a variable may stand

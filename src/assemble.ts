@@ -6,7 +6,6 @@ import type { Observe, ObserveStream } from "./fact.ts";
 import type { Format } from "./format.ts";
 import { formatOf } from "./formats/index.ts";
 import type { Removers } from "./archive/gc.ts";
-import { httpClient, type HttpClientOptions } from "./http/client.ts";
 import { ledger } from "./ledger/ledger.ts";
 import { fingerprintOf } from "./ledger/manifest.ts";
 import { withSeverities } from "./vocabulary.ts";
@@ -17,11 +16,7 @@ import { readSigner } from "./ledger/signature.ts";
 import type { Place } from "./sinks/define.ts";
 import { openPlace, openSink, placesOf } from "./sinks/index.ts";
 import type { Source } from "./source.ts";
-import {
-  COMMUNICATIONS_MINING_TIMEOUTS,
-  communicationsMining,
-} from "./sources/communications-mining/communications-mining.ts";
-import { pachca } from "./sources/pachca/pachca.ts";
+import { openSource } from "./sources/index.ts";
 import { storeUnder, type Store } from "./store.ts";
 import { formatInstant, type EpochMs } from "./time.ts";
 import { EXPORTER } from "./version.ts";
@@ -146,21 +141,9 @@ function sourceOf(
   env: Surroundings["env"],
   observe: ObserveStream,
 ): Source {
-  const { name, source, parallel, severities } = config;
+  const { name, source, parallel, severities, windows } = config;
   const userAgent = `${EXPORTER.name}/${EXPORTER.version} (${name})`;
   const agents = createAgents({ caFile: source.caFile, env, maxSockets: parallel });
-  const plain = speak(config, { agents, userAgent, budget, secret: source.token, observe });
+  const plain = openSource(source, { agents, userAgent, budget, observe, lagMs: windows.lagMs });
   return { ...plain, vocabulary: withSeverities(plain.vocabulary, severities) };
-}
-
-/** The source in its vendor's language. */
-function speak({ source, windows: { lagMs } }: StreamConfig, client: HttpClientOptions): Source {
-  switch (source.type) {
-    case "pachca":
-      return pachca({ ...source, userAgent: client.userAgent, lagMs }, httpClient(client));
-    case "communications-mining": {
-      const patient = httpClient({ ...client, timeouts: COMMUNICATIONS_MINING_TIMEOUTS });
-      return communicationsMining({ ...source, lagMs }, patient);
-    }
-  }
 }

@@ -40,7 +40,8 @@ export interface Meaning {
 /** How to read one source's events. */
 export interface Vocabulary {
   readonly product: Product;
-  kind(key: string): Kind;
+  /** What an event of this key is; of a record that says itself how it ended or how severe it is, as the record says. */
+  kind(key: string, record?: Buffer): Kind;
   /** Of a record that the source gave as an event's. Never throws: what is not as expected is left to `details`. */
   describe(record: Buffer): Meaning;
 }
@@ -60,8 +61,8 @@ export function partyOf(party: Party): Party | undefined {
 export function withSeverities(vocabulary: Vocabulary, severities: Readonly<Record<string, number>>): Vocabulary {
   return {
     ...vocabulary,
-    kind(key) {
-      const kind = vocabulary.kind(key);
+    kind(key, record) {
+      const kind = vocabulary.kind(key, record);
       return Object.hasOwn(severities, key) ? { ...kind, severity: severities[key] ?? kind.severity } : kind;
     },
   };

@@ -44,7 +44,7 @@ async function exportEvents(options: OptionsOf<typeof flags>, signal: AbortSigna
   const [stream] = config.streams;
   if (stream === undefined) throw new UsageError(`no stream ${options.stream}`);
   const log = logOf("warn");
-  const { source, format } = sourceFor(narrowed(stream, options.eventKey), { env: process.env, observe: log });
+  const { source, format } = sourceFor(await narrowed(stream, options.eventKey), { env: process.env, observe: log });
 
   const now = await earlierClock(source, epochMs(Date.now()), signal);
   refuseShort(span, now, stream.windows.lagMs, source.retentionMs);
@@ -80,13 +80,14 @@ async function exportEvents(options: OptionsOf<typeof flags>, signal: AbortSigna
 }
 
 /** The stream, limited to some kinds of events. */
-function narrowed(stream: StreamConfig, eventKeys: readonly string[] | undefined): StreamConfig {
+async function narrowed(stream: StreamConfig, eventKeys: readonly string[] | undefined): Promise<StreamConfig> {
   if (eventKeys === undefined) return stream;
-  const { source } = stream;
-  if (source.type !== "pachca") {
-    throw new UsageError(`--event-key: the source ${source.type} has no filter by kind of event`);
+  const { withEventKeys } = await import("../sources/index.ts");
+  const source = withEventKeys(stream.source, eventKeys);
+  if (source === undefined) {
+    throw new UsageError(`--event-key: the source ${stream.source.type} has no filter by kind of event`);
   }
-  return { ...stream, source: { ...source, filter: { ...source.filter, eventKeys } } };
+  return { ...stream, source };
 }
 
 /** A partial export must not look complete: the period must be over, and the source must still keep its events. */

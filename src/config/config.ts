@@ -3,7 +3,7 @@ import { configSchema } from "./schema.ts";
 import { lookupIn, type Lookup } from "./environment.ts";
 import { readConfigFile } from "./file.ts";
 import { mistakesOf, postponeSecrets, retype } from "./mistakes.ts";
-import type { Secret } from "./values/secret.ts";
+import type { Frozen } from "./values/values.ts";
 import { completed } from "../sinks/index.ts";
 import { configError } from "./mistake.ts";
 
@@ -17,10 +17,6 @@ export type SourceConfig = StreamConfig["source"];
 export type ServerConfig = Exclude<Config["server"], false>;
 export type NotifyConfig = Config["notify"];
 export type PachcaNotifyConfig = NonNullable<NotifyConfig["pachca"]>;
-
-type Frozen<Value> = Value extends string | number | boolean | Secret | undefined
-  ? Value
-  : { readonly [Key in keyof Value]: Frozen<Value[Key]> };
 
 /**
  * Whether a secret that is not there (its variable is not set, its file is missing) is a mistake of the configuration, or of

@@ -14,10 +14,9 @@ import {
   text,
   whole,
 } from "./values/values.ts";
-import { communicationsMining } from "../sources/communications-mining/settings.ts";
 import { FORMATS } from "../formats/index.ts";
+import { lookbackMsOf, SOURCES } from "../sources/index.ts";
 import { notify } from "./notify.ts";
-import { pachca } from "../sources/pachca/settings.ts";
 import { rules } from "./values/rules.ts";
 import { streamsApart } from "./streams-apart.ts";
 import { servedOrNot } from "./server.ts";
@@ -42,7 +41,8 @@ const windows = group({
     .prefault("2m")
     .describe("How far to stay behind the clock, so that events which the source shows late are not missed."),
   lookback: duration(0, 7 * DAY_MS)
-    .prefault("15m")
+    .optional()
+    .meta({ usual: "15m" })
     .describe(
       "How far each tick looks back for events that came later still; they are exported once, and counted as late.",
     ),
@@ -92,7 +92,10 @@ const stream = group({
   schedule: cron()
     .prefault("*/5 * * * *")
     .describe("When to export, in UTC. It also runs once at start; a run that was missed is made up for by the next."),
-  source: oneOf("the source", [pachca, communicationsMining]).describe("Where events come from."),
+  source: oneOf(
+    "the source",
+    SOURCES.map(({ schema }) => schema),
+  ).describe("Where events come from."),
   windows: windows.describe("How time is cut into windows."),
   parallel: whole(1, 128).default(16).describe("How many requests run at once while catching up."),
   batch: batch.prefault({}).describe("How large one object may become."),
@@ -118,7 +121,11 @@ const stream = group({
     .describe(
       "Where the ledger lies, and the key that signs it. Without it: beside the data, or in stateDirectory for syslog and stdout; unsigned.",
     ),
-}).transform(({ lagLimit, ...rest }) => ({ ...rest, ...(lagLimit !== undefined && { lagLimitMs: lagLimit }) }));
+}).transform(({ lagLimit, windows, ...rest }) => ({
+  ...rest,
+  windows: { ...windows, lookbackMs: windows.lookbackMs ?? lookbackMsOf(rest.source) },
+  ...(lagLimit !== undefined && { lagLimitMs: lagLimit }),
+}));
 
 const log = group({
   level: choice(["silent", "error", "warn", "info", "debug", "trace"])

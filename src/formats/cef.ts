@@ -40,7 +40,7 @@ function linesFor(vocabulary: Vocabulary): Pick<Format, "line" | "shorten"> {
   const start = `CEF:0|${inHeader(vendor)}|${inHeader(name)}|${inHeader(version)}`;
 
   function draftOf(event: AuditEvent): Draft {
-    const kind = vocabulary.kind(event.key);
+    const kind = vocabulary.kind(event.key, event.record);
     const header = `${start}|${headerField(event.key, CLASS_CHARS)}|${headerField(kind.name, NAME_CHARS)}|${kind.severity}|`;
     const fields = [
       { key: "rt", value: String(event.time), isIdentity: true },

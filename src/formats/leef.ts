@@ -36,7 +36,7 @@ function linesFor(vocabulary: Vocabulary): Pick<Format, "line" | "shorten"> {
   const start = `LEEF:2.0|${inHeader(vendor)}|${inHeader(name)}|${inHeader(version)}`;
 
   function draftOf(event: AuditEvent): Draft {
-    const kind = vocabulary.kind(event.key);
+    const kind = vocabulary.kind(event.key, event.record);
     const fields = [
       { key: "devTime", value: String(event.time), isIdentity: true },
       ...identityFields(event),

@@ -4,7 +4,7 @@ import type { Got } from "got";
 import type { Place, RequestBudget } from "./budget.ts";
 import { ExporterError, ProtocolError, RefusedError, TransientError } from "../errors.ts";
 import type { ObserveStream } from "../fact.ts";
-import { networkError, retryAfter, statusError, type HttpAnswer } from "./errors.ts";
+import { networkError, slowDownMs, statusError, type HttpAnswer, type Throttling } from "./errors.ts";
 import { DEFAULT_RETRY, withRetry, type RetryPolicy } from "./retry.ts";
 import { epochMs, MINUTE_MS, SECOND_MS, type EpochMs } from "../time.ts";
 
@@ -51,8 +51,11 @@ export interface HttpClientOptions {
   readonly userAgent: string;
   /** Shared by all clients of the same account. */
   readonly budget: RequestBudget;
-  /** The bearer token, asked for at each request: it may have been replaced. */
+  /** The token, asked for at each request: it may have been replaced. */
   readonly secret: () => string;
+  /** The headers that carry the token; without it, `Authorization: Bearer`. */
+  readonly authorize?: ((token: string) => Readonly<Record<string, string>>) | undefined;
+  readonly throttling?: Throttling | undefined;
   readonly observe: ObserveStream;
   readonly timeouts?: HttpTimeouts | undefined;
   readonly retry?: RetryPolicy | undefined;
@@ -89,13 +92,14 @@ export function httpClient(options: HttpClientOptions): HttpClient {
     await loadGot();
     const place = await budget.take(signal, options);
     const startedMs = performance.now();
-    const answer = await exchange(request, token, place, signal);
+    const received = await exchange(request, token, place, signal);
+    const answer: HttpAnswer = { ...received, slowDownMs: slowDownMs(received, options.throttling) };
     const durationMs = performance.now() - startedMs;
     observe({ kind: "request.done", status: answer.status, durationMs, bytes: answer.body.length });
     if (answer.date !== undefined) {
       clocks = { offsetMs: answer.date - answer.receivedAt, readAtMs: performance.now() };
     }
-    if (answer.status === 429) budget.throttled(retryAfter(answer), startedMs);
+    if (answer.slowDownMs !== undefined) budget.throttled(answer.slowDownMs, startedMs);
     return answer;
   }
 
@@ -131,7 +135,13 @@ export function httpClient(options: HttpClientOptions): HttpClient {
 type Exchange = (request: HttpRequest, token: string, place: Place, signal: AbortSignal) => Promise<HttpAnswer>;
 
 /** Sends each request once, and reads its answer to the end. */
-function exchanger({ agents, userAgent, timeouts = DEFAULT_TIMEOUTS, now = clock }: HttpClientOptions): Exchange {
+function exchanger({
+  agents,
+  userAgent,
+  authorize = bearer,
+  timeouts = DEFAULT_TIMEOUTS,
+  now = clock,
+}: HttpClientOptions): Exchange {
   const settings = {
     agent: { ...agents },
     // Only one layer retries, and it is not this one. A redirect would send the token to another server.
@@ -151,13 +161,15 @@ function exchanger({ agents, userAgent, timeouts = DEFAULT_TIMEOUTS, now = clock
 
   return async ({ method, url, headers, body }, token, place, signal) => {
     const what = `${method} ${url.pathname}`;
-    const authorization = bearer(token, what);
+    assertSendable(token, what);
+    const authorization = authorize(token);
+    const secrets = [token, ...Object.values(authorization)].filter((value) => value !== "");
     const got = await loadGot();
     signal.throwIfAborted();
     const stream = got.stream(url, {
       ...settings,
       method,
-      headers: { accept: "application/json", ...headers, "user-agent": userAgent, authorization },
+      headers: { accept: "application/json", ...headers, "user-agent": userAgent, ...authorization },
       ...(body === undefined ? {} : { body }),
     });
     // Not by the client's own option: its listener outlives the request, so an abort an hour later would be thrown, with the token
@@ -181,11 +193,13 @@ function exchanger({ agents, userAgent, timeouts = DEFAULT_TIMEOUTS, now = clock
       const date = dateOf(response.headers.date);
       const answer = { what, status, headers: response.headers, receivedAt, date };
       // Some servers repeat the request in their refusal, and the text of a refusal goes into messages.
-      return { ...answer, body: status >= 400 ? without(token, bytes) : bytes };
+      return { ...answer, body: status >= 400 ? secrets.reduce(without, bytes) : bytes };
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof ExporterError) throw error;
-      throw networkError(what, error, (text) => text.replaceAll(token, "***").replaceAll(url.search || token, ""));
+      throw networkError(what, error, (text) =>
+        secrets.reduce((clean, secret) => clean.replaceAll(secret, "***"), text).replaceAll(url.search || token, ""),
+      );
     } finally {
       signal.removeEventListener("abort", abort);
     }
@@ -203,18 +217,20 @@ async function readBody(stream: AsyncIterable<unknown>, what: string): Promise<B
   return Buffer.concat(chunks, bytes);
 }
 
-/** The header that carries the token: the only place where it goes. */
-function bearer(token: string, what: string): string {
-  if (/^[\x21-\x7e]+$/.test(token)) return `Bearer ${token}`;
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+/** The headers that carry the token are the only place where it goes. */
+function assertSendable(token: string, what: string): void {
+  if (/^[\x21-\x7e]+$/.test(token)) return;
   const problem = token === "" ? "is empty" : "has a character that no token has, such as a space or a newline";
   throw new RefusedError("unauthorized", `${what}: not sent: the token ${problem}`, {
     hint: "check the token in the configuration, or the file that holds it",
   });
 }
 
-function without(token: string, bytes: Buffer): Buffer {
-  if (!bytes.includes(token)) return bytes;
-  return Buffer.from(bytes.toString("latin1").replaceAll(token, "***"), "latin1");
+function without(bytes: Buffer, secret: string): Buffer {
+  if (!bytes.includes(secret)) return bytes;
+  return Buffer.from(bytes.toString("latin1").replaceAll(secret, "***"), "latin1");
 }
 
 function dateOf(header: string | undefined): EpochMs | undefined {

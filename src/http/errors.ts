@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { ProtocolError, RefusedError, TransientError, type ExporterError } from "../errors.ts";
-import { parseRetryAfter } from "./retry.ts";
-import type { EpochMs } from "../time.ts";
+import { parseRetryAfter, RETRY_AFTER_MAX_MS } from "./retry.ts";
+import { instantFrom, type EpochMs, type InstantFormat } from "../time.ts";
 
 /** One complete answer over HTTP. */
 export interface HttpAnswer {
@@ -14,6 +14,35 @@ export interface HttpAnswer {
   readonly receivedAt: EpochMs;
   /** The `Date` header: the server's clock, in whole seconds; undefined without one. */
   readonly date?: EpochMs | undefined;
+  /** Where the answer asks to slow down: for how long. */
+  readonly slowDownMs?: number | undefined;
+}
+
+/** How an API asks to slow down, besides by the status 429 and by `Retry-After`. */
+export interface Throttling {
+  /** Whether an answer with another status asks for it. */
+  readonly isThrottled?: ((answer: HttpAnswer) => boolean) | undefined;
+  /** A header that says when to go on: after so many seconds, or at an instant. */
+  readonly reset?: { readonly header: string; readonly format: InstantFormat | "seconds" } | undefined;
+}
+
+/** How long an answer asks to be left alone, in milliseconds, an hour at most; undefined when it does not ask to slow down. */
+export function slowDownMs(answer: HttpAnswer, { isThrottled, reset }: Throttling = {}): number | undefined {
+  if (answer.status !== 429 && isThrottled?.(answer) !== true) return undefined;
+  return Math.max(retryAfter(answer), reset === undefined ? 0 : resetMs(answer, reset));
+}
+
+function resetMs(
+  { headers, date, receivedAt }: HttpAnswer,
+  { header, format }: NonNullable<Throttling["reset"]>,
+): number {
+  const text = String(headers[header] ?? "").trim();
+  const nowMs = date ?? receivedAt;
+  // `Retry-After` has its own forms of the first two: seconds, and an instant as a date.
+  if (format === "seconds") return parseRetryAfter(/^\d/.test(text) ? text : undefined, nowMs);
+  if (format === "iso") return parseRetryAfter(/^\d{4}-.*(?:Z|[+-]\d\d:?\d\d)$/i.test(text) ? text : undefined, nowMs);
+  const instant = instantFrom(text, format);
+  return instant === undefined ? 0 : Math.min(Math.max(instant - nowMs, 0), RETRY_AFTER_MAX_MS);
 }
 
 /** The most characters of a server's own text in a message. */
@@ -31,6 +60,9 @@ export function statusError(answer: HttpAnswer, { reason, hint }: StatusDetails 
   const { status } = answer;
   if (status >= 200 && status <= 299) return undefined;
   const message = `${answer.what}: HTTP ${status}${said(reason)}${requestId(answer)}`;
+  if (answer.slowDownMs !== undefined) {
+    return new TransientError("rate_limited", message, { hint, retryAfterMs: answer.slowDownMs });
+  }
   const retryAfterMs = retryAfter(answer);
   switch (status) {
     case 400:

@@ -1,68 +1,70 @@
 import { parsedJson } from "./parse.ts";
+import { BRACE, BRACE_END, BRACKET, BRACKET_END, COLON, COMMA, QUOTE, stringEnd, valueEnd } from "./tokens.ts";
 
-/** Cuts JSON that is known to be valid, and without white space between its tokens, as a record is: nothing is parsed into numbers. */
-
-const [QUOTE = 0, COMMA = 0, BRACE = 0, BRACE_END = 0, BRACKET = 0, BRACKET_END = 0] = Buffer.from('",{}[]');
+/* Cuts JSON that is known to be valid and compact, as a record is: nothing is parsed into numbers. */
 
 /** A member of an object. */
 export interface Member {
   readonly key: string;
-  /** JSON, as it stands there. */
+  /** JSON, as it was sent. */
   readonly value: string;
-  /** Key and value, as they stand there: `"key":value`. */
+  /** Key and value, as they were sent: `"key":value`. */
   readonly text: string;
 }
 
-/** The text of each element of an array, of each member of an object. Undefined for what is neither. */
-export function partsOf(json: string): string[] | undefined {
-  const parts: string[] = [];
-  let depth = 0;
-  let from = 1;
-  for (let at = 0; at < json.length; at++) {
-    switch (json.charCodeAt(at)) {
-      case QUOTE:
-        at = stringEnd(json, at);
-        break;
-      case BRACE:
-      case BRACKET:
-        depth++;
-        break;
-      case BRACE_END:
-      case BRACKET_END:
-        if (--depth > 0) break;
-        if (depth < 0 || at !== json.length - 1) return undefined;
-        if (at > from) parts.push(json.slice(from, at));
-        return parts;
-      case COMMA:
-        if (depth !== 1) break;
-        parts.push(json.slice(from, at));
-        from = at + 1;
-    }
-  }
-  return undefined;
+/** The text of each element of an array, or of each member of an object. Undefined for anything else. */
+export function partsOf(json: string | Buffer): string[] | undefined {
+  const bytes = typeof json === "string" ? Buffer.from(json) : json;
+  return cut(bytes)?.map(({ from, to }) => bytes.toString("utf8", from, to));
 }
 
-/** The members of an object, in their order, doubled ones too. Undefined for what is none. */
-export function membersOf(json: string): Member[] | undefined {
-  const parts = json.startsWith("{") ? partsOf(json) : undefined;
-  const members = parts?.map((text): Member | undefined => {
-    const end = stringEnd(text, 0) + 1;
-    const key = stringOf(text.slice(0, end));
-    return key === undefined || text[end] !== ":" ? undefined : { key, value: text.slice(end + 1), text };
+/** The members of an object, in their order, including repeated ones. Undefined for anything else. */
+export function membersOf(json: string | Buffer): Member[] | undefined {
+  const bytes = typeof json === "string" ? Buffer.from(json) : json;
+  if (bytes[0] !== BRACE) return undefined;
+  return cut(bytes)?.map(({ from, valueFrom, to }) => {
+    const head = bytes.toString("utf8", from, valueFrom);
+    const value = bytes.toString("utf8", valueFrom, to);
+    return { key: stringOf(head.slice(0, -1)) ?? "", value, text: head + value };
   });
-  return members?.every((member) => member !== undefined) === true ? members : undefined;
+}
+
+/** A part of an object or an array: `valueFrom` is behind a member's colon, and the same as `from` for an element. */
+interface Cut {
+  readonly from: number;
+  readonly valueFrom: number;
+  readonly to: number;
+}
+
+function cut(json: Buffer): Cut[] | undefined {
+  const isObject = json[0] === BRACE;
+  if (!isObject && json[0] !== BRACKET) return undefined;
+  const close = isObject ? BRACE_END : BRACKET_END;
+  const cuts: Cut[] = [];
+  if (json.length === 2 && json[1] === close) return cuts;
+  for (let from = 1; ;) {
+    let valueFrom = from;
+    if (isObject) {
+      const colon = json[from] === QUOTE ? stringEnd(json, from + 1) : -1;
+      if (colon < 0 || json[colon] !== COLON) return undefined;
+      valueFrom = colon + 1;
+    }
+    const to = valueEnd(json, valueFrom, 1);
+    if (to < 0) return undefined;
+    cuts.push({ from, valueFrom, to });
+    from = to + 1;
+    if (json[to] === close) return from === json.length ? cuts : undefined;
+    if (json[to] !== COMMA) return undefined;
+  }
 }
 
 /** The value at a dotted path (`EventMembers` says how one is written), as JSON text; undefined where there is none. */
-export function valueAt(json: string, path: string): string | undefined {
-  let value: string | undefined = json;
+export function valueAt(json: string | Buffer, path: string): string | undefined {
+  let value: string | undefined = json.toString();
   for (const name of namesIn(path)) {
     if (value === undefined) return undefined;
-    value = value.startsWith("[")
-      ? /^\d+$/.test(name)
-        ? partsOf(value)?.[Number(name)]
-        : undefined
-      : membersOf(value)?.findLast(({ key }) => key === name)?.value;
+    const isElement: boolean = value.startsWith("[") && /^\d+$/.test(name);
+    value = isElement ? partsOf(value)?.[Number(name)] : membersOf(value)?.findLast(({ key }) => key === name)?.value;
   }
   return value;
 }
@@ -72,7 +74,13 @@ export function namesIn(path: string): string[] {
   return path.split(/(?<!\\)\./).map((name) => name.replaceAll("\\.", "."));
 }
 
-/** What a JSON string says; undefined for what is none. */
+/** The text at a dotted path: what a string says, or the digits of a number. */
+export function textAt(json: string | Buffer, path: string): string | undefined {
+  const value = valueAt(json, path);
+  return value === undefined || /^-?\d/.test(value) ? value : stringOf(value);
+}
+
+/** What a JSON string says; undefined for anything else. */
 export function stringOf(json: string): string | undefined {
   if (json.length < 2 || !json.startsWith('"') || !json.endsWith('"')) return undefined;
   if (!json.includes("\\")) return json.slice(1, -1);
@@ -80,35 +88,26 @@ export function stringOf(json: string): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** Where the string that opens at `from` closes; the end of the text where it does not. */
-function stringEnd(json: string, from: number): number {
-  for (let end = json.indexOf('"', from + 1); end >= 0; end = json.indexOf('"', end + 1)) {
-    let slashes = 0;
-    while (json[end - 1 - slashes] === "\\") slashes++;
-    if (slashes % 2 === 0) return end;
-  }
-  return json.length;
-}
-
 /** A record, cut into the members that have a meaning of their own and all others. */
 export interface CutRecord {
-  /** What a named member says. A string is taken, null is nothing; any other value stands in `rest`. */
+  /** What a named member says. A string is taken, null is nothing; any other value is in `rest`, integers as the caller says. */
   readonly text: (name: string) => string | undefined;
   readonly rest: readonly Member[];
 }
 
 /**
- * Cuts a record. Of a doubled member the last counts, as it does for a parser; the others stand in `rest`. So does a time
+ * Cuts a record. Of a repeated member the last counts, as it does for a parser; the others are in `rest`. So is a time
  * that is finer than the millisecond which an event keeps of it.
+ * @param takesIntegers whether an integer is taken too, by its digits
  */
-export function cutRecord(record: Buffer, names: ReadonlySet<string>): CutRecord {
-  const json = record.toString();
+export function cutRecord(record: Buffer, names: ReadonlySet<string>, takesIntegers = false): CutRecord {
   const rest: Member[] = [];
   const taken = new Map<string, { readonly member: Member; readonly text: string | undefined }>();
   // A record that no source would give is kept too, as one member.
-  for (const member of membersOf(json) ?? [whole(json)]) {
+  for (const member of membersOf(record) ?? [whole(record.toString())]) {
     const { key, value } = member;
-    const text = names.has(key) ? stringOf(value) : undefined;
+    const isDigits = takesIntegers && /^-?\d+$/.test(value);
+    const text = names.has(key) ? (isDigits ? value : stringOf(value)) : undefined;
     if (!names.has(key) || (text === undefined && value !== "null") || FINE_TIME.test(value)) {
       rest.push(member);
       continue;
@@ -127,7 +126,7 @@ function whole(json: string): Member {
   return { key: "record", value, text: `"record":${value}` };
 }
 
-/** Members as an object, compact, each as it stands in the record; undefined where there is none. */
+/** Members as an object, compact, each as it is in the record; undefined where there is none. */
 export function detailsOf(members: readonly Member[]): string | undefined {
   return members.length === 0 ? undefined : `{${members.map(({ text }) => text).join(",")}}`;
 }

@@ -1,82 +1,130 @@
 import { isUtf8 } from "node:buffer";
 import { ProtocolError } from "../errors.ts";
-import { compact, isSpace, type RecordReader } from "./record.ts";
+import { parsedJson } from "./parse.ts";
+import type { RecordReader } from "./record.ts";
+import {
+  BRACE,
+  BRACE_END,
+  BRACKET,
+  BRACKET_END,
+  COLON,
+  COMMA,
+  compact,
+  DEPTH_MAX,
+  isSpace,
+  looseEnd,
+  looseStringEnd,
+  QUOTE,
+} from "./tokens.ts";
 
-/**
- * An audit event is a handful of levels deep. Whoever reads the lines later may walk them by recursion, and a document
- * made of brackets alone must not end them.
- */
-const DEPTH_MAX = 256;
-
-/** How much of an answer that is no JSON is shown. */
+/** How much of an answer that is not JSON is shown. */
 const SHOWN_CHARS = 40;
 
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COMMA = 0x2c;
-const COLON = 0x3a;
-const BRACKET = 0x5b;
-const BRACKET_END = 0x5d;
-const BRACE = 0x7b;
-const BRACE_END = 0x7d;
-const SPACE = 0x20;
-const TAB = 0x09;
-const NEWLINE = 0x0a;
-const RETURN = 0x0d;
+/** What to cut out of an answer. Paths are names joined by dots. */
+export interface Layout {
+  /** The array that must be there; `""`: the answer itself is that array. */
+  readonly items?: string | undefined;
+  /** Arrays that may be there. What is not an array stays in the envelope. */
+  readonly lists?: readonly string[] | undefined;
+  /** Sees the envelope before a missing array is an error: an answer may say that it is a refusal. */
+  readonly inspect?: ((envelope: string) => void) | undefined;
+}
 
-/** An API answer, cut into the items of one array and the rest. */
-export interface ScannedArray {
-  /** The answer's text with that array emptied, `…"data":[]…`: valid JSON. */
+/** An API answer, cut into the items of its arrays and the rest. */
+export interface ScannedAnswer {
+  /** The answer's text with those arrays emptied, `…"data":[]…`: valid JSON. */
   readonly envelope: string;
   /**
    * Each item's bytes as received, but for the white space between its tokens, which is gone: one item is one line. An
-   * item's own JSON is not checked beyond its brackets and quotes: whoever parses it does.
+   * item's own JSON is not checked beyond its brackets and quotes.
    */
   readonly items: readonly Buffer[];
   /** Of each item, what the reader of records found; undefined where it found nothing, or there is no reader. */
-  readonly strings: readonly (readonly string[] | undefined)[];
+  readonly values: readonly (readonly string[] | undefined)[];
+  /** Of each list that is there, its items. */
+  readonly lists: ReadonlyMap<string, readonly Buffer[]>;
 }
 
 /**
- * Cuts the array `member` of the top-level object out of an answer, byte by byte: number literals, escapes, key order and
- * duplicate keys stay as they were sent. `what` begins the message of an error.
+ * Cuts arrays out of an answer in one pass, byte by byte: number literals, escapes, key order and repeated keys stay as they
+ * were sent. `what` begins the message of an error.
  *
- * @throws ProtocolError when the answer is not JSON, cut, followed by something else, too deep, or has no such array
+ * @throws ProtocolError when the answer is not JSON, cut, followed by something else, too deep, has an array twice, or
+ * does not have the array of its items
  */
-export function scanArray(body: Buffer, member: string, what = "read the answer", reader?: RecordReader): ScannedArray {
+export function scanAnswer(
+  body: Buffer,
+  { items: path, lists: paths = [], inspect }: Layout,
+  what = "read the answer",
+  reader?: RecordReader,
+): ScannedAnswer {
   const scanner = scan(body, what);
-  const opening = scanner.space();
-  if (opening === undefined) throw new ProtocolError(`${what}: the answer is empty`);
-  if (opening !== BRACE) throw notJson(body, what);
-  scanner.step();
-  let array: { from: number; to: number } | undefined;
   const items: Buffer[] = [];
-  const strings: (readonly string[] | undefined)[] = [];
-  let first = true;
-  while (scanner.more(BRACE_END, first)) {
-    first = false;
-    const key = scanner.key();
-    if (key !== member) {
-      scanner.value();
-      continue;
-    }
-    if (array !== undefined) throw new ProtocolError(`${what}: the answer has "${member}" twice`);
-    if (scanner.space() !== BRACKET) throw new ProtocolError(`${what}: "${member}" of the answer is not an array`);
-    const from = scanner.step();
+  const values: (readonly string[] | undefined)[] = [];
+  const lists = new Map<string, readonly Buffer[]>();
+  const wanted = path === undefined ? paths : [path, ...paths];
+  /** What the wanted members, and those on the way to them, begin with. */
+  const openings = new Map<string, number | undefined>();
+  const rest: Buffer[] = [];
+  let from = 0;
+
+  function readItems(): void {
+    rest.push(body.subarray(from, scanner.step()));
     while (scanner.more(BRACKET_END, items.length === 0)) {
       const plain = reader && scanner.plain(reader);
       items.push(plain ?? scanner.value());
-      strings.push(plain && reader.strings(body));
+      values.push(plain && reader.values(body));
     }
-    array = { from, to: scanner.at() - 1 };
+    from = scanner.at() - 1;
   }
+
+  function readList(): Buffer[] {
+    const found: Buffer[] = [];
+    rest.push(body.subarray(from, scanner.step()));
+    while (scanner.more(BRACKET_END, found.length === 0)) found.push(scanner.value());
+    from = scanner.at() - 1;
+    return found;
+  }
+
+  function object(prefix: string): void {
+    scanner.step();
+    for (let first = true; scanner.more(BRACE_END, first); first = false) {
+      const key = prefix + scanner.key();
+      const isWanted = wanted.includes(key);
+      const isOnTheWay = wanted.some((one) => one.startsWith(`${key}.`));
+      if (!isWanted && !isOnTheWay) {
+        scanner.value();
+        continue;
+      }
+      if (openings.has(key)) throw new ProtocolError(`${what}: the answer has "${key}" twice`);
+      const opening = scanner.space();
+      openings.set(key, opening);
+      if (isWanted && opening === BRACKET) {
+        if (key === path) readItems();
+        else lists.set(key, readList());
+      } else if (isOnTheWay && opening === BRACE) object(`${key}.`);
+      else scanner.value();
+    }
+  }
+
+  const isBare = path === "";
+  const opening = scanner.space();
+  if (opening === undefined) throw new ProtocolError(`${what}: the answer is empty`);
+  if (opening !== (isBare ? BRACKET : BRACE)) throw notJson(body, what, isBare);
+  if (isBare) readItems();
+  else object("");
   if (scanner.space() !== undefined) throw scanner.wrong("goes on after its end");
-  if (array === undefined) throw new ProtocolError(`${what}: the answer has no "${member}"`);
-  const envelope = Buffer.concat([body.subarray(0, array.from), body.subarray(array.to)]);
-  return { envelope: checked(envelope, body, what), items, strings };
+  rest.push(body.subarray(from));
+  const envelope = checked(Buffer.concat(rest), body, what, isBare);
+  inspect?.(envelope);
+  if (path !== undefined && !isBare && openings.get(path) !== BRACKET) {
+    const how = openings.has(path) ? `"${path}" of the answer is not an array` : `the answer has no "${path}"`;
+    throw new ProtocolError(`${what}: ${how}`);
+  }
+  return { envelope, items, values, lists };
 }
 
-export interface Scanner {
+interface Scanner {
   /** Skips white space; the byte that follows, undefined at the end. */
   space(): number | undefined;
   /** Steps over one byte; where we are then. */
@@ -93,7 +141,7 @@ export interface Scanner {
   wrong(how: string): ProtocolError;
 }
 
-export function scan(body: Buffer, what: string): Scanner {
+function scan(body: Buffer, what: string): Scanner {
   const end = body.length;
   let at = 0;
 
@@ -127,34 +175,28 @@ export function scan(body: Buffer, what: string): Scanner {
   function key(): string {
     if (required() !== QUOTE) throw wrong("is not JSON: a key is missing");
     const from = at;
-    at = stringEnd(body, at) ?? end;
+    at = looseStringEnd(body, at) ?? end;
     if (at === end) throw cut();
     at++;
     const text = body.toString("utf8", from, at);
     if (required() !== COLON) throw wrong("is not JSON: a colon is missing");
     at++;
-    return text.includes("\\") ? unescaped(text) : text.slice(1, -1);
-  }
-
-  function unescaped(text: string): string {
-    try {
-      return String(JSON.parse(text));
-    } catch (cause) {
-      throw new ProtocolError(`${what}: the answer is not JSON: a key is damaged`, { cause });
-    }
+    const name = text.includes("\\") ? parsedJson(text) : text.slice(1, -1);
+    if (typeof name !== "string") throw new ProtocolError(`${what}: the answer is not JSON: a key is damaged`);
+    return name;
   }
 
   function value(): Buffer {
     required();
     const from = at;
-    const found = valueEnd(body, at);
+    const found = looseEnd(body, at);
     if (found === "cut") throw cut();
     if (found === "deep") throw wrong(`is nested deeper than ${DEPTH_MAX} levels`);
     if (found === "brackets") throw wrong("is not JSON: its brackets do not match");
     at = found.end;
     if (at === from) throw wrong("is not JSON: a value is missing");
     const bytes = body.subarray(from, at);
-    return found.spaced ? compact(bytes) : bytes;
+    return found.isSpaced ? compact(bytes) : bytes;
   }
 
   function plain(reader: RecordReader): Buffer | undefined {
@@ -169,79 +211,17 @@ export function scan(body: Buffer, what: string): Scanner {
   return { space, step: () => ++at, at: () => at, more, key, value, plain, wrong };
 }
 
-/**
- * Where the value that starts at `from` ends: at the first comma or closing bracket outside it. This loop sees every
- * byte of every page, hence one switch and no calls but for strings.
- */
-function valueEnd(
-  body: Buffer,
-  from: number,
-): { readonly end: number; readonly spaced: boolean } | "cut" | "deep" | "brackets" {
-  const closers: number[] = [];
-  let spaced = false;
-  // White space behind the value is not in it, so white space counts only once something follows.
-  let gap = false;
-  let last = from;
-  for (let at = from; ; at++) {
-    switch (body[at]) {
-      case QUOTE: {
-        const end = stringEnd(body, at);
-        if (end === undefined) return "cut";
-        at = end;
-        break;
-      }
-      case SPACE:
-      case NEWLINE:
-      case RETURN:
-      case TAB:
-        gap = true;
-        continue;
-      case COMMA:
-        if (closers.length === 0) return { end: last, spaced };
-        break;
-      case BRACE:
-      case BRACKET:
-        if (closers.length === DEPTH_MAX) return "deep";
-        closers.push(body[at] === BRACE ? BRACE_END : BRACKET_END);
-        break;
-      case BRACE_END:
-      case BRACKET_END:
-        if (closers.length === 0) return { end: last, spaced };
-        if (closers.pop() !== body[at]) return "brackets";
-        break;
-      case undefined:
-        return "cut";
-    }
-    spaced ||= gap;
-    last = at + 1;
-  }
-}
-
-/** Where the string that opens at `from` closes, or undefined when it does not. */
-function stringEnd(body: Buffer, from: number): number | undefined {
-  for (let at = from + 1; at < body.length; at++) {
-    const byte = body[at];
-    if (byte === QUOTE) return at;
-    if (byte === BACKSLASH) at++;
-  }
-  return undefined;
-}
-
 /** The envelope as text, once it is known to be JSON: the scanner has checked no more than its brackets. */
-export function checked(envelope: Buffer, body: Buffer, what: string): string {
+function checked(envelope: Buffer, body: Buffer, what: string, isBare: boolean): string {
   if (!isUtf8(envelope)) throw new ProtocolError(`${what}: the answer is not UTF-8`);
   const text = envelope.toString("utf8");
-  try {
-    JSON.parse(text);
-  } catch (cause) {
-    throw notJson(body, what, cause);
-  }
+  if (parsedJson(text) === undefined) throw notJson(body, what, isBare);
   return text;
 }
 
-export function notJson(body: Buffer, what: string, cause?: unknown): ProtocolError {
+function notJson(body: Buffer, what: string, isBare: boolean): ProtocolError {
   if (body[0] === 0xef && body[1] === 0xbb && body[2] === 0xbf) {
-    return new ProtocolError(`${what}: the answer begins with a byte order mark, which JSON must not`, { cause });
+    return new ProtocolError(`${what}: the answer begins with a byte order mark, which JSON must not have`);
   }
   const shown = body
     .toString("utf8", 0, 4 * SHOWN_CHARS)
@@ -250,9 +230,8 @@ export function notJson(body: Buffer, what: string, cause?: unknown): ProtocolEr
     .slice(0, SHOWN_CHARS);
   const isHtml = /^(?:<!doctype|<html|<head|<body|<\?xml)/i.test(shown);
   return new ProtocolError(
-    `${what}: the answer is ${isHtml ? "HTML, not JSON" : "not a JSON object"}; it begins with ${JSON.stringify(shown)}`,
+    `${what}: the answer is ${isHtml ? "HTML, not JSON" : `not a JSON ${isBare ? "array" : "object"}`}; it begins with ${JSON.stringify(shown)}`,
     {
-      cause,
       hint: isHtml ? "the address belongs to a web page: check baseUrl, and any proxy between" : undefined,
     },
   );

@@ -1,14 +1,13 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { z } from "zod";
 import { configSchema } from "../../src/config/schema.ts";
-import { jsonSchema } from "../../scripts/json-schema.ts";
+import { definitionOf, jsonSchema } from "../../scripts/json-schema.ts";
 import { manual } from "../../scripts/manual.ts";
 import { errorOf, loadText } from "../support/config.ts";
 
 const read = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), "utf8");
 const example = read("config/exporter.example.yaml");
-const definition = z.toJSONSchema(configSchema, { io: "input", target: "draft-7" });
+const definition = definitionOf(configSchema);
 const env = {
   PACHCA_TOKEN: "t",
   UIPATH_TOKEN: "u",

@@ -4,7 +4,7 @@ import { cef } from "../../src/formats/cef.ts";
 import { leef } from "../../src/formats/leef.ts";
 import { raw } from "../../src/formats/raw.ts";
 import type { AuditEvent } from "../../src/source.ts";
-import { pachcaVocabulary as vocabulary } from "../../src/sources/pachca/vocabulary.ts";
+import { pachca } from "../../src/sources/pachca/pachca.ts";
 import { readCef, readLeef, readSyslog } from "../support/messages.ts";
 import { peculiarEvents, recordOf } from "../support/peculiar.ts";
 import type { Received, Receiver } from "../support/receiver.ts";
@@ -13,6 +13,8 @@ import { startSyslogNg, syslogNgInstalled, type SyslogNg } from "../support/sysl
 import { syslogTo, tlsOf, writeAll, type Way } from "../support/syslog-sink.ts";
 import { memorySource, START } from "../support/world.ts";
 import type { Delivered } from "../../src/sink.ts";
+
+const { vocabulary } = pachca;
 
 const EVENTS = 10_000;
 /** Where a transport has shown itself with one format, the others need not be as many. */

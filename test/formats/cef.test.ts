@@ -3,8 +3,10 @@ import { expect, test } from "vitest";
 import { cef } from "../../src/formats/cef.ts";
 import { isPoison, type AuditEvent } from "../../src/source.ts";
 import { epochMs } from "../../src/time.ts";
-import { pachcaVocabulary } from "../../src/sources/pachca/vocabulary.ts";
+import { pachca } from "../../src/sources/pachca/pachca.ts";
 import { anyEvent, anyKind, anyMeaning, expectSame, isSomeOf, meaning, RUNS, shown, sourceWith } from "./texts.ts";
+
+const pachcaVocabulary = pachca.vocabulary;
 
 interface CefLine {
   /** Version, vendor, product, device version, class id, name, severity. */

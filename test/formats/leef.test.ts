@@ -1,9 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { leef } from "../../src/formats/leef.ts";
-import { pachcaVocabulary } from "../../src/sources/pachca/vocabulary.ts";
+import { pachca } from "../../src/sources/pachca/pachca.ts";
 import { epochMs } from "../../src/time.ts";
 import { anyEvent, anyKind, anyMeaning, expectSame, isSomeOf, meaning, RUNS, shown, sourceWith } from "./texts.ts";
+
+const pachcaVocabulary = pachca.vocabulary;
 
 interface LeefLine {
   /** Version, vendor, product, device version, event id. */

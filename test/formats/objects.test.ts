@@ -4,10 +4,12 @@ import { FORMATS, formatOf } from "../../src/formats/index.ts";
 import type { Manifest } from "../../src/ledger/manifest.ts";
 import type { Batch, Leftover, Plan } from "../../src/sink.ts";
 import { objects } from "../../src/sinks/objects.ts";
-import { pachcaVocabulary } from "../../src/sources/pachca/vocabulary.ts";
+import { pachca } from "../../src/sources/pachca/pachca.ts";
 import { epochMs, MINUTE_MS } from "../../src/time.ts";
 import { judgeNames, judgeObject } from "../../src/archive/object.ts";
 import { event, memorySource, memoryStore, never, START } from "../support/world.ts";
+
+const pachcaVocabulary = pachca.vocabulary;
 
 const PLAN: Plan = {
   ...{ seq: 7, kind: "window", fingerprint: "", since: START },

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ProtocolError } from "../../src/errors.ts";
-import { scanArrays } from "../../src/json/arrays.ts";
+import { scanAnswer } from "../../src/json/scan.ts";
 
 function scanText(text: string, ...members: readonly string[]) {
-  const { envelope, arrays } = scanArrays(Buffer.from(text), members, "POST /query");
+  const { envelope, lists: arrays } = scanAnswer(Buffer.from(text), { lists: members }, "POST /query");
   return { envelope, arrays: Object.fromEntries([...arrays].map(([name, items]) => [name, items.map(String)])) };
 }
 
@@ -25,7 +25,7 @@ describe("several arrays of one answer", () => {
   test("keep items that are no JSON or no UTF-8 from spoiling the rest", () => {
     const body = Buffer.from('{"a":["?"],"b":[tru,{"id":"ok"}]}');
     body[body.indexOf("?")] = 0xff;
-    const { envelope, arrays } = scanArrays(body, ["a", "b"]);
+    const { envelope, lists: arrays } = scanAnswer(body, { lists: ["a", "b"] });
     expect(envelope).toBe('{"a":[],"b":[]}');
     expect(arrays.get("a")).toEqual([Buffer.from([0x22, 0xff, 0x22])]);
     expect(arrays.get("b")!.map(String)).toEqual(["tru", '{"id":"ok"}']);
@@ -48,7 +48,7 @@ describe("several arrays of one answer", () => {
     const text = String.raw`{"a":[{"id":"a\"b"},1],"n":"x","b":["é"]}`;
     const body = Buffer.from(text);
     for (let length = 0; length < body.length; length++) {
-      expect(() => scanArrays(body.subarray(0, length), ["a", "b"])).toThrow(ProtocolError);
+      expect(() => scanAnswer(body.subarray(0, length), { lists: ["a", "b"] })).toThrow(ProtocolError);
     }
   });
 

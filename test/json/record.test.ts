@@ -1,16 +1,16 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { recordReader } from "../../src/json/record.ts";
-import { scanArray } from "../../src/json/scan.ts";
+import { scanAnswer } from "../../src/json/scan.ts";
 
 const NAMES = ["id", "created_at", "event_key"];
-const reader = recordReader(NAMES);
+const reader = recordReader(NAMES.map((path) => [{ path, type: "string" }]));
 
 /** What the reader says of a text that begins with a record, and what the parser says of the same bytes. */
 function bothOf(text: string | Buffer) {
   const body = Buffer.from(text as string);
   const end = reader.end(body, 0);
-  return { end, strings: end < 0 ? undefined : reader.strings(body), body };
+  return { end, strings: end < 0 ? undefined : reader.values(body), body };
 }
 
 function parsed(body: Buffer): Record<string, unknown> | undefined {
@@ -59,7 +59,7 @@ test("a record with some bytes changed is plain only where a parser still reads 
         if (end < 0) continue;
         const value = parsed(body.subarray(0, end));
         expect(value).toBeDefined();
-        const strings = reader.strings(body);
+        const strings = reader.values(body);
         if (strings !== undefined) expect(strings).toEqual(NAMES.map((name) => value?.[name]));
       }
     }),
@@ -130,11 +130,11 @@ test("an answer is cut in the same items with a reader and without, whatever sta
   fc.assert(
     fc.property(fc.array(item, { maxLength: 5 }), (items) => {
       const body = Buffer.from(`{"data":[${items.join(",")}],"meta":{}}`);
-      const without = scanArray(body, "data");
-      const read = scanArray(body, "data", "read", reader);
+      const without = scanAnswer(body, { items: "data" });
+      const read = scanAnswer(body, { items: "data" }, "read", reader);
       expect(read.items.map(String)).toEqual(without.items.map(String));
       expect(read.envelope).toBe(without.envelope);
-      expect(read.strings).toHaveLength(items.length);
+      expect(read.values).toHaveLength(items.length);
     }),
   );
 });

@@ -1,14 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ProtocolError } from "../../src/errors.ts";
-import { compact } from "../../src/json/record.ts";
-import { scanArray } from "../../src/json/scan.ts";
+import { scanAnswer } from "../../src/json/scan.ts";
+import { compact } from "../../src/json/tokens.ts";
 
-const scanText = (text: string) => scanArray(Buffer.from(text), "data");
+const scanText = (text: string) => scanAnswer(Buffer.from(text), { items: "data" });
 const linesOf = (items: readonly Buffer[]) => items.map((item) => item.toString());
 const refusal = (body: string | Buffer): ProtocolError => {
   try {
-    scanArray(Buffer.from(body), "data", "GET /audit_events");
+    scanAnswer(Buffer.from(body), { items: "data" }, "GET /audit_events");
   } catch (error) {
     expect(error).toBeInstanceOf(ProtocolError);
     return error as ProtocolError;
@@ -40,7 +40,7 @@ describe("an answer is cut into items and envelope", () => {
 
   test("an item that is compact already is not copied", () => {
     const body = Buffer.from('{"data":[ {"id":"a b"} ,7 ]}');
-    for (const item of scanArray(body, "data").items) expect(item.buffer).toBe(body.buffer);
+    for (const item of scanAnswer(body, { items: "data" }).items) expect(item.buffer).toBe(body.buffer);
   });
 
   test("a member of the same name further down is left alone", () => {
@@ -117,7 +117,7 @@ describe("what is not such an answer is a ProtocolError", () => {
   test("an answer cut at any byte", () => {
     const body = Buffer.from(String.raw`{"data":[{"id":"a\"b","n":[1,2]},{"id":"é"}],"meta":{"next":"x"}}`);
     for (let length = 0; length < body.length; length++) {
-      expect(() => scanArray(body.subarray(0, length), "data")).toThrow(ProtocolError);
+      expect(() => scanAnswer(body.subarray(0, length), { items: "data" })).toThrow(ProtocolError);
     }
   });
 });
@@ -178,7 +178,7 @@ describe("for any document", () => {
           ...Buffer.from(framed ? "]}" : ""),
         ]);
         try {
-          scanArray(body, "data");
+          scanAnswer(body, { items: "data" });
         } catch (error) {
           expect(error).toBeInstanceOf(ProtocolError);
         }

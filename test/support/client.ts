@@ -16,19 +16,24 @@ export type Heard = Omit<StreamFact, "stream">;
 
 /** A new client for one test, and the facts that it reported. */
 export function newClient(options: Partial<HttpClientOptions> = {}): { client: HttpClient; facts: Heard[] } {
+  const { facts, ...rest } = clientOptions(options);
+  return { client: httpClient({ secret: () => SECRET, ...rest }), facts };
+}
+
+/** What a client, or a source, of one test is opened with. */
+export function clientOptions<Options extends Partial<HttpClientOptions>>(options: Options) {
   const facts: Heard[] = [];
   const agents = { http: new HttpAgent({ keepAlive: true }), https: new HttpsAgent() };
   onTestFinished(() => agents.http.destroy());
-  const client = httpClient({
+  return {
     agents,
     userAgent: "siem-export-worker/0 (+test)",
     budget: requestBudget(1000),
-    secret: () => SECRET,
-    observe: (fact) => facts.push(fact),
+    observe: (fact: Heard) => void facts.push(fact),
     ...options,
     retry: options.retry ?? once,
-  });
-  return { client, facts };
+    facts,
+  };
 }
 
 export function get(url: string, more: Partial<HttpRequest> = {}): HttpRequest {

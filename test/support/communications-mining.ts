@@ -1,25 +1,24 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
-import type { HttpClientOptions } from "../../src/http/client.ts";
 import type { Source } from "../../src/source.ts";
-import {
-  communicationsMining,
-  type CommunicationsMiningOptions,
-} from "../../src/sources/communications-mining/communications-mining.ts";
+import { communicationsMining } from "../../src/sources/communications-mining/communications-mining.ts";
+import type { Surroundings } from "../../src/sources/define.ts";
 import { epochMs, formatInstant, type EpochMs } from "../../src/time.ts";
 import { CONTRACT_TOKEN } from "../sources/source.contract.ts";
-import { newClient } from "./client.ts";
+import { clientOptions } from "./client.ts";
 import { AGENT, status } from "./pachca.ts";
 import { answerWith, serve, type Served } from "./serve.ts";
 
-export type Changes = Partial<CommunicationsMiningOptions> &
-  Pick<Partial<HttpClientOptions>, "retry" | "secret" | "timeouts">;
+type Settings = Parameters<typeof communicationsMining.open>[0];
+
+export type Changes = Partial<Settings & Surroundings> & { readonly secret?: () => string };
 
 /** A Communications Mining source in front of `baseUrl`, with a client of its own for one test. */
-export function sourceAt(baseUrl: string, { retry, secret, timeouts, ...options }: Changes = {}): Source {
-  const { client } = newClient({ userAgent: AGENT, secret: secret ?? (() => CONTRACT_TOKEN), retry, timeouts });
-  return communicationsMining({ baseUrl, account: "acme", pageLimit: 128, lagMs: 120_000, ...options }, client);
+export function sourceAt(baseUrl: string, { secret = () => CONTRACT_TOKEN, ...changes }: Changes = {}): Source {
+  const settings = { baseUrl, account: "acme", token: secret, requestsPerSecond: 1000, pageLimit: 128 };
+  const around = { userAgent: AGENT, lagMs: 120_000, ...changes };
+  return communicationsMining.open({ ...settings, ...changes }, clientOptions(around));
 }
 
 /** The body of a request. */

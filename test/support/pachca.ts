@@ -2,36 +2,27 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { inspect } from "node:util";
 import { expect } from "vitest";
 import { ExporterError } from "../../src/errors.ts";
-import type { HttpClientOptions } from "../../src/http/client.ts";
 import type { AuditEvent, Page, Source } from "../../src/source.ts";
-import { pachca, type PachcaOptions } from "../../src/sources/pachca/pachca.ts";
+import type { Surroundings } from "../../src/sources/define.ts";
+import { pachca } from "../../src/sources/pachca/pachca.ts";
 import { epochMs, type Span } from "../../src/time.ts";
 import { CONTRACT_TOKEN } from "../sources/source.contract.ts";
-import { newClient } from "./client.ts";
+import { clientOptions } from "./client.ts";
 import { answerWith, serve, type Served } from "./serve.ts";
 
 export const AGENT = "siem-export-worker/0.1.0 (+test)";
 export const never = new AbortController().signal;
 export const span: Span = { from: epochMs(Date.UTC(2026, 10, 20, 10)), to: epochMs(Date.UTC(2026, 10, 20, 10, 5)) };
 
-export type Changes = Partial<PachcaOptions> & Pick<Partial<HttpClientOptions>, "retry" | "secret" | "timeouts">;
+type Settings = Parameters<typeof pachca.open>[0];
+
+export type Changes = Partial<Settings & Surroundings> & { readonly secret?: () => string };
 
 /** A Pachca source in front of `baseUrl`, with a client of its own for one test. */
-export function sourceAt(baseUrl: string, { retry, secret, timeouts, ...options }: Changes = {}): Source {
-  const { client } = newClient({ userAgent: AGENT, secret: secret ?? (() => CONTRACT_TOKEN), retry, timeouts });
-  return pachca(
-    {
-      baseUrl,
-      account: "acme",
-      filter: {},
-      ownReads: "keep",
-      pageLimit: 50,
-      userAgent: AGENT,
-      lagMs: 120_000,
-      ...options,
-    },
-    client,
-  );
+export function sourceAt(baseUrl: string, { secret = () => CONTRACT_TOKEN, ...changes }: Changes = {}): Source {
+  const settings = { baseUrl, account: "acme", token: secret, requestsPerSecond: 1000, pageLimit: 50, filter: {} };
+  const around = { userAgent: AGENT, lagMs: 120_000, ...changes };
+  return pachca.open({ ...settings, ownReads: "keep", ...changes }, clientOptions(around));
 }
 
 /** Serves `answers` in turn, each a body or a listener; asked further, it fails. */

@@ -3,10 +3,12 @@ import type { Format } from "../../src/format.ts";
 import type { Receipt, Sink, Plan } from "../../src/sink.ts";
 import { syslog, syslogSink, type SyslogOptions } from "../../src/sinks/syslog/syslog.ts";
 import type { AuditEvent } from "../../src/source.ts";
-import { pachcaVocabulary } from "../../src/sources/pachca/vocabulary.ts";
+import { pachca } from "../../src/sources/pachca/pachca.ts";
 import { epochMs, HOUR_MS } from "../../src/time.ts";
 import type { Receiver } from "./receiver.ts";
 import { never, START } from "./world.ts";
+
+const pachcaVocabulary = pachca.vocabulary;
 
 /** What rsyslog takes of a message where nobody has set maxMessageSize: its documentation says 8k, its source 8096. */
 export const RSYSLOG_MAX_BYTES = 8096;

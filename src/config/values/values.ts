@@ -13,8 +13,15 @@ import { HOUR_MS, SECOND_MS, formatDuration, parseDuration, parseInstant, type E
 declare module "zod" {
   interface GlobalMeta {
     accepted?: string;
+    /** The default of a key whose default depends on another key, where that one says nothing. */
+    usual?: string;
   }
 }
+
+/** Settings as they are after they were checked. */
+export type Frozen<Value> = Value extends string | number | boolean | Secret | undefined
+  ? Value
+  : { readonly [Key in keyof Value]: Frozen<Value[Key]> };
 
 /** A mapping with these keys and no others. */
 export function group<Shape extends z.ZodRawShape>(shape: Shape) {

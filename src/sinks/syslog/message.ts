@@ -55,8 +55,8 @@ export function messages(options: MessageOptions, format: Format, vocabulary: Vo
 
   const ofStream = `stream="${paramValue(stream)}" sequence="`;
 
-  function headOf({ id, time, key }: AuditEvent): string {
-    const pri = facility * 8 + severityOf(vocabulary.kind(key).severity);
+  function headOf({ id, time, key, record }: AuditEvent): string {
+    const pri = facility * 8 + severityOf(vocabulary.kind(key, record).severity);
     // Three digits and Z, always: QRadar, among others, reads no other form.
     const instant = new Date(time).toISOString();
     const data = `event@${enterpriseId} id="${paramValue(id)}" ${ofStream}`;

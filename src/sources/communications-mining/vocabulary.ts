@@ -1,5 +1,6 @@
-import { nameOfKey, partyOf, type Kind, type Vocabulary } from "../../vocabulary.ts";
-import { cutRecord, detailsOf, membersOf, partsOf, stringOf, type Member } from "../../json/members.ts";
+import { nameOfKey, type Kind } from "../../vocabulary.ts";
+import { partsOf, textAt, valueAt } from "../../json/members.ts";
+import type { Meanings } from "../vocabulary.ts";
 
 /**
  * The vendor names one kind of event and describes three in words (a login, a change of a password, a change of another
@@ -22,11 +23,8 @@ const RULES: readonly (readonly [words: readonly string[], category: string, sev
 
 const FAILURE = new Set(["fail", "failed", "failure", "denied", "rejected", "error"]);
 
-/** The members that an event, or a member of its meaning, holds. */
-const MEMBERS = new Set(["event_id", "timestamp", "event_type", "actor_user_id"]);
-
 /** What Communications Mining's events mean. */
-export const communicationsMiningVocabulary: Vocabulary = {
+export const meanings: Meanings = {
   product: { vendor: "UiPath", name: "Communications Mining", version: "1.0" },
 
   kind(key): Kind {
@@ -39,23 +37,14 @@ export const communicationsMiningVocabulary: Vocabulary = {
     return { name, category, severity };
   },
 
-  describe(record) {
-    const { text, rest } = cutRecord(record, MEMBERS);
-    const id = text("actor_user_id");
-    return { actor: partyOf({ id, name: id && userName(rest, id) }), details: detailsOf(rest) };
-  },
+  actor: { id: "actor_user_id", name: actorName },
 };
 
-/** The name of a user in the rows that came with the event; a reference without a row is usual. */
-function userName(members: readonly Member[], id: string): string | undefined {
-  const value = (among: readonly Member[] | undefined, key: string) =>
-    among?.findLast((one) => one.key === key)?.value ?? "";
-  const users = partsOf(value(membersOf(value(members, "_resources")), "users"));
-  for (const row of users ?? []) {
-    const user = membersOf(row);
-    if (stringOf(value(user, "id")) !== id) continue;
-    const names = ["username", "email", "display_name"].map((key) => stringOf(value(user, key)));
-    return names.find((name) => name !== undefined && name !== "");
-  }
-  return undefined;
+/** The name of the actor in the rows that came with the event; a reference without a row is usual. */
+function actorName(record: Buffer): string | undefined {
+  const actor = textAt(record, "actor_user_id");
+  const users = valueAt(record, "_resources.users");
+  const user = users && partsOf(users)?.find((row) => textAt(row, "id") === actor);
+  if (!user || actor === undefined) return undefined;
+  return ["username", "email", "display_name"].map((name) => textAt(user, name)).find((name) => name);
 }

@@ -1,172 +1,174 @@
-import { ProtocolError } from "../../errors.ts";
-import type { HttpClient } from "../../http/client.ts";
-import { recordReader } from "../../json/record.ts";
-import { scanArray, type ScannedArray } from "../../json/scan.ts";
-import { isPoison, type AuditEvent, type Page, type Poison, type Source } from "../../source.ts";
+import { z } from "zod";
+import { choice, group, list, text } from "../../config/values/values.ts";
+import { ProtocolError, RefusedError } from "../../errors.ts";
+import { isObject, parsedJson } from "../../json/parse.ts";
+import type { Finding } from "../../source.ts";
 import { DAY_MS } from "../../time.ts";
-import { baseAddress } from "../address.ts";
-import { knownClockOffsetMs } from "../clock.ts";
-import { pachcaCheck } from "./check.ts";
-import { pachcaError } from "./errors.ts";
-import { pachcaVocabulary } from "./vocabulary.ts";
-import { pass, type Answer } from "../paginate.ts";
-import { isObject } from "../../json/parse.ts";
-import { plainEvent, readRecord, type EventMembers } from "../record.ts";
-
-export interface PachcaOptions {
-  /** Ends in `/api/shared/v1`; on-premise installations have their own host. */
-  readonly baseUrl: string;
-  /** A name for the workspace, told apart in the ledger. */
-  readonly account: string;
-  readonly filter: PachcaFilter;
-  /** Each request for the log makes an event of its own: whether to leave ours out. */
-  readonly ownReads: "keep" | "drop";
-  /** Events a page; the API gives 50 at most. */
-  readonly pageLimit: number;
-  /** The same as the client sends: by it our own reads are known. */
-  readonly userAgent: string;
-  /** How far the stream stays behind the clock: by this the preflight judges the clocks. */
-  readonly lagMs: number;
-  /** Pages that one pass may take. */
-  readonly pagesMax?: number | undefined;
-}
-
-/** All must hold; of several event keys any. */
-export interface PachcaFilter {
-  readonly eventKeys?: readonly string[] | undefined;
-  readonly actorId?: string | undefined;
-  readonly actorType?: string | undefined;
-  readonly entityId?: string | undefined;
-  readonly entityType?: string | undefined;
-}
-
-/** Not documented for the method; given in the guide to the audit log. */
-const RETENTION_MS = 90 * DAY_MS;
-
-const MEMBERS: EventMembers = { id: "id", time: "created_at", key: "event_key" };
+import { defineSource, type Ask } from "../define.ts";
+import { meanings } from "./vocabulary.ts";
 
 /** The event that each request for the log leaves in it. */
-const OWN_READ_KEY = "audit_events_accessed";
+const OWN_READ = "audit_events_accessed";
 
-const BASE_URL_HINT = "set baseUrl to https://api.pachca.com/api/shared/v1, or to its like on your own host";
+/** The right that reading the log needs. */
+const SCOPE = "audit_events:read";
+
+const id = () => text('text, such as "133321"', /\S/);
+
+/** All must hold; of several event keys any. */
+const filter = group({
+  eventKeys: list(text("a kind of event, such as user_2fa_fail", /^\S{1,100}$/), 1, 100)
+    .optional()
+    .describe(
+      "Only these kinds of event. The API takes one kind in a request, so each kind costs requests of its own.",
+    ),
+  actorId: id().optional().describe("Only what this user or bot did."),
+  actorType: text("text, such as User", /\S/).optional().describe("Only what actors of this type did."),
+  entityId: id().optional().describe("Only what was done to this entity."),
+  entityType: text("text, such as Chat", /\S/).optional().describe("Only what was done to entities of this type."),
+});
 
 /** The audit log of a Pachca workspace: `GET /audit_events`, newest first, by cursor. */
-export function pachca(options: PachcaOptions, client: HttpClient): Source {
-  const baseUrl = baseAddress(options.baseUrl, BASE_URL_HINT);
-  const { account, ownReads, userAgent, pagesMax } = options;
-  const filter = sortedFilter(options.filter);
-  const reader = recordReader([MEMBERS.id, MEMBERS.time, MEMBERS.key]);
+export const pachca = defineSource({
+  type: "pachca",
+  about: "The audit log of a Pachca workspace, on the plan Corporation.",
+  baseUrl: {
+    about: "Where the API is. Change it for Pachca on your own servers, or for the simulator.",
+    default: "https://api.pachca.com/api/shared/v1",
+    example: "https://api.pachca.com/api/shared/v1",
+    hint: "set baseUrl to https://api.pachca.com/api/shared/v1, or to its like on your own host",
+  },
+  token: `The token of the workspace's owner, with the scope ${SCOPE}.`,
+  requestsPerSecond: 50,
+  settings: {
+    filter: filter
+      .prefault({})
+      .describe(
+        "Exports a part of the log only: events for which all of these hold. Without it, everything is exported.",
+      ),
+    ownReads: choice(["keep", "drop"])
+      .default("keep")
+      .describe(`Pachca logs each reading of its log (${OWN_READ}); drop leaves out those made by this exporter.`),
+  },
+  pageLimit: {
+    about: "Events asked for in one page. More than 50 only for the simulator: Pachca gives no more.",
+    default: 50,
+    max: 1000,
+  },
+  selection: ({ filter, ownReads }) => ({ filter: sorted(filter), ownReads }),
+  onlyKeys: ({ filter, ownReads }, eventKeys) => ({ ownReads, filter: { ...filter, eventKeys } }),
+  // Not documented for the method; given in the guide to the audit log.
+  retentionMs: 90 * DAY_MS,
 
-  async function fetchPage(query: Query, where: () => string, signal: AbortSignal): Promise<Answer> {
-    const url = new URL(`${baseUrl}/audit_events`);
-    for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
-    const answer = await client.request({ method: "GET", url, retrySafe: true, classify: pachcaError }, signal);
-    const scanned = scanArray(answer.body, "data", `${answer.what}: ${where()}`, reader);
-    const { envelope, items } = scanned;
-    return { page: pageOf(scanned), next: nextCursor(envelope, items.length, query["cursor"], where) };
-  }
-
-  function pageOf({ items, strings }: ScannedArray): Page {
-    const events: AuditEvent[] = [];
-    const poison: Poison[] = [];
-    let index = 0;
-    for (const record of items) {
-      const event = plainEvent(record, strings[index++]);
-      if (event !== undefined && event.key !== OWN_READ_KEY) {
-        events.push(event);
-        continue;
-      }
-      const { item, value } = readRecord(record, MEMBERS);
-      if (isPoison(item)) poison.push(item);
-      else if (ownReads === "keep" || item.key !== OWN_READ_KEY || value["user_agent"] !== userAgent) events.push(item);
-    }
-    return { events, poison };
-  }
-
-  return {
-    identity: { type: "pachca", baseUrl, account },
-    selection: { filter, ownReads },
-    retentionMs: RETENTION_MS,
-    members: {
-      id: [{ path: MEMBERS.id, format: "text" }],
-      time: [{ path: MEMBERS.time, format: "iso" }],
-      kind: [MEMBERS.key],
+  request: ({ from, to, limit, cursor, part }, { filter: { actorId, actorType, entityId, entityType } }) => ({
+    path: "/audit_events",
+    query: {
+      // Both bounds always: without them the API answers with the whole log. The upper one was exclusive once and is
+      // inclusive now; either way it covers the span, and whoever reads keeps what is in it.
+      start_time: new Date(from).toISOString(),
+      end_time: new Date(to).toISOString(),
+      limit,
+      // The filter is not in the cursor: it goes along with each.
+      actor_id: actorId,
+      actor_type: actorType,
+      entity_id: entityId,
+      entity_type: entityType,
+      event_key: part,
+      cursor,
     },
-    vocabulary: pachcaVocabulary,
+  }),
+  // One key a request. An event that answers to several passes is exported once, by its id.
+  async *pages(pass, { filter }) {
+    for (const key of sorted(filter).eventKeys ?? [undefined]) yield* pass(key);
+  },
+  // On-premise versions before May 2026 do not send the flag.
+  next: { cursor: "meta.paginate.next_page", more: "meta.paginate.has_next" },
+  items: "data",
+  members: {
+    id: [{ path: "id", format: "text" }],
+    time: [{ path: "created_at", format: "iso" }],
+    kind: ["event_key"],
+  },
+  leaveOut({ ownReads }, userAgent) {
+    if (ownReads === "keep") return undefined;
+    return (kind, textAt) => kind === OWN_READ && textAt("user_agent") === userAgent;
+  },
+  meanings,
 
-    async *pages(span, signal) {
-      const query: Query = {
-        // Both bounds always: without them the API answers with the whole log. The upper one was exclusive once and is
-        // inclusive now; either way it covers the span, and whoever reads keeps what is in it.
-        start_time: new Date(span.from).toISOString(),
-        end_time: new Date(span.to).toISOString(),
-        limit: String(options.pageLimit),
-        ...queryOf(filter),
-      };
-      // One key a request. An event that answers to several passes is exported once, by its id.
-      for (const eventKey of filter.eventKeys ?? [undefined]) {
-        // The filter is not in the cursor: it goes along with each.
-        const first = { ...query, event_key: eventKey };
-        yield* pass(span, (cursor, where) => fetchPage({ ...first, cursor }, where, signal), pagesMax);
-      }
+  refusals: {
+    reason: reasonIn,
+    hints: {
+      401: "the token is wrong, was revoked or has expired: make a new one in Pachca and replace it",
+      402: "the workspace is unpaid: the audit log needs the Corporation plan",
+      403: scopeHint,
+      404: "baseUrl must end in /api/shared/v1",
     },
-
-    read: (record) => readRecord(record, MEMBERS).item,
-
-    clockOffsetMs: (signal) =>
-      knownClockOffsetMs(client, () => {
-        // This request leaves no event in the log.
-        const url = new URL(`${baseUrl}/oauth/token/info`);
-        return client.request({ method: "GET", url, retrySafe: true, classify: () => undefined }, signal);
-      }),
-
-    check: (signal) => pachcaCheck({ baseUrl, lagMs: options.lagMs }, client, signal),
-  };
-}
-
-type Query = Readonly<Record<string, string | undefined>>;
-
-interface Paginate {
-  /** Undefined where the API does not say: on-premise versions before May 2026. */
-  readonly hasNext: boolean | undefined;
-  readonly nextPage: string | undefined;
-}
-
-/** What the answer says about the next page. An answer that says nothing about it may be a short one, and is none. */
-function readPaginate(envelope: string, where: () => string): Paginate {
-  const { meta } = JSON.parse(envelope) as { readonly meta?: unknown };
-  const paginate = isObject(meta) ? meta["paginate"] : undefined;
-  if (!isObject(paginate)) throw new ProtocolError(`${where()}: the answer has no meta.paginate`);
-  const { has_next: hasNext, next_page: nextPage } = paginate;
-  if (hasNext !== undefined && typeof hasNext !== "boolean") {
-    throw new ProtocolError(`${where()}: meta.paginate.has_next is neither true nor false`);
-  }
-  return { hasNext, nextPage: typeof nextPage === "string" && nextPage !== "" ? nextPage : undefined };
-}
-
-/** The cursor to go on with; undefined at the end, which is where the API says so: an empty page is none. */
-function nextCursor(
-  envelope: string,
-  items: number,
-  cursor: string | undefined,
-  where: () => string,
-): string | undefined {
-  const { hasNext, nextPage } = readPaginate(envelope, where);
-  if (hasNext === false) return undefined;
-  // Versions that do not say end with an empty page, and give the last cursor back.
-  if (hasNext === undefined && (items === 0 || (cursor !== undefined && nextPage === cursor))) return undefined;
-  if (nextPage === undefined)
-    throw new ProtocolError(`${where()}: more is to come, but meta.paginate.next_page is missing`);
-  return nextPage;
-}
+  },
+  // This request leaves no event in the log.
+  clock: "/oauth/token/info",
+  check: tokenFindings,
+});
 
 /** The same filter, written in another order, is the same: it is compared as JSON. */
-function sortedFilter({ eventKeys, actorId, actorType, entityId, entityType }: PachcaFilter): PachcaFilter {
+function sorted({ eventKeys, actorId, actorType, entityId, entityType }: z.output<typeof filter>) {
   const keys = [...new Set(eventKeys)].sort();
   const given = Object.entries({ actorId, actorType, entityId, entityType }).filter(([, value]) => value !== undefined);
   return { ...(keys.length > 0 ? { eventKeys: keys } : {}), ...Object.fromEntries(given) };
 }
 
-function queryOf({ actorId, actorType, entityId, entityType }: PachcaFilter): Query {
-  return { actor_id: actorId, actor_type: actorType, entity_id: entityId, entity_type: entityType };
+/** The API names the missing scope in its text, and nowhere else: "… Required: audit_events:read". */
+function scopeHint(reason: string | undefined): string {
+  const scope = /Required:\s*([\w:]+)/.exec(reason ?? "")?.[1];
+  if (scope !== undefined && scope !== SCOPE) return `the token needs the scope ${scope}`;
+  return `the token needs the scope ${SCOPE} and its owner must be the workspace owner`;
+}
+
+/** What the API says, in either of its two shapes: `{error, error_description}` and `{errors: [{key, message, code}]}`. */
+function reasonIn(answer: unknown): string | undefined {
+  if (!isObject(answer)) return undefined;
+  const { error, error_description: description, errors } = answer;
+  if (Array.isArray(errors)) return errors.map(errorText).filter(Boolean).join("; ");
+  return [error, description].filter((text) => typeof text === "string" && text !== "").join(": ");
+}
+
+/** The `value` of an error is left out: it repeats what was asked. */
+function errorText(error: unknown): string {
+  if (!isObject(error)) return "";
+  const [key, message, code] = [error["key"], error["message"], error["code"]].map((text) =>
+    typeof text === "string" ? text : "",
+  );
+  return [key, message, code && `(${code})`].filter(Boolean).join(" ");
+}
+
+/** By `GET /oauth/token/info`: `{"data":{"id":…,"name":…,"user_id":…,"scopes":[…]}}`. */
+async function* tokenFindings(ask: Ask): AsyncGenerator<Finding> {
+  const { error, body } = await ask("/oauth/token/info");
+  // An installation that cannot describe a token may still serve the log; and if the address is wrong, that will show.
+  if (error?.code === "not_found") {
+    yield { state: "warning", what: `token: not known: ${error.message}`, hint: error.hint };
+    return;
+  }
+  if (error !== undefined) throw error;
+  const answer = parsedJson(body);
+  const token = isObject(answer) && isObject(answer["data"]) ? answer["data"] : undefined;
+  if (token === undefined) {
+    const undescribed = new ProtocolError("GET /oauth/token/info: the answer does not describe a token");
+    yield {
+      state: "failed",
+      what: undescribed.message,
+      hint: "check baseUrl, and any proxy between",
+      error: undescribed,
+    };
+    return;
+  }
+  const { id, name, user_id: owner, scopes } = token;
+  const called = typeof name === "string" ? JSON.stringify(name) : `number ${String(id)}`;
+  yield { state: "ok", what: `token: ${called}, of user ${String(owner)}` };
+  if (Array.isArray(scopes) && scopes.includes(SCOPE)) {
+    yield { state: "ok", what: `token: has the scope ${SCOPE}` };
+    return;
+  }
+  const what = `token: lacks the scope ${SCOPE}`;
+  const hint = "give the token this scope in Pachca; only the workspace owner can";
+  yield { state: "failed", what, hint, error: new RefusedError("forbidden", what, { hint }) };
 }

@@ -1,5 +1,5 @@
-import { nameOfKey, partyOf, type Kind, type Vocabulary } from "../../vocabulary.ts";
-import { cutRecord, detailsOf } from "../../json/members.ts";
+import { nameOfKey, type Kind } from "../../vocabulary.ts";
+import type { Meanings } from "../vocabulary.ts";
 
 function kind(severity: number, name: string, outcome: Kind["outcome"] = "success"): Omit<Kind, "category"> {
   return { name, severity, outcome };
@@ -90,27 +90,14 @@ const BY_KEY: ReadonlyMap<string, Kind> = new Map(
   ),
 );
 
-/** The members that an event, or a member of its meaning, holds. */
-const MEMBERS = new Set([
-  ...["id", "created_at", "event_key"],
-  ...["actor_id", "actor_type", "entity_id", "entity_type", "ip_address", "user_agent"],
-]);
-
 /** What Pachca's events mean. */
-export const pachcaVocabulary: Vocabulary = {
+export const meanings: Meanings = {
   product: { vendor: "Pachca", name: "Audit", version: "1.0" },
-
   kind: (key) => BY_KEY.get(key) ?? { name: nameOfKey(key), category: "other", severity: 3 },
-
-  describe(record) {
-    const { text, rest } = cutRecord(record, MEMBERS);
-    return {
-      actor: partyOf({ id: text("actor_id"), type: text("actor_type") }),
-      target: partyOf({ id: text("entity_id"), type: text("entity_type") }),
-      address: text("ip_address"),
-      userAgent: text("user_agent"),
-      // Half of all keys have details that say nothing.
-      details: detailsOf(rest.filter((member) => member.text !== '"details":{}')),
-    };
-  },
+  actor: { id: "actor_id", type: "actor_type" },
+  target: { id: "entity_id", type: "entity_type" },
+  address: "ip_address",
+  userAgent: "user_agent",
+  // Half of all keys have details that say nothing.
+  oftenEmpty: ["details"],
 };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { COMMUNICATIONS_MINING_TIMEOUTS } from "../../../src/sources/communications-mining/communications-mining.ts";
+import { communicationsMining } from "../../../src/sources/communications-mining/communications-mining.ts";
 import { CONTRACT_TOKEN, sourceContract } from "../source.contract.ts";
 import { answerTo, inTurn, page, serveQueries, sourceAt } from "../../support/communications-mining.ts";
 import { AGENT, failure, idsOf, pagesOf, status } from "../../support/pachca.ts";
@@ -84,8 +84,8 @@ describe("an answer that could be taken for a complete one is an error", () => {
   test.each<[string, object | string, RegExp]>([
     ["an empty continuation", page(["a"], { continuation: "" }), /continuation is not a text/],
     ["a continuation that is no text", page(["a"], { continuation: 7 }), /continuation is not a text/],
-    ["no list of events", { status: "ok", tenants: [] }, /has no array "audit_events"/],
-    ["a list of events that is none", page([], { audit_events: {} }), /has no array "audit_events"/],
+    ["no list of events", { status: "ok", tenants: [] }, /the answer has no "audit_events"$/],
+    ["a list of events that is none", page([], { audit_events: {} }), /"audit_events" of the answer is not an array$/],
     ["no status", { audit_events: [] }, /status is undefined$/],
     [
       "a status of error inside a 200",
@@ -173,10 +173,10 @@ describe("a refusal", () => {
 });
 
 test("an answer may keep its silence for four minutes", async () => {
-  expect(COMMUNICATIONS_MINING_TIMEOUTS).toMatchObject({ headMs: 240_000, idleMs: 240_000 });
-  expect(COMMUNICATIONS_MINING_TIMEOUTS.wholeMs).toBeGreaterThan(240_000);
+  expect(communicationsMining.timeouts).toMatchObject({ headMs: 240_000, idleMs: 240_000 });
+  expect(communicationsMining.timeouts.wholeMs).toBeGreaterThan(240_000);
   // A hundredth of that, of which three quarters are used up: more than other APIs have for all of it.
-  const { headMs, idleMs, wholeMs } = COMMUNICATIONS_MINING_TIMEOUTS;
+  const { headMs, idleMs, wholeMs } = communicationsMining.timeouts;
   const timeouts = { connectMs: 2000, headMs: headMs / 100, idleMs: idleMs / 100, wholeMs: wholeMs / 100 };
   const { baseUrl } = await inTurn((_, response) => {
     setTimeout(() => answerWith(response, 200, page(["a"])), 1800);

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
-import { communicationsMiningVocabulary } from "../../../src/sources/communications-mining/vocabulary.ts";
+import { communicationsMining } from "../../../src/sources/communications-mining/communications-mining.ts";
+
+const communicationsMiningVocabulary = communicationsMining.vocabulary;
 
 const kind = (key: string) => communicationsMiningVocabulary.kind(key);
 const meaningOf = (json: string) => communicationsMiningVocabulary.describe(Buffer.from(json));

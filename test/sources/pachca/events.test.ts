@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Poison, Source } from "../../../src/source.ts";
-import type { PachcaOptions } from "../../../src/sources/pachca/pachca.ts";
-import { AGENT, event, eventsOf, idsOf, inTurn, pagesOf, sourceAt } from "../../support/pachca.ts";
+import { AGENT, type Changes, event, eventsOf, idsOf, inTurn, pagesOf, sourceAt } from "../../support/pachca.ts";
 
 async function poisonOf(source: Source): Promise<Poison[]> {
   return (await pagesOf(source)).flatMap(({ poison }) => poison);
@@ -98,7 +97,7 @@ describe("an event", () => {
 });
 
 describe("what the ledger knows a source by", () => {
-  const identityOf = (options: Partial<PachcaOptions>) => {
+  const identityOf = (options: Changes) => {
     const { identity, selection } = sourceAt("https://pachca.example/api/shared/v1", options);
     return JSON.stringify([identity, selection]);
   };

@@ -3,7 +3,9 @@ import { expect, test } from "vitest";
 import { withSeverities } from "../../../src/vocabulary.ts";
 import { KINDS } from "../../../src/simulator/catalogue.ts";
 import { randomOf } from "../../../src/simulator/random.ts";
-import { pachcaVocabulary } from "../../../src/sources/pachca/vocabulary.ts";
+import { pachca } from "../../../src/sources/pachca/pachca.ts";
+
+const pachcaVocabulary = pachca.vocabulary;
 
 const describe = (json: string) => pachcaVocabulary.describe(Buffer.from(json));
 const defined = (value: object) => JSON.parse(JSON.stringify(value)) as unknown;

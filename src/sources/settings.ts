@@ -1,0 +1,98 @@
+import { z } from "zod";
+import {
+  address,
+  group,
+  positive,
+  readableFile,
+  secretFile,
+  secretText,
+  text,
+  whole,
+} from "../config/values/values.ts";
+import { rules } from "../config/values/rules.ts";
+import type { Secret } from "../config/values/secret.ts";
+
+/* The settings of a source: those that all have, described once, and its own between them. */
+
+/** What a source says about the settings that all have. */
+export interface AccountSettings<Type extends string, Own extends z.ZodRawShape> {
+  readonly type: Type;
+  /** What the log is, in one line: for tables, the schema and the manual. */
+  readonly about: string;
+  readonly baseUrl: {
+    readonly about: string;
+    /** Without it the address must be set. */
+    readonly default?: string;
+    readonly example: string;
+    /** What to set it to. */
+    readonly hint: string;
+    /** A path that belongs to the API, not to its address. */
+    readonly notIn?: RegExp;
+  };
+  /** Whose token, with what rights. */
+  readonly token: string;
+  /** The default; never more than the vendor allows. */
+  readonly requestsPerSecond: number;
+  /** Settings of its own, each with a description. */
+  readonly settings?: Own;
+  /** How many events are asked for in one page. */
+  readonly pageLimit: { readonly about: string; readonly default: number; readonly max: number };
+}
+
+/** The settings that every source has. */
+export type CommonSettings = Omit<z.output<z.ZodObject<ReturnType<typeof commonKeys>>>, "token" | "tokenFile"> & {
+  /** From either of the two. */
+  readonly token: Secret;
+};
+
+/** The settings that only one source has. */
+export type OwnSettings<Own extends z.ZodRawShape> = keyof Own extends never ? unknown : z.output<z.ZodObject<Own>>;
+
+/** All settings of one source. */
+export type SettingsOf<Type extends string, Own extends z.ZodRawShape> = { readonly type: Type } & CommonSettings &
+  OwnSettings<Own>;
+
+/** A source's mapping in the configuration. */
+export function settingsSchema<Type extends string, Own extends z.ZodRawShape>(source: AccountSettings<Type, Own>) {
+  const { pageLimit, ...common } = commonKeys(source);
+  const schema = group({
+    type: z.literal(source.type).describe(source.about),
+    ...common,
+    ...(source.settings as z.ZodRawShape),
+    pageLimit,
+  })
+    .check(tokenRules)
+    .transform(({ tokenFile, token = tokenFile, ...rest }) => ({ ...rest, token: token ?? z.NEVER }));
+  // The compiler does not follow a shape that it does not know yet.
+  return schema as unknown as z.ZodType<SettingsOf<Type, Own>> & z.core.$ZodTypeDiscriminable;
+}
+
+function commonKeys({ baseUrl, token, requestsPerSecond, pageLimit }: AccountSettings<string, z.ZodRawShape>) {
+  const url = address(baseUrl.example);
+  // The type of the output is the same with a default and without.
+  const orDefault =
+    baseUrl.default === undefined ? (url as never as z.ZodPrefault<typeof url>) : url.prefault(baseUrl.default);
+  return {
+    baseUrl: orDefault.describe(baseUrl.about),
+    account: text("text of at most 200 characters", /^[^\p{Cc}]{0,200}$/u)
+      .default("")
+      .describe("Your name for this account: it tells accounts apart in the ledger, so do not change it later."),
+    token: secretText().optional().describe(`${token} Either this or tokenFile.`),
+    tokenFile: secretFile()
+      .optional()
+      .describe("A file that holds the token, as Docker and Kubernetes mount secrets. Read again whenever it is used."),
+    requestsPerSecond: positive(1000)
+      .default(requestsPerSecond)
+      .describe("How many requests a second this worker may make to the account, all its streams together."),
+    caFile: readableFile()
+      .optional()
+      .describe("A PEM file of certificate authorities to trust besides the public ones."),
+    pageLimit: whole(1, pageLimit.max).default(pageLimit.default).describe(pageLimit.about),
+  };
+}
+
+/** A token is given, once. */
+const tokenRules = rules(({ token, tokenFile }: { token?: unknown; tokenFile?: unknown }) => [
+  ["token", "missing  (accepted: token or tokenFile)", token === undefined && tokenFile === undefined],
+  ["tokenFile", "set beside token; keep one of them", token !== undefined && tokenFile !== undefined],
+]);
