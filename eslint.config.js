@@ -33,6 +33,10 @@ export default tseslint.config(
     },
   },
   {
+    files: ["src/**/*.{ts,js}"],
+    rules: { "max-lines-per-function": ["error", { max: 80 }], "max-params": ["error", { max: 5 }] },
+  },
+  {
     // The script of the status page runs in a browser.
     files: ["src/server/page/client.js"],
     languageOptions: {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { assemble, type Stream } from "../src/assemble.ts";
 import { ConfigError } from "../src/errors.ts";
+import { FORMATS } from "../src/formats/index.ts";
 import { loadText, oneStream, temporaryFolder } from "./support/config.ts";
 import { at } from "./support/world.ts";
 
@@ -121,7 +122,7 @@ test("a stream of Communications Mining to a syslog receiver has its ledger in t
 
 test("whatever format a stream writes, it reads the lines that it wrote in another", async () => {
   const formats = await Promise.all(
-    ["raw", "cef", "leef"].map(async (name) => (await only(oneStream({ batch: `format: ${name}` }))).format),
+    FORMATS.map(async ({ name }) => (await only(oneStream({ batch: `format: ${name}` }))).format),
   );
   const record = Buffer.from('{"id":"a1","created_at":"2026-11-20T00:00:00.000Z","event_key":"user_login"}');
   const event = { id: "a1", time: now, key: "user_login", record };

@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Format } from "../../src/format.ts";
-import { cef } from "../../src/formats/cef.ts";
-import { leef } from "../../src/formats/leef.ts";
-import { raw } from "../../src/formats/raw.ts";
+import { formatOf, FORMATS, type FormatName } from "../../src/formats/index.ts";
 import type { AuditEvent } from "../../src/source.ts";
 import { pachca } from "../../src/sources/pachca/pachca.ts";
 import { readCef, readLeef, readSyslog } from "../support/messages.ts";
@@ -22,8 +20,6 @@ const FEWER_EVENTS = 2000;
 const history = peculiarEvents(EVENTS, START);
 
 const source = { ...memorySource(history), vocabulary };
-const FORMATS = { raw: raw.of(source), cef: cef.of(source), leef: leef.of(source) };
-type FormatName = keyof typeof FORMATS;
 
 /** RFC 5424's numbers: 2 critical, 4 warning, 5 notice, 6 informational. */
 function severityOf(key: string): number {
@@ -92,7 +88,7 @@ function pictured(text: string, escaped = /(?!)/): string {
 /** All of the history, or its beginning, each event once and whole. */
 async function expectAll(receiver: Receiver<string>, way: Way, formatName: FormatName, count: number) {
   receiver.forget();
-  const format = FORMATS[formatName];
+  const format = formatOf(formatName, source);
   const events = history.slice(0, count);
   const { delivered } = (await writeAll(syslogTo(way, format), events)) as { delivered: Delivered };
   expect(delivered).toMatchObject({ lines: count, acknowledged: way.transport.startsWith("relp") });
@@ -107,9 +103,7 @@ async function expectAll(receiver: Receiver<string>, way: Way, formatName: Forma
   }
 }
 
-const CASES = (["raw", "cef", "leef"] as const).map(
-  (format) => [format, format === "raw" ? EVENTS : FEWER_EVENTS] as const,
-);
+const CASES = FORMATS.map(({ name }) => [name, name === "raw" ? EVENTS : FEWER_EVENTS] as const);
 
 describe.skipIf(!rsyslogInstalled())("rsyslog", () => {
   let rsyslog: Rsyslog<"udp" | "tcp" | "tls" | "relp" | "relpTls">;

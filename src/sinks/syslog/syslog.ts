@@ -26,6 +26,7 @@ const FACILITIES = [
 /** What has colons is an address of IPv6, which has two of them at least, and perhaps a zone. */
 const HOST = /^(?:[^\s/:[\]]+|[\da-fA-F.]*:[\da-fA-F.]*:[\da-fA-F:.]*(?:%[^\s/:[\]]+)?)$/;
 
+export const TRANSPORTS = ["tcp", "tls", "udp", "relp", "relp+tls"] as const;
 const PORTS = { tcp: 514, tls: 6514, udp: 514, relp: 2514, "relp+tls": 2514 } as const;
 
 /** The most that a datagram can hold, less the headers of IP and UDP. */
@@ -38,7 +39,7 @@ export const syslog = defineSink({
   guarantee:
     "over `relp`: each event at least once, acknowledged by the receiver; over `tcp` and `tls`: handed over whole; over `udp`: sent",
   keys: {
-    transport: choice(["tcp", "tls", "udp", "relp", "relp+tls"]).describe(
+    transport: choice(TRANSPORTS).describe(
       "How messages travel. Only relp acknowledges them, so only with relp a receiver's failure loses nothing; udp loses them silently.",
     ),
     host: text("a host name or an IP address, without brackets and without a port", HOST).describe("The receiver."),
@@ -114,7 +115,7 @@ function syslogRules(keys: Readonly<Record<string, unknown>>): readonly Rule[] {
   ];
 }
 
-export type SyslogTransport = "tcp" | "tls" | "udp" | "relp" | "relp+tls";
+export type SyslogTransport = (typeof TRANSPORTS)[number];
 
 export interface SyslogOptions extends MessageOptions {
   readonly transport: SyslogTransport;

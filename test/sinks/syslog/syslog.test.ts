@@ -5,11 +5,14 @@ import { join } from "node:path";
 import type { TlsOptions as ServerOptions } from "node:tls";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import type { Finding } from "../../../src/source.ts";
-import type { SyslogOptions, SyslogTransport } from "../../../src/sinks/syslog/syslog.ts";
+import { TRANSPORTS, type SyslogOptions, type SyslogTransport } from "../../../src/sinks/syslog/syslog.ts";
 import { makeCertificates, type Certificate, type Certificates } from "../../support/certificates.ts";
 import { closedPort, octetReceiver, relpReceiver, serverThat, udpReceiver, usualAnswer } from "../../support/syslog.ts";
 import { never } from "../../support/world.ts";
 import { batchOf, digestOf, sinkTo, someEvents, type Facts } from "./batch.ts";
+
+const OVER_TLS = TRANSPORTS.filter((transport) => transport.includes("tls"));
+const PLAIN = TRANSPORTS.filter((transport) => !transport.includes("tls"));
 
 let folder: string;
 let certificates: Certificates;
@@ -93,17 +96,14 @@ test("a window without events is acknowledged where the transport acknowledges",
   expect(nothing("relp+tls")).toEqual({ lines: 0, contentSha256, acknowledged: true });
 });
 
-test.each(["tls", "relp+tls"] as const)(
-  "a batch goes over %s, each side showing its certificate",
-  async (transport) => {
-    const receiver = await (transport === "tls" ? octetReceiver : relpReceiver)({ tls: mutual() });
-    const options = { transport, tls: withClient(certificates.client) };
-    const receipt = await sinkTo(receiver, options).write(batchOf(someEvents(500)), never);
-    await receiver.heard(500);
-    expect(receiver.messages).toHaveLength(500);
-    expect(receipt).toMatchObject({ delivered: { lines: 500, acknowledged: transport === "relp+tls" } });
-  },
-);
+test.each(OVER_TLS)("a batch goes over %s, each side showing its certificate", async (transport) => {
+  const receiver = await (transport === "tls" ? octetReceiver : relpReceiver)({ tls: mutual() });
+  const options = { transport, tls: withClient(certificates.client) };
+  const receipt = await sinkTo(receiver, options).write(batchOf(someEvents(500)), never);
+  await receiver.heard(500);
+  expect(receiver.messages).toHaveLength(500);
+  expect(receipt).toMatchObject({ delivered: { lines: 500, acknowledged: transport === "relp+tls" } });
+});
 
 test("certificate files are read again at each connection", async () => {
   const receiver = await octetReceiver({ tls: mutual() });
@@ -124,17 +124,14 @@ test("certificate files are read again at each connection", async () => {
   await receiver.heard(10);
 });
 
-test.each(["tls", "relp+tls"] as const)(
-  "over %s, a receiver that refuses us takes nothing, and the batch fails",
-  async (transport) => {
-    const receiver = await (transport === "tls" ? octetReceiver : relpReceiver)({ tls: mutual() });
-    const facts: Facts = [];
-    const writing = sinkTo(receiver, { transport, tls: trusting() }, facts).write(batchOf(someEvents(10)), never);
-    // An alert may be overtaken by the end of the connection: then it looks like an outage, and the hint names the certificate.
-    await expect(writing).rejects.toMatchObject({ hint: expect.stringContaining("sink.certFile") as string });
-    expect(receiver.messages).toEqual([]);
-  },
-);
+test.each(OVER_TLS)("over %s, a receiver that refuses us takes nothing, and the batch fails", async (transport) => {
+  const receiver = await (transport === "tls" ? octetReceiver : relpReceiver)({ tls: mutual() });
+  const facts: Facts = [];
+  const writing = sinkTo(receiver, { transport, tls: trusting() }, facts).write(batchOf(someEvents(10)), never);
+  // An alert may be overtaken by the end of the connection: then it looks like an outage, and the hint names the certificate.
+  await expect(writing).rejects.toMatchObject({ hint: expect.stringContaining("sink.certFile") as string });
+  expect(receiver.messages).toEqual([]);
+});
 
 test("the preflight connects, sends no message, and says whether arrival will be known", async () => {
   const [plain, relp, udp] = [await octetReceiver(), await relpReceiver(), await udpReceiver()];
@@ -160,24 +157,18 @@ test("the preflight connects, sends no message, and says whether arrival will be
   expect([plain.messages, relp.messages, udp.messages]).toEqual([[], [], []]);
 });
 
-test.each(["tls", "relp+tls"] as const)(
-  "the preflight is well over %s with the right certificates",
-  async (transport) => {
-    const receiver = await (transport === "tls" ? octetReceiver : relpReceiver)({ tls: mutual() });
-    const found = await findingsOf(receiver.port, { transport, tls: withClient(certificates.client) });
-    expect(found[0]).toMatchObject({ state: "ok" });
-  },
-);
+test.each(OVER_TLS)("the preflight is well over %s with the right certificates", async (transport) => {
+  const receiver = await (transport === "tls" ? octetReceiver : relpReceiver)({ tls: mutual() });
+  const found = await findingsOf(receiver.port, { transport, tls: withClient(certificates.client) });
+  expect(found[0]).toMatchObject({ state: "ok" });
+});
 
-test.each(["tcp", "udp", "relp"] as const)(
-  "the preflight over %s says that the host is not known",
-  async (transport) => {
-    const { what, hint } = await failureOf(514, { transport, host: "no-such-host.invalid" });
-    expect(what).toContain(`connect to ${transport}://no-such-host.invalid:514`);
-    expect(what).toMatch(/ENOTFOUND|EAI_AGAIN/);
-    expect(hint).toContain("sink.host");
-  },
-);
+test.each(PLAIN)("the preflight over %s says that the host is not known", async (transport) => {
+  const { what, hint } = await failureOf(514, { transport, host: "no-such-host.invalid" });
+  expect(what).toContain(`connect to ${transport}://no-such-host.invalid:514`);
+  expect(what).toMatch(/ENOTFOUND|EAI_AGAIN/);
+  expect(hint).toContain("sink.host");
+});
 
 test("the preflight says that the receiver hangs, or leaves as soon as it is met", async () => {
   const hung = await serverThat((socket) => socket.pause());
@@ -227,7 +218,7 @@ test("the preflight says which names the receiver's certificate has, and a name 
   expect((await findingsOf(port, unchecked))[0]).toMatchObject({ state: "ok" });
 });
 
-test.each(["tls", "relp+tls"] as const)(
+test.each(OVER_TLS)(
   "the preflight over %s says that the receiver wants a certificate of ours, and we have none",
   async (transport) => {
     const receiver = await (transport === "tls" ? octetReceiver : relpReceiver)({ tls: mutual() });
@@ -238,7 +229,7 @@ test.each(["tls", "relp+tls"] as const)(
   },
 );
 
-test.each(["tls", "relp+tls"] as const)(
+test.each(OVER_TLS)(
   "a receiver that ends the connection over %s without a word, for it does not trust our certificate, has taken nothing",
   async (transport) => {
     const receiver = await (transport === "tls" ? octetReceiver : relpReceiver)({ tls: mutual() });
