@@ -4,37 +4,39 @@ import type { Observe, StreamFact } from "../fact.ts";
 import { formatInstant, MINUTE_MS, SECOND_MS, type EpochMs } from "../time.ts";
 import { countOf, formatBytes, formatCount } from "../status/readable.ts";
 
-/** What the demo tells: `observe` as it happens, `end` what is there then. */
+/** The output of the demo. */
 export interface Story {
+  /** Prints what happens. */
   readonly observe: Observe;
+  /** Prints the result. */
   end(): void;
 }
 
-export interface Stage {
+export interface StoryOptions {
   readonly directory: string;
   readonly streams: readonly StreamConfig[];
-  /** Of the status page. */
+  /** The port of the status page. */
   readonly port: number;
   readonly now: EpochMs;
 }
 
 type Committed = Extract<StreamFact, { kind: "window.committed" }>;
 
-/** What happened so far to one stream. */
+/** What one stream has done so far. */
 interface Progress {
   newest: Committed | undefined;
   windows: number;
   events: number;
   bytes: number;
-  /** Names of objects that are not told yet. */
+  /** Names of objects that are not printed yet. */
   names: string[];
 }
 
-/** A stream that is not further behind what was now at the start has caught up. */
+/** A stream has caught up when it is at most this far behind the start of the demo. */
 const LIVE_MS = 20 * SECOND_MS;
 
-/** Tells on stdout what a worker with these streams does: how it catches up, and then lives. */
-export function demoStory({ directory, streams, port, now }: Stage): Story {
+/** Prints on stdout what a worker with these streams does: first it catches up, then it exports new windows. */
+export function demoStory({ directory, streams, port, now }: StoryOptions): Story {
   const progress = new Map<string, Progress>(
     streams.map(({ name }) => [name, { newest: undefined, windows: 0, events: 0, bytes: 0, names: [] }]),
   );
@@ -43,7 +45,7 @@ export function demoStory({ directory, streams, port, now }: Stage): Story {
   let chapter: "before" | "catching up" | "live" = "before";
   let small = 0;
 
-  say(`${styleText("bold", "siem-export demo")}${dim("  everything on this machine, no account needed")}\n`);
+  say(`${styleText("bold", "siem-export demo")}${dim("  runs on this machine, no account needed")}\n`);
   for (const { name, source } of streams) say(`  ${name.padEnd(width)}  ${source.baseUrl}`);
   say(`  ${"archive".padEnd(width)}  ${directory}`);
   say(`  ${"status page".padEnd(width)}  http://127.0.0.1:${port}/`);
@@ -53,11 +55,11 @@ export function demoStory({ directory, streams, port, now }: Stage): Story {
     stream.windows++;
     stream.events += fact.events;
     stream.bytes += fact.bytes;
-    if (chapter === "before") begin("catching up", "Catching up on the last hours");
-    // Between the half hours and now there are many small ones: they are told in one line.
+    if (chapter === "before") begin("catching up", "Catching up with the last three hours");
+    // After the windows of half an hour there are many small ones up to now: one line counts them.
     if (chapter === "catching up" && [...progress.values()].every(isLive)) {
-      if (small > 0) say(dim(`  … ${small} small windows up to now`));
-      begin("live", "Live: a new window every 10 seconds (Ctrl-C ends)");
+      if (small > 0) say(dim(`  … and ${small} small windows up to now`));
+      begin("live", "Live: a new window every 10 seconds (stop with Ctrl-C)");
     }
     const isSmall = fact.window.to - fact.window.from < MINUTE_MS;
     if (chapter === "catching up" && isSmall) small++;
@@ -83,13 +85,13 @@ export function demoStory({ directory, streams, port, now }: Stage): Story {
       else if (fact.kind === "tick.failed") say(styleText("red", `  ✗ ${fact.stream}: ${fact.error.message}`));
     },
     end() {
-      say(`\n${styleText("bold", "What is there now")}`);
+      say(`\n${styleText("bold", "Result")}`);
       for (const [name, { newest, windows, events, bytes }] of progress) {
         const until = newest === undefined ? "" : `, exported until ${formatInstant(newest.window.to)}`;
         const counts = `${countOf(windows, "window")}, ${countOf(events, "event")}`;
         say(`  ${name.padEnd(width)}  ${counts}, ${formatBytes(bytes)} compressed${until}`);
       }
-      say(`\n${styleText("bold", "Have a look")}`);
+      say(`\n${styleText("bold", "Look at the result")}`);
       for (const name of progress.keys()) {
         say(`  find ${directory}/${name}/data -name '*.ndjson.gz' | sort | xargs zcat | head -3`);
       }
@@ -100,7 +102,7 @@ export function demoStory({ directory, streams, port, now }: Stage): Story {
         say(`  head -1 ${directory}/${first[0]}/ledger/manifests/${manifest}.json`);
       }
       say(
-        `\nThe worker for your own account: cp config/exporter.example.yaml config/exporter.yaml, then siem-export check`,
+        `\nFor your own account: cp config/exporter.example.yaml config/exporter.yaml, edit it, then run siem-export check`,
       );
     },
   };
@@ -112,7 +114,7 @@ const dim = (text: string): string => styleText("dim", text);
 function windowLine({ stream, sequence, window, events, objects, bytes, late }: Committed, width: number): string {
   const [from = "", to = ""] = [window.from, window.to].map((instant) => new Date(instant).toISOString().slice(11, 19));
   const count = `${formatCount(events).padStart(6)} events`;
-  const size = objects === 0 ? "nothing happened" : `${countOf(objects, "object")}  ${formatBytes(bytes)}`;
+  const size = objects === 0 ? "no events" : `${countOf(objects, "object")}  ${formatBytes(bytes)}`;
   const place = `${stream.padEnd(width)}  #${String(sequence).padEnd(4)} ${from} – ${to}`;
   return `  ${styleText("green", "✓")} ${place}  ${count}  ${size}${late > 0 ? `  ${late} late` : ""}`;
 }

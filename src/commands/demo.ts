@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import type { Config, SourceConfig, StreamConfig } from "../config/config.ts";
 import { UsageError } from "../errors.ts";
@@ -19,6 +21,8 @@ export const demo = command({
   run: runDemo,
 });
 
+const HOST = "127.0.0.1";
+const USUAL_PORT = 9464;
 const HISTORY_MS = 3 * HOUR_MS;
 /** Timers cannot be much longer. */
 const FOR_MAX_MS = 24 * HOUR_MS;
@@ -37,7 +41,8 @@ async function runDemo(options: OptionsOf<typeof flags>, signal: AbortSignal): P
   // of a demo should be refused.
   const api = await simulator({ eventsPerDay: 40_000, latencyMs: 20, requestsPerSecond: 100 });
   try {
-    const config = demoConfig(directory, api, epochMs(Math.floor((now - HISTORY_MS) / HOUR_MS) * HOUR_MS));
+    const start = epochMs(Math.floor((now - HISTORY_MS) / HOUR_MS) * HOUR_MS);
+    const config = { ...demoConfig(directory, api, start), server: { host: HOST, port: await pagePort() } };
     let story: Story | undefined;
     const onReady = (port = 0) => (story = demoStory({ directory, streams: config.streams, port, now })).observe;
     // No proxy of the environment: the simulator is on this machine.
@@ -50,7 +55,20 @@ async function runDemo(options: OptionsOf<typeof flags>, signal: AbortSignal): P
   }
 }
 
-function demoConfig(directory: string, { url, mining, access }: Simulator, start: EpochMs): Config {
+/** The usual port, so that the address of the status page stays the same; 0, any free port, when it is in use. */
+async function pagePort(): Promise<number> {
+  const probe = createServer().listen(USUAL_PORT, HOST);
+  try {
+    await once(probe, "listening");
+  } catch {
+    return 0;
+  }
+  probe.close();
+  await once(probe, "close");
+  return USUAL_PORT;
+}
+
+function demoConfig(directory: string, { url, mining, access }: Simulator, start: EpochMs): Omit<Config, "server"> {
   const both = { account: "demo", token: () => access.token, requestsPerSecond: 40 };
   const stream = (name: string, source: SourceConfig): StreamConfig => ({
     name,
@@ -76,6 +94,6 @@ function demoConfig(directory: string, { url, mining, access }: Simulator, start
       stream("uipath-demo", { type: "communications-mining", baseUrl: mining.url, pageLimit: 128, ...both }),
     ],
     stateDirectory: directory,
-    ...{ server: { host: "127.0.0.1", port: 0 }, notify: {}, shutdownGraceMs: 0, log: { level: "warn" } },
+    ...{ notify: {}, shutdownGraceMs: 0, log: { level: "warn" } },
   };
 }

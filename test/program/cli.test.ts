@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { differenceOf, flawsIn, linesIn, manifestsIn, NO_DIFFERENCE, readFolder } from "../support/archive.ts";
+import { differenceOf, flawsIn, linesIn, NO_DIFFERENCE } from "../support/archive.ts";
 import { run, start } from "../support/program.ts";
 import { CANARY, openStage } from "../support/stage.ts";
 import { DAY_MS, formatInstant, epochMs, HOUR_MS } from "../../src/time.ts";
@@ -161,34 +161,3 @@ function inDay(record: string, from: number): boolean {
   const { created_at: at } = JSON.parse(record) as { created_at: string };
   return Date.parse(at) >= from && Date.parse(at) < from + DAY_MS;
 }
-
-test("the demo ends by itself when its time is over", async () => {
-  const { code, stdout, stderr } = await run(["demo", "--for", "1s"], { cwd: folder() });
-  expect(code, stderr).toBe(0);
-  expect(stdout).toContain("What is there now");
-});
-
-test("the demo exports both sources until it is stopped, and leaves objects that can be read", async () => {
-  const cwd = folder();
-  const demo = start(["demo"], { cwd });
-  // Both streams have then exported three hours: enough lines at any hour of the day and on any machine.
-  await demo.saw(/Live:/, "stdout");
-  demo.kill("SIGTERM");
-  const { code, stdout, stderr } = await demo.ended;
-  expect(code, stderr).toBe(0);
-  expect(stdout).toContain("What is there now");
-  const [, place = ""] = /archive\s+(\S+)/.exec(stdout) ?? [];
-  for (const [stream, members] of [
-    ["pachca-demo", ["id", "created_at"]],
-    ["uipath-demo", ["event_id", "timestamp"]],
-  ] as const) {
-    expect(stdout).toMatch(new RegExp(`^ {2}${stream} +http://127\\.0\\.0\\.1:\\d+/`, "m"));
-    const files = readFolder(join(cwd, place, stream));
-    // The signal may come in the middle of a window. The next run would use what that window has left.
-    const begun = /no manifest names it$|^checkpoint\.json is not at the head$/;
-    expect(flawsIn(files).filter((flaw) => !begun.test(flaw))).toEqual([]);
-    expect(manifestsIn(files).length).toBeGreaterThan(0);
-    expect(linesIn(files).length).toBeGreaterThan(50);
-    for (const line of linesIn(files)) for (const name of members) expect(JSON.parse(line)).toHaveProperty(name);
-  }
-});
