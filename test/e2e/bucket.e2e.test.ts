@@ -17,7 +17,7 @@ function clientOf({ endpoint, ...credentials }: S3Server): S3Client {
 
 const sinkOf = (server: S3Server, bucket: string, prefix: string) => ({ type: "s3", bucket, prefix, ...server });
 
-/** A stage whose archive lies below a prefix of its own. */
+/** A stage with an archive below its own prefix. */
 async function openBucket(server: S3Server, options: StageOptions) {
   const prefix = `audit/${randomUUID()}`;
   const stage = await openStage({ ...options, sink: sinkOf(server, BUCKET, prefix) }, onTestFinished);
@@ -32,7 +32,7 @@ describe.skipIf(rgw === undefined)("an archive in S3 (Ceph's gateway)", () => {
     await clientOf(server).send(new CreateBucketCommand({ Bucket: BUCKET }));
   });
 
-  test("20,000 events of a day are exported byte for byte, each once; once again writes nothing", async () => {
+  test("20,000 events of a day are exported byte for byte, each once; another run writes nothing", async () => {
     const from = epochMs(Math.floor(Date.now() / DAY_MS - 2) * DAY_MS);
     const to = epochMs(from + DAY_MS);
     const { stage, files } = await openBucket(server, {
@@ -54,7 +54,7 @@ describe.skipIf(rgw === undefined)("an archive in S3 (Ceph's gateway)", () => {
     expect([...(await files()).keys()].filter((key) => !there.has(key) && key.startsWith("data/"))).toEqual([]);
   });
 
-  test("killed at ten random moments and started again, nothing is lost and nothing is there twice", async () => {
+  test("ten kills at random moments lose no event and write none twice", async () => {
     const seed = seedOf(process.env);
     const { stage, files } = await openBucket(server, lateMoments());
     const { last, hits } = await onceWithKills(stage, 10, seed);
@@ -65,30 +65,30 @@ describe.skipIf(rgw === undefined)("an archive in S3 (Ceph's gateway)", () => {
     expect(differenceOf(linesIn(there), historyOf(stage)), `CRASH_SEED=${seed}`).toEqual(NO_DIFFERENCE);
   }, 300_000);
 
-  test("two workers on one stream commit each window once, across a ring of the schedule", async () => {
+  test("two workers on one stream commit each window once, across a run of the schedule", async () => {
     const { stage, files } = await openBucket(server, manyMoments(20));
     const env = { LOG_LEVEL: "debug" };
     const workers = [stage.start(["run"], { env }), stage.start(["run"], { env })];
-    // By the API's clock one more minute is ready at the next ring, and both see it.
+    // By the API's clock one more minute is ready at the next run, and both workers see it.
     await Promise.all(workers.map((worker) => worker.saw(/"fact":"tick\.done"[^]*"fact":"tick\.(?:done|failed)"/)));
     for (const worker of workers) {
       expect(worker.stderr).not.toMatch(/"fact":"(?:tick\.failed|stream\.stopped)"/);
       worker.kill("SIGTERM");
       expect((await worker.ended).code).toBe(0);
     }
-    // The checkpoint is a shortcut: the slower of the two may have written it last. The next start puts it right.
+    // The checkpoint is a shortcut: the slower worker may have written it last. The next start corrects it.
     expect((await stage.run(["once"])).code).toBe(0);
     const there = await files();
     expect(flawsIn(there)).toEqual([]);
     expect(differenceOf(linesIn(there), historyOf(stage))).toEqual(NO_DIFFERENCE);
   });
 
-  test("the token and the keys are in no output and in no object", async () => {
+  test("no output and no object has the token or the keys", async () => {
     const { stage, files } = await openBucket(server, { simulator: { faults: { reset: { next: 1 } } } });
     const secrets = [CANARY, server.secretAccessKey];
     for (const command of ["once", "check", "status"]) {
       const { code, stdout, stderr } = await stage.run([command], { env: { LOG_LEVEL: "trace" } });
-      // The clock of this stage's API is days behind.
+      // The API's clock of this stage is days behind.
       expect(code, stderr).toBe(command === "check" ? 69 : 0);
       for (const secret of secrets) expect(stdout + stderr).not.toContain(secret);
     }
@@ -97,14 +97,14 @@ describe.skipIf(rgw === undefined)("an archive in S3 (Ceph's gateway)", () => {
     expect(written.filter((text) => secrets.some((secret) => text.includes(secret)))).toEqual([]);
   });
 
-  test("check: all is well", async () => {
+  test("check: no problem", async () => {
     const { stage } = await openBucket(server, { now: "real" });
     const { code, stdout } = await stage.run(["check"]);
     expect(code, stdout).toBe(0);
     expect(stdout).toContain("✓ create an object once, and only once");
   });
 
-  test("check: a bucket that is not there is ✗, with what to do, and exit code 69", async () => {
+  test("check: a missing bucket is ✗, with a hint, and exit code 69", async () => {
     const stage = await openStage({ now: "real", sink: sinkOf(server, "nowhere", "") }, onTestFinished);
     const { code, stdout } = await stage.run(["check"]);
     expect(code, stdout).toBe(69);
@@ -124,7 +124,7 @@ describe.skipIf(rgw === undefined)("an archive in S3 (Ceph's gateway)", () => {
 });
 
 describe.skipIf(swift === undefined)("a store without conditional writes (Swift)", () => {
-  test("is refused by check and by once, and nothing is exported to it", async () => {
+  test("is refused by check and by once, and gets no object", async () => {
     const server = swift!;
     const client = clientOf(server);
     await client.send(new CreateBucketCommand({ Bucket: "unconditional" }));

@@ -18,7 +18,7 @@ function canMount(): boolean {
   }
 }
 
-/** A file system in memory at a folder of the stage, gone with the test. */
+/** Mounts a file system in memory at a folder of the stage until the end of the test. */
 function mount(stage: Stage, name: string, options: string): string {
   const folder = join(stage.folder, name);
   mkdirSync(folder, { recursive: true });
@@ -35,11 +35,11 @@ function expectWhole(stage: Stage): void {
 }
 
 describe.skipIf(!isRoot)("disks", () => {
-  test("a disk that runs full ends once with 75 and says so; with space again the next one finishes", async () => {
+  test("a full disk ends once with exit code 75 and a reason; with space again, the next run finishes", async () => {
     const stage = await openStage(manyMoments(30), onTestFinished);
     const disk = mount(stage, "out", "size=1m");
     const ballast = join(disk, "ballast");
-    // Room for a part of it.
+    // Space for a part of the archive.
     writeFileSync(ballast, Buffer.alloc(700 * 1024));
     const full = await stage.run(["once"]);
     expect(full.code, full.stderr).toBe(75);
@@ -53,7 +53,7 @@ describe.skipIf(!isRoot)("disks", () => {
     expectWhole(stage);
   });
 
-  test("a worker waits out a full disk by itself", async () => {
+  test("a worker recovers from a full disk by itself", async () => {
     const stage = await openStage(manyMoments(30), onTestFinished);
     const disk = mount(stage, "out", "size=1m");
     const ballast = join(disk, "ballast");
@@ -68,13 +68,13 @@ describe.skipIf(!isRoot)("disks", () => {
     expectWhole(stage);
   });
 
-  test.each(["out", "state"])("a read-only %s is refused with what to do: exit code 77", async (name) => {
+  test.each(["out", "state"])("a read-only %s is refused with a hint: exit code 77", async (name) => {
     const sink = name === "out" ? { type: "file", directory: "out" } : { type: "stdout" };
     const stage = await openStage({ sink, now: "real" }, onTestFinished);
     mount(stage, name, "ro");
     const once = await stage.run(["once"]);
     expect(once.code, once.stderr).toBe(77);
-    // Lines may be on stdout: then the report is in the log.
+    // With lines on stdout, the report is in the log.
     expect(once.stdout + once.stderr).toMatch(/EROFS[^]*read-only/);
     const check = await stage.run(["check"]);
     expect(check.code, check.stdout).toBe(77);

@@ -10,7 +10,7 @@ function expectWhole(stage: Stage): void {
   );
 }
 
-test("an API that is away for longer than the retries ends once with 75, and the next one finishes", async () => {
+test("an API that is down for longer than the retries ends once with exit code 75, and the next run finishes", async () => {
   const stage = await openStage({ simulator: { faults: { rateLimited: 1, retryAfter: 0 } } }, onTestFinished);
   const { code, stderr } = await stage.run(["once"]);
   expect(code, stderr).toBe(75);
@@ -19,9 +19,9 @@ test("an API that is away for longer than the retries ends once with 75, and the
   expectWhole(stage);
 });
 
-test("a worker whose tick failed is ready again after the next ring of its schedule", async () => {
+test("a worker with a failed run is ready again after the next run", async () => {
   const port = await freePort();
-  // The stage's clock stands in the past: by ours, the stream is far behind.
+  // The stage's clock is in the past: by our clock the stream is far behind.
   const stage = await openStage(
     { stream: { lagLimit: "365d" }, config: { server: { host: "127.0.0.1", port } } },
     onTestFinished,
@@ -40,7 +40,7 @@ test("a worker whose tick failed is ready again after the next ring of its sched
   expectWhole(stage);
 });
 
-test("answers that break off, stall in storms and come slowly, all at once, cost no event", async () => {
+test("answers that break off, bursts of errors and slow answers together cost no event", async () => {
   const share = 0.03;
   const faults = { reset: share, cutBody: share, serverError: share, rateLimited: share, retryAfter: 1 };
   const stage = await openStage({ simulator: { faults, latencyMs: 20 }, source: { pageLimit: 20 } }, onTestFinished);
@@ -61,7 +61,7 @@ test("an event of ten megabytes is exported whole", async () => {
   expectWhole(stage);
 });
 
-test("an answer that never comes costs its time limit, a minute, and no event", async () => {
+test("an answer that never comes costs its time limit of a minute, but no event", async () => {
   const stage = await openStage({ simulator: { faults: { silence: { next: 1 } } } }, onTestFinished);
   const { code, stderr } = await stage.run(["once"]);
   expect(code, stderr).toBe(0);

@@ -8,7 +8,7 @@ import { freePort } from "../support/process.ts";
 import { prometheusInstalled, promtool, startPrometheus, type Prometheus } from "../support/prometheus.ts";
 import { CANARY, openStage, type Stage } from "../support/stage.ts";
 
-/** Its first tick fails for the one stream, which has no token that is accepted, and succeeds for the other. */
+/** The first run fails for one stream, because its token is wrong, and succeeds for the other. */
 async function startWorker(stage: Stage): Promise<Program> {
   writeFileSync(join(stage.folder, "token"), "revoked");
   const worker = stage.start(["run"]);
@@ -17,7 +17,7 @@ async function startWorker(stage: Stage): Promise<Program> {
   return worker;
 }
 
-/** What Grafana puts in the place of its variables. */
+/** The values that Grafana gives to its variables. */
 const filledIn = (query: string) =>
   query.replaceAll("$stream", ".*").replaceAll("$__rate_interval", "1m").replaceAll("$__range", "1h");
 
@@ -25,7 +25,7 @@ interface Panel {
   readonly targets?: readonly { readonly expr: string }[];
 }
 
-describe.skipIf(!prometheusInstalled())("a worker that Prometheus reads", () => {
+describe.skipIf(!prometheusInstalled())("a worker that Prometheus scrapes", () => {
   const closing: (() => Promise<void>)[] = [];
   let stage: Stage;
   let worker: Program;
@@ -62,13 +62,13 @@ describe.skipIf(!prometheusInstalled())("a worker that Prometheus reads", () => 
     await Promise.all(closing.map((close) => close()));
   });
 
-  test("promtool finds nothing to say about its metrics", async () => {
+  test("promtool accepts its metrics", async () => {
     const text = await (await fetch(`http://${address}/metrics`)).text();
     expect(text).toContain('siem_export_failure{stream="refused",stage="fetch",code="unauthorized"} 1');
     expect(promtool(["check", "metrics"], text)).toEqual({ code: 0, said: "" });
   });
 
-  test("every rule can be reckoned on what it tells", async () => {
+  test("every rule can be evaluated on its metrics", async () => {
     const healthy = async () => {
       const { groups } = (await prometheus.get("/api/v1/rules")) as {
         groups: readonly { rules: readonly { name: string; health: string; lastError?: string }[] }[];
@@ -80,16 +80,16 @@ describe.skipIf(!prometheusInstalled())("a worker that Prometheus reads", () => 
     await prometheus.until(healthy, 30_000);
   });
 
-  test("what is refused rings, what is well does not, and the alarm ends when the refusal does", async () => {
-    // Pending, all of them: none is told to anybody before its time.
+  test("an alert fires for the refused stream and not for the healthy one, and resolves when the refusal ends", async () => {
+    // All alerts are pending: none fires before its time.
     const expected = ["Behind", "NoSuccess", "NotAuthorised"].map((name) => `SiemExport${name} refused`);
     await prometheus.until(async () => expect(await prometheus.alarms()).toEqual(expected), 30_000);
     writeFileSync(join(stage.folder, "token"), CANARY);
-    // The next tick is at most a minute away.
+    // The next run is at most a minute away.
     await prometheus.until(async () => expect(await prometheus.alarms()).toEqual([]), 90_000);
   });
 
-  test("every query of the dashboard is answered, with nothing only where nothing was to tell", async () => {
+  test("every query of the dashboard has an answer, and only these are empty", async () => {
     const { panels, annotations } = JSON.parse(read("deploy/grafana/dashboard.json")) as {
       panels: readonly Panel[];
       annotations: { readonly list: readonly { readonly expr: string }[] };
@@ -119,7 +119,7 @@ describe.skipIf(!prometheusInstalled())("the rules", () => {
     expect(code, said).toBe(0);
   });
 
-  test("each alarm rings when it must, and not when it must not", () => {
+  test("each alert fires when it must, and does not fire otherwise", () => {
     const { code, said } = promtool(["test", "rules", join(folder, "alerts.test.yml")]);
     expect(code, said).toBe(0);
   });

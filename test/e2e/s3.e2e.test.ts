@@ -43,7 +43,7 @@ describe.skipIf(rgw === undefined)("S3 (Ceph's gateway)", () => {
     await clientOf(server).send(new CreateBucketCommand({ Bucket: "whole" }));
     return s3Store({ ...optionsOf(server, "whole"), prefix: "" });
   });
-  test("objects say what they are, and are not marked as encoded", async () => {
+  test("objects have a content type and no content encoding", async () => {
     const options = optionsOf(server, "plain");
     const types = {
       "a.ndjson.gz": "application/x-ndjson",
@@ -73,7 +73,7 @@ describe.skipIf(rgw === undefined)("S3 (Ceph's gateway)", () => {
     expect((await head("checkpoint.json")).ObjectLockMode).toBeUndefined();
   });
 
-  test("a bucket that ignores the condition is refused: Ceph 16 does where objects have versions", async () => {
+  test("a bucket that ignores the condition is refused, as Ceph 16 does with versioning", async () => {
     const store = s3Store(optionsOf(server, "locked"));
     const refusal = {
       name: "RefusedError",
@@ -93,7 +93,7 @@ describe.skipIf(rgw === undefined)("S3 (Ceph's gateway)", () => {
     expect(findings.at(-1)?.hint).toContain("enable Object Lock on the bucket");
   });
 
-  test("folders that somebody made in a console are not objects", async () => {
+  test("folders made in a console are not objects", async () => {
     const options = optionsOf(server, "plain");
     for (const key of ["", "data/"]) {
       await clientOf(server).send(new PutObjectCommand({ Bucket: "plain", Key: `${options.prefix}/${key}`, Body: "" }));
@@ -101,7 +101,7 @@ describe.skipIf(rgw === undefined)("S3 (Ceph's gateway)", () => {
     expect(await collect(s3Store(options).list("", undefined, never))).toEqual([]);
   });
 
-  test("a bucket that is not there is refused, and is not an empty store", async () => {
+  test("a missing bucket is refused, and does not count as an empty store", async () => {
     const store = s3Store(optionsOf(server, "nowhere"));
     const refusal = { name: "RefusedError", code: "not_found" };
     await expect(store.read("checkpoint.json", never)).rejects.toMatchObject(refusal);
@@ -123,7 +123,7 @@ describe.skipIf(rgw === undefined)("S3 (Ceph's gateway)", () => {
     expect(error.message).not.toMatch(/NOBODY|wrong/);
   });
 
-  test("a secret that was rotated is taken up at the next request", async () => {
+  test("a rotated secret is used at the next request", async () => {
     let secret = "old";
     const store = s3Store({ ...optionsOf(server, "plain"), secretAccessKey: () => secret });
     await expect(store.read("x", never)).rejects.toMatchObject({ code: "unauthorized" });
@@ -133,7 +133,7 @@ describe.skipIf(rgw === undefined)("S3 (Ceph's gateway)", () => {
 });
 
 describe.skipIf(swift === undefined)("a store without conditional writes (Swift)", () => {
-  test("is refused by the probe and by the preflight, with what to do", async () => {
+  test("is refused by the probe and by the preflight, with a hint", async () => {
     await clientOf(swift!).send(new CreateBucketCommand({ Bucket: "plain" }));
     const store = s3Store(optionsOf(swift!, "plain"));
     const refusal = { name: "RefusedError", code: "bad_request", hint: expect.stringContaining("MinIO") as string };

@@ -12,7 +12,7 @@ import { memorySource, never } from "../support/world.ts";
 
 type Tls = NonNullable<SyslogOptions["tls"]>;
 
-/** What can be wrong, the change that makes it so, and what the preflight must say and advise. */
+/** What can be wrong, the change that causes it, and what the preflight must report and advise. */
 const WRONGS: readonly (readonly [
   wrong: string,
   change: (right: Tls, certificates: Certificates) => Tls,
@@ -20,26 +20,26 @@ const WRONGS: readonly (readonly [
   advises: RegExp,
 ])[] = [
   [
-    "a receiver of another authority than ours",
+    "a receiver with a certificate of another authority",
     (right, { otherCaFile }) => ({ ...right, caFile: otherCaFile }),
     /its certificate is of an (?:unknown authority|authority that is not trusted)/,
     /authority in \S+caFile/,
   ],
   [
-    "a receiver of another name",
+    "a receiver with another name",
     (right) => ({ ...right, serverName: "logs.example.com" }),
     /its certificate is not for logs\.example\.com, but for DNS:localhost, IP Address:127\.0\.0\.1/,
     /serverName to a name that it has \(DNS:localhost/,
   ],
   [
-    "no certificate of ours",
+    "no client certificate",
     ({ caFile, checkServerName }) => ({ caFile, checkServerName }),
-    // rsyslog's GnuTLS hangs up without a word.
+    // rsyslog with GnuTLS closes the connection without a reason.
     /after the TLS handshake .*: the receiver (?:closed the connection|wants a certificate of ours, and we have none)/,
     /may want a certificate of ours: set sink\.certFile/,
   ],
   [
-    "a certificate of ours of another authority than the receiver's",
+    "a client certificate of another authority",
     (right, { otherClient }) => ({ ...right, ...otherClient }),
     /after the TLS handshake .*: the receiver (?:closed the connection|refuses our certificate \(alert: unknown ca\))/,
     /may not accept our certificate: sink\.certFile must be of an authority that it trusts/,
@@ -68,7 +68,7 @@ const RECEIVERS = [
 ] as const;
 
 describe.each(RECEIVERS)("the preflight of %s", (_name, isInstalled, { transport, input, expired, start }) => {
-  describe.skipIf(!isInstalled)("where certificates are", () => {
+  describe.skipIf(!isInstalled)("with certificates that are", () => {
     let receiver: Receiver<string>;
     beforeAll(async () => {
       receiver = await start();
@@ -80,14 +80,14 @@ describe.each(RECEIVERS)("the preflight of %s", (_name, isInstalled, { transport
       return collect(syslogTo(way, raw.of(memorySource([]))).check(never));
     };
 
-    test("right finds nothing, and leaves no message behind", async () => {
+    test("right finds nothing, and sends no message", async () => {
       const [found, ...rest] = await findings(input);
       expect(found?.state).toBe("ok");
       expect(rest.map(({ state }) => state)).toEqual(transport === "tls" ? ["warning"] : []);
       expect(receiver.written()).toEqual([]);
     });
 
-    test.each(WRONGS)("wrong says so: %s", async (_wrong, change, says, advises) => {
+    test.each(WRONGS)("wrong reports: %s", async (_wrong, change, says, advises) => {
       const found = await findings(input, change(tlsOf(receiver), receiver.certificates));
       expect(found).toMatchObject([
         {
@@ -98,7 +98,7 @@ describe.each(RECEIVERS)("the preflight of %s", (_name, isInstalled, { transport
       ]);
     });
 
-    test("wrong says so: a receiver whose certificate has expired", async () => {
+    test("wrong reports: a receiver with an expired certificate", async () => {
       expect(await findings(expired)).toMatchObject([
         { state: "failed", what: expect.stringContaining("its certificate has expired") as string },
       ]);

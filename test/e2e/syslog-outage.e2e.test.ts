@@ -20,12 +20,12 @@ import { manifestsIn, never, POLICY, START, world } from "../support/world.ts";
 import type { Pipeline } from "../../src/export/pipeline.ts";
 
 const EVENTS = 20_000;
-/** Hours of the history that have settled: so many windows. */
+/** The settled hours of the history, one window each. */
 const after = (hours: number) => epochMs(START + hours * HOUR_MS + POLICY.lagMs);
-/** As patient as a worker is over several ticks, but quicker. */
+/** Retries as often as a worker over several ticks, but faster. */
 const PATIENT = { attempts: 200, baseMs: 50, capMs: 200 };
 
-describe.skipIf(!rsyslogInstalled())("a receiver that goes away", { timeout: 120_000 }, () => {
+describe.skipIf(!rsyslogInstalled())("a receiver that stops", { timeout: 120_000 }, () => {
   let rsyslog: Receiver<string> | undefined;
   let folder: string;
   beforeEach(() => {
@@ -36,7 +36,7 @@ describe.skipIf(!rsyslogInstalled())("a receiver that goes away", { timeout: 120
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** From a history in memory to the receiver, with a ledger in a folder. */
+  /** Exports a history in memory to the receiver, with a ledger in a folder. */
   function pipelineTo(way: Way, history: readonly AuditEvent[], observe: ObserveStream): Pipeline {
     const { pipeline, source } = world(history, { store: fileStore(folder), source: { pageSize: 500 }, observe });
     const batch = { maxEvents: 50_000, maxBytes: 32 << 20 };
@@ -76,22 +76,22 @@ describe.skipIf(!rsyslogInstalled())("a receiver that goes away", { timeout: 120
     expect([events, windows.length]).toEqual([EVENTS, 6]);
     expect([...new Set(ids)].sort()).toEqual(history.map(({ id }) => id).sort());
     expect(missing).toEqual([]);
-    // A kill between two windows need not be noticed.
+    // The sink may not notice a kill between two windows.
     expect(retries).toBeGreaterThanOrEqual(kills / 2);
     const delivered = manifests().map((manifest) => manifest.delivered);
     expect(delivered.every((one) => one?.acknowledged === true)).toBe(true);
     expect(delivered.reduce((sum, one) => sum + (one?.lines ?? 0), 0)).toBe(EVENTS);
     const repeats = ids.length - EVENTS;
-    // What a sender of RELP has under way: only that is sent again.
+    // Only messages without an acknowledgement are sent again.
     expect(repeats).toBeLessThanOrEqual(kills * 128);
     const figures = `${repeats} of ${EVENTS} events came twice, none was lost; ${retries} retries, ${seconds.toFixed(1)} s`;
     console.log(`RELP, rsyslog killed ${kills} times: ${figures}`);
   });
 
   test.each(["tcp", "tls"] as const)(
-    "%s, killed within a batch: it is written again, and not committed before",
+    "%s, killed within a batch: the batch is written again, and not committed before",
     async (transport) => {
-      // One window, one batch, of which the second half comes only when the receiver is gone.
+      // One window with one batch. Its second half comes only after the receiver is killed.
       const history = peculiarEvents(EVENTS, START, 100);
       const gone = new AbortController();
       const receiver = await startRsyslog([transport]);
@@ -123,7 +123,7 @@ describe.skipIf(!rsyslogInstalled())("a receiver that goes away", { timeout: 120
   );
 });
 
-/** The same sink, given the second half of its events when `signal` is aborted. */
+/** The same sink, which gets the second half of its events when `signal` is aborted. */
 function inHalves(sink: Sink, signal: AbortSignal): Sink {
   async function* halves(chunks: Batch["chunks"]) {
     let count = 0;
@@ -136,7 +136,7 @@ function inHalves(sink: Sink, signal: AbortSignal): Sink {
   return { ...sink, write: ({ chunks, ...batch }, stop) => sink.write({ ...batch, chunks: halves(chunks) }, stop) };
 }
 
-/** What it has written down, in order, repeats and all. */
+/** The messages in the receiver's file, in order, with repetitions. */
 function idsIn(receiver: Receiver<string>): string[] {
   return receiver.written().map(({ wire }) => readSyslog(wire).data["event@32473"]?.["id"] ?? "");
 }

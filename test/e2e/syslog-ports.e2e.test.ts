@@ -8,13 +8,13 @@ import { memorySource, START } from "../support/world.ts";
 
 type Input = "tcp" | "tls" | "relp" | "relpTls";
 
-/** Where nobody answers at all, the wait is what shows it. */
+/** Without any answer, only the timeout shows the mistake. */
 const QUICK = { connectTimeoutMs: 2000, retry: { attempts: 1, baseMs: 1, capMs: 1 } };
 
 const WRONGS: readonly (readonly [transport: SyslogTransport, input: Input, advises: RegExp])[] = [
   ["tcp", "tls", /TLS.*check sink\.port and sink\.transport/],
   ["tcp", "relp", /set sink\.transport to relp/],
-  // In TLS it answers that it wants TLS, but the end of the connection may come before that.
+  // The receiver answers with a TLS alert, but the connection may end before it arrives.
   ["tcp", "relpTls", /sink\.transport/],
   ["tls", "tcp", /without TLS/],
   ["tls", "relp", /without TLS/],
@@ -44,7 +44,7 @@ describe.skipIf(!rsyslogInstalled())("rsyslog's port for another transport", () 
       for (const count of [1, 20]) {
         await expect(writing(count)).rejects.toMatchObject({ hint: expect.stringMatching(advises) as string });
       }
-      // With more under way, a reset may come before any answer.
+      // With more messages in flight, a reset may come before any answer.
       await expect(writing(2000)).rejects.toMatchObject({
         hint: expect.stringMatching(/sink\.(?:port|transport)/) as string,
       });

@@ -15,7 +15,7 @@ import type { Delivered } from "../../src/sink.ts";
 const { vocabulary } = pachca;
 
 const EVENTS = 10_000;
-/** Where a transport has shown itself with one format, the others need not be as many. */
+/** One format tests a transport with many events. Fewer suffice for the others. */
 const FEWER_EVENTS = 2000;
 const history = peculiarEvents(EVENTS, START);
 
@@ -27,7 +27,7 @@ function severityOf(key: string): number {
   return severity >= 9 ? 2 : severity >= 7 ? 4 : severity >= 4 ? 5 : 6;
 }
 
-/** What the event must have become, read with nothing of ours: the header, the structured data, the line. */
+/** Checks header, structured data and line of a message, read without code of the product. */
 function expectSame(received: Received, event: AuditEvent, format: Format): void {
   const header = {
     ...{ timestamp: new Date(event.time).toISOString(), hostname: "acme", appName: "siem-export" },
@@ -38,7 +38,7 @@ function expectSame(received: Received, event: AuditEvent, format: Format): void
   const priority = 13 * 8 + severityOf(event.key);
   const data = { "event@32473": parameters };
   expect(readSyslog(received.wire)).toEqual({ ...header, priority, data, message });
-  // The receiver understood the same.
+  // The receiver parsed the same.
   expect(received).toMatchObject({
     ...{ priority: `${priority}`, hostname: "acme", appName: "siem-export", messageId: event.key, message },
     structuredData: `[event@32473 id="${event.id}" stream="pachca-acme" sequence="42"]`,
@@ -46,7 +46,7 @@ function expectSame(received: Received, event: AuditEvent, format: Format): void
   expect(Date.parse(received.timestamp)).toBe(event.time);
 }
 
-/** What each format makes of the same event, by a reader of the specification. */
+/** Checks a line of each format, with a parser written from the specification. */
 const READERS: Readonly<Record<FormatName, (line: string, event: AuditEvent) => void>> = {
   raw: (line, { record }) => {
     expect(line).toBe(record.toString());
@@ -77,7 +77,7 @@ const READERS: Readonly<Record<FormatName, (line: string, event: AuditEvent) => 
   },
 };
 
-/** No line holds a control character: its picture stands for it, but for those that can be escaped. */
+/** Replaces each control character by its picture, except those that the format can escape. */
 function pictured(text: string, escaped = /(?!)/): string {
   return text.replaceAll(/\p{Cc}/gu, (character) => {
     if (escaped.test(character) || character > "\x7f") return character;
@@ -85,7 +85,7 @@ function pictured(text: string, escaped = /(?!)/): string {
   });
 }
 
-/** All of the history, or its beginning, each event once and whole. */
+/** Sends the first `count` events and expects each of them once and whole. */
 async function expectAll(receiver: Receiver<string>, way: Way, formatName: FormatName, count: number) {
   receiver.forget();
   const format = formatOf(formatName, source);
@@ -128,9 +128,9 @@ describe.skipIf(!rsyslogInstalled())("rsyslog", () => {
 
   const names = ["tcp, octets counted", "tcp, a line a message", "udp", "tls", "relp", "relp+tls"];
   describe.each(names)("%s", (name) => {
-    // A busy machine leaves datagrams behind, and may.
+    // A busy machine may drop datagrams.
     const retry = name === "udp" ? 2 : 0;
-    test.each(CASES)("%s: all of %i events arrive, each as it was sent", { retry }, async (format, count) => {
+    test.each(CASES)("%s: all %i events arrive as sent", { retry }, async (format, count) => {
       await expectAll(rsyslog, places()[name]!, format, count);
     });
   });
@@ -154,7 +154,7 @@ describe.skipIf(!syslogNgInstalled())("syslog-ng", () => {
   };
 
   describe.each(["tcp, octets counted", "tcp, a line a message", "tls"])("%s", (name) => {
-    test.each(CASES)("%s: all of %i events arrive, each as it was sent", async (format, count) => {
+    test.each(CASES)("%s: all %i events arrive as sent", async (format, count) => {
       await expectAll(syslogNg, places()[name]!, format, count);
     });
   });

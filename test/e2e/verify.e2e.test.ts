@@ -36,7 +36,7 @@ describe.skipIf(rgw === undefined)("an archive in a bucket (Ceph's gateway)", ()
     for (const [key, bytes] of files) await store.create(key, bytes, never);
   });
 
-  test("is proved by reading and listing; what a race left is a notice, until gc has removed it", async () => {
+  test("is proved by reading and listing; an unreferenced object of a race is a notice until gc removes it", async () => {
     const now = epochMs(Date.now() + 2 * DAY_MS);
     const expected = orphans.map((key) => `ORPHAN ${key}`).sort();
     const before = await verified(archive, { now });
@@ -53,7 +53,7 @@ describe.skipIf(rgw === undefined)("an archive in a bucket (Ceph's gateway)", ()
     for (const key of orphans) expect(await archive.ledger.read(key, never)).toBeUndefined();
   });
 
-  test("is found out when an object of it was overwritten", async () => {
+  test("with an overwritten object is not proved", async () => {
     const { key } = shownAt(files, 2).objects[0]!;
     const Key = `${options.prefix}/${key}`;
     await client.send(new PutObjectCommand({ Bucket: BUCKET, Key, Body: gzipSync("{}\n") }));

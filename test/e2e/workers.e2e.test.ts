@@ -8,12 +8,12 @@ import { minutes, openStage, TEN } from "../support/stage.ts";
 
 const SPAN = { from: TEN, to: minutes(60) };
 
-test("two workers on one stream for a minute, each killed and started again and again", async () => {
+test("two workers on one stream for a minute, each killed and restarted repeatedly", async () => {
   const seed = seedOf(process.env);
   console.log(`CRASH_SEED=${seed}`);
   const random = randomOf(seed, 0);
   const moments = manyMoments(60);
-  // Slow enough that the minute does not suffice: there is always a window to meet in.
+  // Too slow to finish within the minute: there is always a window that both export.
   const simulator = { ...moments.simulator, latencyMs: 150, eventsPerDay: 40_000 };
   const stage = await openStage({ ...moments, simulator, source: { pageLimit: 20 } }, onTestFinished);
   const start = () => stage.start(["run"]);

@@ -10,7 +10,7 @@ import { openStage, type Stage } from "../support/stage.ts";
 let stage: Stage;
 const ends: (() => Promise<void>)[] = [];
 const keys = signingKeys();
-/** An hour of the simulator's log, exported by the program, with some items that are no events. */
+/** An hour of the simulator's log, exported by the program. Some items are not events. */
 beforeAll(async () => {
   stage = await openStage(
     {
@@ -39,7 +39,7 @@ const linesOf = (stdout: string) =>
     .map((line) => JSON.parse(line) as Line);
 const pathOf = (key: string) => join(stage.folder, "out/demo", key);
 
-test("verify proves what the program exported: 0, with the verdict", async () => {
+test("verify proves what the program exported: the verdict, and exit code 0", async () => {
   const { code, stdout, stderr } = await stage.run(["verify"]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toMatch(/^CONTIGUOUS \S+:00Z … \S+Z {2}\d+ windows, [\d,]+ events, \d+ objects read/m);
@@ -48,7 +48,7 @@ test("verify proves what the program exported: 0, with the verdict", async () =>
   expect(stdout).toContain("✓ nothing wrong");
 });
 
-test("with the key, an anchor and a freshness limit it proves more", async () => {
+test("verify proves more with a key, an anchor and a freshness limit", async () => {
   const newest = manifestsIn(stage.files()).at(-1)!;
   const line = String(stage.files().get(`ledger/manifests/${String(newest.seq).padStart(12, "0")}.json`)).split(
     "\n",
@@ -62,7 +62,7 @@ test("with the key, an anchor and a freshness limit it proves more", async () =>
   expect(linesOf(stale.stdout).map(({ code }) => code)).toEqual(["STALE_TAIL", undefined]);
 });
 
-test("what is wrong is a line with its code and key, and 65; --json says the same", async () => {
+test("verify prints one line for each problem, with its code and key: exit code 65; --json has the same", async () => {
   const { key } = manifestsIn(stage.files())[0]!.objects[0]!;
   const before = readFileSync(pathOf(key));
   appendFileSync(pathOf(key), gzipSync("{}\n"));
@@ -82,7 +82,7 @@ test("what is wrong is a line with its code and key, and 65; --json says the sam
   }
 });
 
-test("quarantine list shows each item, and why it is there", async () => {
+test("quarantine list shows each item and its reason", async () => {
   const items = linesOf((await stage.run(["quarantine", "list", "--json"])).stdout);
   expect(items.length).toBeGreaterThan(1);
   for (const item of items) {
@@ -94,7 +94,7 @@ test("quarantine list shows each item, and why it is there", async () => {
   expect(stdout).toContain(`demo: ${items.length} items in quarantine`);
 });
 
-test("gc shows what a race left, and removes it when told to; what is no orphan it keeps", async () => {
+test("gc lists unreferenced objects of a race, deletes them with --delete, and keeps all others", async () => {
   const { key } = manifestsIn(stage.files())[0]!.objects[0]!;
   const lines = gunzipSync(readFileSync(pathOf(key)))
     .toString()
@@ -136,7 +136,7 @@ test.each([
   expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringContaining(message) as string });
 });
 
-test("an archive that is not there is not proved", async () => {
+test("verify of a missing archive fails", async () => {
   const settings = JSON.parse(JSON.stringify(stage.settings)) as { streams: { sink: object }[] };
   settings.streams[0]!.sink = { type: "file", directory: "nowhere" };
   stage.write(settings);

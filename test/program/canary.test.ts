@@ -5,17 +5,17 @@ import { serve } from "../support/serve.ts";
 import { freePort } from "../support/process.ts";
 import { CANARY, openStage } from "../support/stage.ts";
 
-/** Each secret of the configuration is one of these: what is found tells where it came from. */
+/** Each secret of the configuration has a text of its own, which shows where a leak comes from. */
 const WEBHOOK = "canary-webhook-91ab";
 const HEARTBEAT = "canary-heartbeat-22cd";
 const BOT = "canary-bot-77ef";
 const SERVER = "canary-server-03aa";
 const SECRETS = [CANARY, WEBHOOK, HEARTBEAT, BOT, SERVER];
 
-test("no secret of the configuration, the environment or an address is in any answer, line, message or file", async () => {
+test("no answer, line, message or file has a secret of the configuration, the environment or a URL", async () => {
   const port = await freePort();
   const seen: string[] = [];
-  // A receiver that repeats what it was sent, and refuses: its text must not go on from there.
+  // A receiver that refuses and repeats what it got: the worker must not pass its text on.
   const { baseUrl } = await serve((request, response) => {
     seen.push(`${request.method ?? ""} ${request.url ?? ""}`);
     response.writeHead(403, { location: request.url ?? "" }).end(`refused ${request.url ?? ""}`);
@@ -52,7 +52,7 @@ test("no secret of the configuration, the environment or an address is in any an
   };
   await ask({ authorization: `Bearer ${SERVER}` });
 
-  // The source refuses, and says the token in its refusal: the worker becomes unhealthy and tells everybody.
+  // The source refuses, with the token in its answer: the worker becomes unhealthy and reports it everywhere.
   stage.api.access.token = "another";
   stage.api.clockOffsetMs += 600_000;
   worker.kill("SIGTERM");
@@ -70,7 +70,7 @@ test("no secret of the configuration, the environment or an address is in any an
   const { stderr } = await sick.ended;
   told.push(well, stderr);
 
-  // The secrets did go where they belong, so there was something to leak.
+  // The secrets did reach their receivers, so there was something to leak.
   expect(seen.some((line) => line.includes(WEBHOOK))).toBe(true);
   expect(seen.some((line) => line.includes(HEARTBEAT))).toBe(true);
   expect(told.join("\n")).toContain("siem_export_lag_seconds");

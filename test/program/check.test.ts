@@ -11,7 +11,7 @@ interface Shown {
   readonly code?: string;
 }
 
-/** The preflight on a stage: its exit code, its text, and its findings as documents. */
+/** Runs check on a stage. Returns its exit code, its text and its findings as documents. */
 async function check(options: StageOptions) {
   const stage = await openStage({ now: "real", ...options }, onTestFinished);
   const text = await stage.run(["check"]);
@@ -24,7 +24,7 @@ async function check(options: StageOptions) {
   return { code: text.code, stdout: text.stdout, failed: findings.filter(({ state }) => state === "failed"), findings };
 }
 
-test("all is well: a line with ✓ for each thing that was looked at, and exit code 0", async () => {
+test("without a problem: a line with ✓ for each check, and exit code 0", async () => {
   const { code, stdout, failed, findings } = await check({});
   expect([code, failed]).toEqual([0, []]);
   expect(findings.length).toBeGreaterThanOrEqual(8);
@@ -34,14 +34,14 @@ test("all is well: a line with ✓ for each thing that was looked at, and exit c
   }
 });
 
-test("a wrong token: ✗, what to do, and exit code 77", async () => {
+test("a wrong token: ✗, a hint, and exit code 77", async () => {
   const { code, stdout, failed } = await check({ simulator: { token: "another" } });
   expect(code).toBe(77);
   expect(failed).toMatchObject([{ code: "unauthorized" }]);
   expect(stdout).toMatch(/^✗ token: .*HTTP 401[^\n]*\n {4}→ the token is wrong/m);
 });
 
-test("a token without the scope: ✗, which scope, and exit code 77", async () => {
+test("a token without the scope: ✗, the scope, and exit code 77", async () => {
   const { code, stdout, failed } = await check({ simulator: { scopes: ["messages:create"] } });
   expect(code).toBe(77);
   expect(failed[0]).toMatchObject({ code: "forbidden", what: "token: lacks the scope audit_events:read" });
@@ -58,21 +58,21 @@ test.each([
   expect(failed[0]?.hint).toMatch(new RegExp(`set this machine's clock.*${where}`));
 });
 
-test("an API that is not there: ✗ and exit code 75; what lies behind it is looked at all the same", async () => {
+test("an unreachable API: ✗ and exit code 75; the sink is checked too", async () => {
   const { code, stdout } = await check({ source: { baseUrl: "http://127.0.0.1:1" } });
   expect(code).toBe(75);
   expect(stdout).toMatch(/^✗ token: .*127\.0\.0\.1|^✗ token: .*ECONNREFUSED/m);
   expect(stdout).toContain("✓ create an object once");
 });
 
-test("a file where the folder should be: ✗, what to do, and exit code 69", async () => {
+test("a file in place of the folder: ✗, a hint, and exit code 69", async () => {
   const { code, failed } = await check({ sink: { type: "file", directory: "exporter.yaml" } });
   expect(code).toBe(69);
   expect(failed).toMatchObject([{ code: "bad_request", hint: expect.stringContaining("move it away") as string }]);
 });
 
 test("a store that overwrites instead of creating once is refused: exit code 69", async () => {
-  // It says yes to everything: what a store does that does not know the condition.
+  // Accepts every request, like a store that ignores the condition.
   const objects = new Map<string, Buffer>();
   const { baseUrl } = await serve((request, response) => {
     const chunks: Buffer[] = [];
@@ -92,14 +92,14 @@ test("a store that overwrites instead of creating once is refused: exit code 69"
   expect(failed[0]?.hint).toContain("If-None-Match");
 });
 
-test("a mistake in the configuration is a finding like any other: ✗ with its place, exit code 78", async () => {
+test("a mistake in the configuration is a finding: ✗ with its place, and exit code 78", async () => {
   const stage = await openStage({ stream: { schedule: "never" } }, onTestFinished);
   const { code, stdout } = await stage.run(["check"]);
   expect(code).toBe(78);
   expect(stdout).toMatch(/^✗ .*exporter\.yaml/m);
 });
 
-test("only the streams that are named are looked at", async () => {
+test("--stream limits the check to these streams", async () => {
   const stage = await openStage(
     { now: "real", more: [{ name: "broken", sink: { type: "file", directory: "file" } }] },
     onTestFinished,
@@ -110,7 +110,7 @@ test("only the streams that are named are looked at", async () => {
   expect(stdout).not.toContain("broken");
 });
 
-test("a start that the source does not keep any more is a warning that names what is lost", async () => {
+test("a start before the source's retention is a warning that names what is lost", async () => {
   const daysAgo = (days: number) => `${new Date(Date.now() - days * 86_400_000).toISOString().slice(0, 10)}T00:00:00Z`;
   const { code, findings } = await check({ windows: { start: daysAgo(95) } });
   expect(code).toBe(0);

@@ -15,17 +15,17 @@ function folder(): string {
   return path;
 }
 
-test("--help names every command and exit code, on stdout, without loading what commands need", async () => {
+test("--help prints every command and exit code to stdout, without loading the commands' modules", async () => {
   const startedAt = performance.now();
   const { code, stdout, stderr } = await run(["--help"]);
   expect([code, stderr]).toEqual([0, ""]);
   for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${command}\\b`, "m"));
   for (const exitCode of [64, 69, 70, 74, 75, 76, 77, 78]) expect(stdout).toContain(String(exitCode));
-  // A whole program with its clients takes four times as long on the same machine.
+  // The whole program with its clients takes four times as long on the same machine.
   expect(performance.now() - startedAt).toBeLessThan(2000);
 });
 
-test("each command has a help of its own, and the version is the package's", async () => {
+test("each command has its own help, and the version is that of the package", async () => {
   for (const command of COMMANDS) {
     const { code, stdout } = await run([command, "--help"]);
     expect([command, code]).toEqual([command, 0]);
@@ -65,7 +65,7 @@ test.each([
   expect(stage.api.requests).toBe(0);
 });
 
-test("a configuration with mistakes is refused with the place of each: exit code 78", async () => {
+test("a configuration with mistakes is refused with the place of each mistake: exit code 78", async () => {
   const stage = await openStage({ stream: { schedule: "61 * * * *", lga: 1 } }, onTestFinished);
   for (const command of ["run", "once", "status"]) {
     const { code, stdout, stderr } = await stage.run([command]);
@@ -77,14 +77,14 @@ test("a configuration with mistakes is refused with the place of each: exit code
   expect(stage.api.requests).toBe(0);
 });
 
-test("a name that the environment does not have is refused with its place", async () => {
+test("a variable that is not set is refused with its place", async () => {
   const stage = await openStage({ source: { token: "${NONESUCH}" } }, onTestFinished);
   const { code, stderr } = await stage.run(["once"]);
   expect(code).toBe(78);
   expect(stderr).toMatch(/exporter\.yaml:\d+:\d+.*NONESUCH/);
 });
 
-test("a configuration that is not there, or is no YAML, is refused", async () => {
+test("a configuration that is missing or is not YAML is refused", async () => {
   const stage = await openStage({}, onTestFinished);
   const missing = await run(["once", "--config", join(stage.folder, "nonesuch.yaml")]);
   expect([missing.code, missing.stderr]).toEqual([78, expect.stringContaining("nonesuch.yaml")]);
@@ -93,7 +93,7 @@ test("a configuration that is not there, or is no YAML, is refused", async () =>
   expect([broken.code, broken.stderr]).toEqual([78, expect.stringContaining("exporter.yaml")]);
 });
 
-test("a start in the future is refused, and so is a folder that a file stands in the way of", async () => {
+test("a start in the future is refused, and so is a file in place of a folder", async () => {
   const later = formatInstant(epochMs(Math.ceil(Date.now() / HOUR_MS) * HOUR_MS + DAY_MS));
   const stage = await openStage({ windows: { start: later } }, onTestFinished);
   const future = await stage.run(["once"]);
@@ -106,7 +106,7 @@ test("a start in the future is refused, and so is a folder that a file stands in
   expect(blocked.stdout).toContain("a file stands where a folder should be");
 });
 
-test("a simulator of its own process says where it is, and its history is what once exports", async () => {
+test("a simulator in its own process prints its address, and once exports its history", async () => {
   const from = epochMs(Math.floor(Date.now() / DAY_MS - 2) * DAY_MS);
   const span = ["--since", formatInstant(from), "--until", formatInstant(epochMs(from + DAY_MS))];
   const shape = ["--seed", "7", "--events-per-day", "3000"];

@@ -8,7 +8,7 @@ import { minutes, openStage, TEN, type Stage, type StageOptions } from "../suppo
 
 const HOUR = { from: TEN, to: minutes(60) };
 
-/** An hour of the log of Communications Mining, and a configuration that exports it; there are events before and after. */
+/** An hour of the log of Communications Mining, with events before and after, and a configuration that exports the hour. */
 async function openMining({ source, simulator, ...options }: StageOptions = {}): Promise<Stage> {
   const around = { since: minutes(-60), until: undefined };
   const stage = await openStage(
@@ -31,7 +31,7 @@ function expectWhole(stage: Stage, files: Files = stage.files()): void {
   expect(differenceOf(linesIn(files), historyOf(stage))).toEqual(NO_DIFFERENCE);
 }
 
-/** Where an event refers to what is in no list of the answer. */
+/** References of events to rows that are in no list of the answer. */
 function dangling(line: string): boolean {
   const event = JSON.parse(line) as MiningEvent & { _resources?: Record<string, { id: string }[]> };
   const known = (group: string): string[] => (event._resources?.[group] ?? []).map(({ id }) => id);
@@ -40,7 +40,7 @@ function dangling(line: string): boolean {
 }
 
 test(
-  "20,000 events, ties at every window's edge, dangling references: the archive is the history, each once, with its resources",
+  "20,000 events, ties at every window's bound, dangling references: the archive has each event once, with its resources",
   { timeout: 120_000 },
   async () => {
     const stage = await openMining({
@@ -55,7 +55,7 @@ test(
 
     const lines = historyOf(stage).map((line) => line.toString());
     expect(lines.length).toBeGreaterThan(20_000);
-    // Not only the same lines: in the order of their time, and of their ids within a second.
+    // In order of time, and of ids within a second.
     const inOrder = historyOf(stage).map((line) => line.toString("latin1"));
     expect(linesIn(files).findIndex((line, place) => line !== inOrder[place])).toBe(-1);
     expect(lines.filter((line) => line.includes('"_resources":{"users":[')).length).toBeGreaterThan(15_000);
@@ -66,7 +66,7 @@ test(
     for (const edge of edges) {
       const shown = lines.filter((line) => line.includes(`"timestamp":"${formatInstant(epochMs(edge))}"`));
       expect(shown.length).toBeGreaterThan(3);
-      // Some of these happened in the window before: rounding moves them over the edge.
+      // Some of these happened in the window before: rounding moves them over the bound.
       const before = { from: epochMs(edge - SECOND_MS / 2), to: epochMs(edge) };
       expect(idsOf(await walkMining(stage.api, trueTimes(before))).length).toBeGreaterThan(0);
     }
@@ -81,7 +81,7 @@ const passing: readonly (readonly [string, FaultOptions])[] = [
   ["a conflict", { serverError: { next: 2 }, serverErrorStatus: 409 }],
 ];
 
-test.each(passing)("%s cost retries, and no event", async (_, faults) => {
+test.each(passing)("%s cost retries, but no event", async (_, faults) => {
   const stage = await openMining({ simulator: { faults } });
   const { code, stderr } = await stage.run(["once"]);
   expect(code, stderr).toBe(0);
@@ -89,7 +89,7 @@ test.each(passing)("%s cost retries, and no event", async (_, faults) => {
   expectWhole(stage);
 });
 
-test("a continuation that has expired costs another pass, and no event", async () => {
+test("an expired continuation costs another pass, but no event", async () => {
   const faults: FaultOptions = { cursorSeconds: -1 };
   const refused: AccessLine[] = [];
   const stage = await openMining({
@@ -117,7 +117,7 @@ const lasting: readonly (readonly [string, FaultOptions, code: number])[] = [
 ];
 
 test.each(lasting)(
-  "%s stops the stream before the window, loudly; when it is mended all is exported",
+  "%s stops the stream before the window with an error; once fixed, everything is exported",
   async (_, faults, code) => {
     const stage = await openMining({ simulator: { faults: { ...faults } } });
     const failed = await stage.run(["once"]);

@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { differenceOf, flawsIn, linesIn, manifestsIn, NO_DIFFERENCE } from "../support/archive.ts";
 import { minutes, openStage, TEN, type Stage } from "../support/stage.ts";
 
-/** Half of the hour is exported; then the API's clock goes on to its end. */
+/** Exports half of the hour, then advances the API's clock to the end of the hour. */
 async function halfway(more: readonly object[] = []): Promise<Stage> {
   const stage = await openStage(
     { now: minutes(33), windows: { size: "5m", catchUpSize: "5m" }, more: more as Record<string, unknown>[] },
@@ -61,7 +61,7 @@ function removeAll(stage: Stage): void {
   rmSync(ledger(stage, "manifests"), { recursive: true });
 }
 
-test.each(broken)("when %s, nothing is exported, and what to do is said: exit code 74", async (_, damage) => {
+test.each(broken)("when %s, nothing is exported, and a hint says what to do: exit code 74", async (_, damage) => {
   const stage = await halfway();
   damage(stage);
   const before = [...stage.files().keys()];
@@ -73,7 +73,7 @@ test.each(broken)("when %s, nothing is exported, and what to do is said: exit co
   expect([status.code, status.stdout]).toEqual([74, expect.stringContaining("the ledger is damaged")]);
 });
 
-test("a stream with a damaged ledger stops; the others of the same worker go on, and its exit code says so", async () => {
+test("a stream with a damaged ledger stops, the other streams of the worker go on, and the exit code shows it", async () => {
   const stage = await halfway([{ name: "other" }]);
   cut(ledger(stage, "manifests/000000000006.json"));
   const worker = stage.start(["run"]);
@@ -87,7 +87,7 @@ test("a stream with a damaged ledger stops; the others of the same worker go on,
   expect(stderr).toMatch(/"level":"error".*"fact":"stream\.stopped"/);
 });
 
-test("another account on an existing ledger is refused: exit code 74", async () => {
+test("another account with an existing ledger is refused: exit code 74", async () => {
   const stage = await halfway();
   const [stream] = stage.settings["streams"] as { source: object }[];
   stage.write({ ...stage.settings, streams: [{ ...stream, source: { ...stream?.source, account: "another" } }] });

@@ -15,7 +15,7 @@ const textOf = (records: Iterable<Buffer>) => Array.from(records, (record) => `$
 
 const named = (stage: Stage, name: string) => readdirSync(stage.folder).filter((file) => file.startsWith(name));
 
-test("a period goes to stdout, exactly its events, and the ledger is not touched", async () => {
+test("a period goes to stdout with exactly its events, and the ledger stays as it is", async () => {
   const stage = await openStage({}, onTestFinished);
   const [from, to] = [minutes(10), minutes(40)];
   const { code, bytes, stderr } = await stage.run([...period(from, to), "--out", "-"]);
@@ -27,7 +27,7 @@ test("a period goes to stdout, exactly its events, and the ledger is not touched
   expect(readdirSync(stage.folder)).toEqual(["exporter.yaml"]);
 });
 
-test("bounds are kept to the millisecond: two periods that meet share nothing and miss nothing", async () => {
+test("bounds are exact to the millisecond: two adjacent periods share no event and miss none", async () => {
   const stage = await openStage({}, onTestFinished);
   const [before, after] = await Promise.all([
     stage.run(period(minutes(0), minutes(7))),
@@ -36,7 +36,7 @@ test("bounds are kept to the millisecond: two periods that meet share nothing an
   expect(before.stdout + after.stdout).toBe(textOf(stage.api.history({ from: minutes(0), to: minutes(15) })));
 });
 
-test("only events of the keys asked for", async () => {
+test("only events of the requested keys", async () => {
   const stage = await openStage({}, onTestFinished);
   const { code, stdout } = await stage.run([...period(minutes(0), minutes(60)), "-k", "user_login", "user_logout"]);
   expect(code).toBe(0);
@@ -51,7 +51,7 @@ test("only events of the keys asked for", async () => {
   expect([...new Set(keys)].sort()).toEqual(["user_login", "user_logout"]);
 });
 
-test("a period goes to a new file; one that exists is refused and stays as it is", async () => {
+test("a period goes to a new file; an existing file is refused and stays as it is", async () => {
   const stage = await openStage({}, onTestFinished);
   const out = join(stage.folder, "period.ndjson");
   const args = [...period(minutes(0), minutes(20)), "--out", out];
@@ -66,7 +66,7 @@ test("a period goes to a new file; one that exists is refused and stays as it is
   expect(named(stage, "period")).toEqual(["period.ndjson"]);
 });
 
-test("a failure, or a signal, leaves no half file", async () => {
+test("a failure or a signal leaves no partial file", async () => {
   const stage = await openStage({ source: { pageLimit: 10 }, simulator: { latencyMs: 20 } }, onTestFinished);
   const out = join(stage.folder, "period.ndjson");
   const args = [...period(minutes(0), minutes(60)), "--out", out];
@@ -85,7 +85,7 @@ test("a failure, or a signal, leaves no half file", async () => {
   expect(named(stage, "period")).toEqual([]);
 });
 
-test("a folder that is not there is said, not a bug", async () => {
+test("a missing folder is an error of the user, not a bug", async () => {
   const stage = await openStage({}, onTestFinished);
   const out = join(stage.folder, "nonesuch/period.ndjson");
   const { code, stderr } = await stage.run([...period(minutes(0), minutes(20)), "--out", out]);
@@ -94,7 +94,7 @@ test("a folder that is not there is said, not a bug", async () => {
   expect(stderr).not.toContain("bug");
 });
 
-test("a reader that stops reading ends the export without a crash", async () => {
+test("a reader of stdout that stops ends the export without a crash", async () => {
   const stage = await openStage({}, onTestFinished);
   const main = join(import.meta.dirname, "../../dist/main.js");
   const args = [...period(minutes(0), minutes(60)), "--config", stage.config].join(" ");

@@ -19,7 +19,7 @@ const passing: readonly (readonly [string, FaultOptions])[] = [
   ["a storm of 5xx", { serverError: { next: 2 } }],
 ];
 
-test.each(passing)("%s cost retries, and no event", async (_, faults) => {
+test.each(passing)("%s cost retries, but no event", async (_, faults) => {
   const stage = await openStage(
     { simulator: { faults, until: minutes(20) }, source: { pageLimit: 50 } },
     onTestFinished,
@@ -38,7 +38,7 @@ const lasting: readonly (readonly [string, FaultOptions, code: number, says: Reg
 ];
 
 test.each(lasting)(
-  "%s stop the stream before the window, loudly; when it is mended all is exported",
+  "%s stop the stream before the window with an error; once fixed, everything is exported",
   async (_, faults, code, says) => {
     const stage = await openStage(
       { simulator: { faults: { ...faults }, until: minutes(20) }, source: { pageLimit: 50 } },
@@ -65,7 +65,7 @@ const aside: readonly (readonly [string, FaultOptions, reason: RegExp])[] = [
 ];
 
 test.each(aside)(
-  "%s are put aside, with a warning; the windows are committed, and the exit code is 0",
+  "%s are quarantined with a warning; the windows are committed, and the exit code is 0",
   async (_, faults, reason) => {
     const stage = await openStage({ simulator: { faults }, source: { pageLimit: 50 } }, onTestFinished);
     const { code, stderr } = await stage.run(["once"]);
@@ -81,7 +81,7 @@ test.each(aside)(
     expect(lines.filter((line) => !reason.test(line.reason))).toEqual([]);
     const named = manifestsIn(files).flatMap(({ quarantine }) => quarantine);
     expect(named.reduce((sum, object) => sum + object.lines, 0)).toBe(lines.length);
-    // Every byte that was sent is there: in the objects, or set aside. Items without an id that are equal are one item.
+    // Every byte that was sent is in the objects or in quarantine. Equal items without an id are one item.
     const span = { from: TEN, to: minutes(60) };
     const sent = [...stage.api.history(span), ...stage.api.poison(span)].map((bytes) => bytes.toString("latin1"));
     const kept = lines.map(({ record, recordBase64 = "" }) =>
@@ -104,14 +104,14 @@ test.each(shapes)("%s: each is exported once", async (_, simulator) => {
   expectWhole(stage);
 });
 
-test("JSON over many lines becomes one line an event, otherwise byte for byte", async () => {
+test("JSON with line breaks becomes one line for each event, and is otherwise the same byte for byte", async () => {
   const stage = await openStage({ simulator: { pretty: true } }, onTestFinished);
   const { code, stderr } = await stage.run(["once"]);
   expect(code, stderr).toBe(0);
   expectWhole(stage);
 });
 
-test("numbers that no JavaScript number can hold keep every digit", async () => {
+test("numbers beyond JavaScript's precision keep every digit", async () => {
   const stage = await openStage({}, onTestFinished);
   expect((await stage.run(["once"])).code).toBe(0);
   const numbers = linesIn(stage.files()).flatMap((line) => line.match(/[:[,]-?\d{17,}(?=[,}\]])/g) ?? []);
@@ -120,7 +120,7 @@ test("numbers that no JavaScript number can hold keep every digit", async () => 
   expectWhole(stage);
 });
 
-test("the token is in no output, no document and no object, whatever goes wrong and however much is logged", async () => {
+test("no output, document or object has the token, whatever fails and at every log level", async () => {
   const stage = await openStage(
     { simulator: { faults: { serverError: { next: 1 }, reset: { next: 1 }, rateLimited: { next: 1 } } } },
     onTestFinished,
@@ -134,7 +134,7 @@ test("the token is in no output, no document and no object, whatever goes wrong 
   for (const { stdout, stderr } of outputs) {
     expect(stdout).not.toContain(CANARY);
     expect(stderr).not.toContain(CANARY);
-    // Nor the query, which says what was asked for.
+    // The query, which shows the filter, is not there either.
     expect(stderr).not.toContain("start_time=");
   }
   const written = [...stage.files()]

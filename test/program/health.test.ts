@@ -9,13 +9,13 @@ import type { Fact, Observe } from "../../src/fact.ts";
 import { simulator, type Simulator } from "../../src/simulator/simulator.ts";
 import { epochMs, MINUTE_MS, SECOND_MS } from "../../src/time.ts";
 
-/** Ticks on a busy machine. */
+/** Enough for ticks on a busy machine. */
 const PATIENCE = { timeout: 60_000, interval: 500 };
 
 function streamOf(api: Simulator, directory: string): StreamConfig {
   return {
     name: "acme",
-    // With seconds, which a configuration has not: two ticks are soon over.
+    // Seconds, which a configuration does not allow: two ticks take little time.
     schedule: "*/2 * * * * *",
     source: {
       ...{ type: "pachca", baseUrl: api.url, account: "", token: () => api.access.token, requestsPerSecond: 50 },
@@ -61,7 +61,7 @@ async function working(api: Simulator) {
   });
   const ask = (path: string) => fetch(`http://127.0.0.1:${port}${path}`);
   return {
-    /** Resolves when so many facts of this kind have come from now on. */
+    /** Resolves after `count` more facts of this kind. */
     next: async (kind: Fact["kind"], count = 1): Promise<void> => {
       const start = facts.length;
       while (facts.slice(start).filter((fact) => fact.kind === kind).length < count) {
@@ -81,7 +81,7 @@ async function working(api: Simulator) {
   };
 }
 
-test("while the source is away the stream is named as not ready and its lag grows; then all is well by itself", async () => {
+test("while the source is down, the stream is not ready and its lag grows; then it recovers by itself", async () => {
   const first = await simulator({ eventsPerDay: 80_000, pageLimit: 500 });
   const { port } = first;
   const { next, ready, metric, document } = await working(first);
@@ -94,7 +94,7 @@ test("while the source is away the stream is named as not ready and its lag grow
   await next("tick.failed");
   const { code, body } = await ready();
   expect([code, body]).toMatchObject([503, { ready: false, unready: [{ stream: "acme", state: "failing" }] }]);
-  // What an alarm goes by: the lag is over its limit, and the success is long ago.
+  // What an alert uses: the lag is over its limit, and the last success is long ago.
   const limit = (await metric("siem_export_lag_limit_seconds")) ?? Infinity;
   expect(await metric("siem_export_lag_seconds")).toBeGreaterThan(before ?? 0);
   await vi.waitFor(async () => expect(await metric("siem_export_lag_seconds")).toBeGreaterThan(limit), PATIENCE);
@@ -110,7 +110,7 @@ test("while the source is away the stream is named as not ready and its lag grow
   );
   expect(await metric("siem_export_failure")).toBeUndefined();
   expect(await metric("siem_export_lag_seconds")).toBeLessThan(limit);
-  // The windows meet end to start: the outage left no hole.
+  // Each window starts where the previous one ends: the outage left no gap.
   const [stream] = (await document()).streams;
   const windows = stream?.windows ?? [];
   expect(windows.length).toBeGreaterThan(2);

@@ -5,7 +5,7 @@ import { minutes, openStage, TEN, type Stage } from "../support/stage.ts";
 
 const LATE = { lateness: { share: 0.02, maxSeconds: 600 }, eventsPerDay: 200_000 };
 
-/** Ticks every ten minutes of the API's clock, from the hour's start until all has become visible. */
+/** Runs once every ten minutes of the API's clock, from the start of the hour until all events are visible. */
 async function tickThrough(stage: Stage): Promise<void> {
   for (let clock = 12; clock <= 92; clock += 10) {
     stage.api.clockOffsetMs = minutes(clock) - Date.now();
@@ -31,7 +31,7 @@ test(
 );
 
 test(
-  "without a look-back, reconcile finds what came late, and --repair brings the same archive",
+  "without a look-back, reconcile finds the late events, and --repair makes the archive complete",
   { timeout: 60_000 },
   async () => {
     const windows = { lookback: "0s", catchUpSize: "5m" };

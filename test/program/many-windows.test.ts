@@ -11,7 +11,7 @@ import { openStage, type Stage } from "../support/stage.ts";
 const WINDOWS = 10_000;
 const KEYS = Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`kind_of_event_${index}`, 50 - index]));
 
-/** A ledger of so many windows of five minutes, busy ones, up to now. */
+/** A ledger of `count` busy windows of five minutes, up to now. */
 function writeLedger(stage: Stage, baseUrl: string, upTo: number): void {
   const folder = join(stage.folder, "out/demo/ledger");
   mkdirSync(join(folder, "manifests"), { recursive: true });
@@ -32,7 +32,7 @@ function writeLedger(stage: Stage, baseUrl: string, upTo: number): void {
   writeFileSync(join(folder, "checkpoint.json"), encodeCheckpoint("demo", head));
 }
 
-test("with ten thousand windows in the ledger, page and status answer at once and stay small", async () => {
+test("with ten thousand windows in the ledger, page and status answer quickly and stay small", async () => {
   const port = await freePort();
   const upTo = Math.floor(Date.now() / HOUR_MS) * HOUR_MS;
   const stage = await openStage(
@@ -56,7 +56,7 @@ test("with ten thousand windows in the ledger, page and status answer at once an
       bytes = (await response.arrayBuffer()).byteLength;
       took.push(performance.now() - before);
     }
-    // Not each of them: other tests run on the same two cores.
+    // Not every answer: other tests run on the same two cores.
     expect(took.toSorted((one, other) => one - other)[4], path).toBeLessThan(100);
     expect(bytes, path).toBeLessThan(300 * 1024);
   }

@@ -2,7 +2,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { differenceOf, flawsIn, linesIn, manifestsIn, NO_DIFFERENCE } from "../support/archive.ts";
 import { minutes, openStage, TEN } from "../support/stage.ts";
 
-test("an hour is exported byte for byte, each event once, and once again adds nothing", async () => {
+test("once exports an hour byte for byte, each event once, and adds nothing when it runs again", async () => {
   const stage = await openStage({}, onTestFinished);
   const first = await stage.run(["once"]);
   expect(first.code, first.stderr).toBe(0);

@@ -24,12 +24,12 @@ async function staged(options: StageOptions = {}): Promise<{ stage: Stage; port:
   return { stage, port };
 }
 
-test("a worker says that it turns over, that it is ready, and where each stream stands", async () => {
+test("a worker reports that it is alive, that it is ready, and the progress of each stream", async () => {
   const { stage, port } = await staged();
   const worker = stage.start(["run"]);
   await worker.saw(/"fact":"tick\.done"/);
   expect(await ask(port, "/healthz")).toEqual({ status: 200, body: { status: "ok" } });
-  // The windows end an hour before the API's clock, which is two days behind ours: the limit is a week.
+  // The limit is a week, because the API's clock is two days behind ours.
   expect(await ask(port, "/readyz")).toEqual({ status: 200, body: { ready: true, stopping: false, unready: [] } });
   const { body } = await ask(port, "/status.json");
   const checkpoint = JSON.parse(String(stage.files().get("ledger/checkpoint.json"))) as Record<string, unknown>;
@@ -58,7 +58,7 @@ test("a worker says that it turns over, that it is ready, and where each stream 
   expect(table.stdout).toMatch(/^STREAM +STATE .*\ndemo +ok +\S+Z /);
 });
 
-test("not ready while the API is away, and why is said; ready when it is back", async () => {
+test("not ready, with the reason, while the API is down; ready when it is back", async () => {
   const { stage, port } = await staged();
   stage.api.access.token = "another";
   const worker = stage.start(["run"]);
@@ -87,7 +87,7 @@ test("not ready while the API is away, and why is said; ready when it is back", 
   await expect.poll(async () => (await ask(port, "/readyz")).status, { timeout: 5000 }).toBe(200);
 });
 
-test("without a worker, status goes by the ledger, and health fails and says why", async () => {
+test("without a worker, status reads the ledger, and health fails with a reason", async () => {
   const { stage } = await staged();
   const before = await stage.run(["status", "--json"]);
   expect(before.code, before.stderr).toBe(0);
@@ -114,7 +114,7 @@ test("without a worker, status goes by the ledger, and health fails and says why
   expect([health.code, health.stderr]).toEqual([75, expect.stringContaining("no worker listens there")]);
 });
 
-test("a worker that hangs is not healthy, and is not waited for", async () => {
+test("a worker that hangs is not healthy, and health does not wait for it", async () => {
   const { stage } = await staged();
   const worker = stage.start(["run"]);
   await worker.saw(/"fact":"tick\.done"/);
@@ -125,7 +125,7 @@ test("a worker that hangs is not healthy, and is not waited for", async () => {
   expect(JSON.parse(status.stdout)).toMatchObject({ startedAt: null, worker: "silent" });
 });
 
-test("a worker of another configuration is not believed, though its streams have the same names", async () => {
+test("status ignores a worker with another configuration, even when its streams have the same names", async () => {
   const { stage, port } = await staged();
   const worker = stage.start(["run"]);
   await worker.saw(/"fact":"tick\.done"/);
@@ -140,7 +140,7 @@ test("a worker of another configuration is not believed, though its streams have
   expect(table.stdout).toContain("The worker of another configuration answers");
 });
 
-test("a ledger that cannot be read is told as such: no tick has failed", async () => {
+test("a ledger that cannot be read is reported as such, not as a failed run", async () => {
   const { stage } = await staged();
   await stage.run(["once"]);
   writeFileSync(join(stage.folder, "out/demo/ledger/manifests/000000000001.json"), "{");
@@ -152,13 +152,13 @@ test("a ledger that cannot be read is told as such: no tick has failed", async (
   });
 });
 
-test("a configuration without a server has no health to ask for", async () => {
+test("a configuration without a server has no health", async () => {
   const stage = await openStage({}, onTestFinished);
   const { code, stderr } = await stage.run(["health"]);
   expect([code, stderr]).toEqual([75, expect.stringContaining("server: false")]);
 });
 
-test("a port that is taken is a mistake of the configuration", async () => {
+test("a port in use is a mistake in the configuration", async () => {
   const { stage } = await staged();
   const first = stage.start(["run"]);
   await first.saw(/"fact":"tick\.done"/);
@@ -166,7 +166,7 @@ test("a port that is taken is a mistake of the configuration", async () => {
   expect([second.code, second.stderr]).toEqual([78, expect.stringContaining("EADDRINUSE")]);
 });
 
-test("the last day survives a restart: it is read from the ledger", async () => {
+test("the last day survives a restart, because the worker reads it from the ledger", async () => {
   const { stage, port } = await staged();
   await stage.run(["once"]);
   const { streams } = JSON.parse((await stage.run(["status", "--json"])).stdout) as StatusDocument;
@@ -178,7 +178,7 @@ test("the last day survives a restart: it is read from the ledger", async () => 
   expect(again.streams[0]?.day.events).toBeGreaterThan(100);
 });
 
-test("a worker that was asked to stop finishes the window at hand, and is not ready meanwhile", async () => {
+test("a worker that stops finishes the current window, and is not ready meanwhile", async () => {
   const { stage, port } = await staged({ simulator: { latencyMs: 1000 }, config: { shutdownGrace: "1m" } });
   const worker = stage.start(["run"], { env: { LOG_LEVEL: "debug" } });
   await worker.saw(/"fact":"window\.started"/);
@@ -192,7 +192,7 @@ test("a worker that was asked to stop finishes the window at hand, and is not re
   expect(stderr.match(/"fact":"window\.started"/g)).toHaveLength(1);
 });
 
-test("a window at hand that takes longer than the grace is left, and a second signal does not even wait for that", async () => {
+test("a worker that stops leaves a window that takes longer than the grace period; a second signal stops it immediately", async () => {
   const { stage } = await staged({ simulator: { latencyMs: 60_000 }, config: { shutdownGrace: "1s" } });
   const worker = stage.start(["run"], { env: { LOG_LEVEL: "debug" } });
   await worker.saw(/"fact":"stream\.started"/);
@@ -209,7 +209,7 @@ test("a window at hand that takes longer than the grace is left, and a second si
   expect((await next.ended).code).toBe(143);
 });
 
-test("a signal that comes while the worker starts is seen: it says that it stops, and begins nothing", async () => {
+test("a signal during the start stops the worker before its first run", async () => {
   const { stage } = await staged();
   const command = new URL("../../dist/commands/run.js", import.meta.url).href;
   const script = `const { run } = await import(${JSON.stringify(command)});
@@ -223,7 +223,7 @@ test("a signal that comes while the worker starts is seen: it says that it stops
   expect(stderr).not.toContain('"fact":"window.started"');
 });
 
-test("status asks a worker that wants a token for it", async () => {
+test("status sends the token that a worker requires", async () => {
   const { stage, port } = await staged({ config: {} });
   stage.write({ ...stage.settings, server: { host: "127.0.0.1", port, token: "${STATUS_TOKEN}" } });
   const env = { STATUS_TOKEN: "s3cret" };

@@ -13,7 +13,7 @@ test("two workers on one stream commit each window once, and both go on", async 
     worker.kill("SIGTERM");
     expect((await worker.ended).code).toBe(0);
   }
-  // The checkpoint is a shortcut: the slower of the two may have written it last. The next start puts it right.
+  // The checkpoint is a shortcut: the slower worker may have written it last. The next start corrects it.
   expect((await stage.run(["once"])).code).toBe(0);
   const manifests = manifestsIn(stage.files());
   expect(manifests.length).toBeGreaterThanOrEqual(30);
@@ -21,12 +21,12 @@ test("two workers on one stream commit each window once, and both go on", async 
     NO_DIFFERENCE,
   );
   expect(flawsIn(stage.files())).toEqual([]);
-  // Both had a part in it: else they did not meet, and this has shown nothing.
+  // Both committed windows. Otherwise they did not meet, and the test shows nothing.
   const lost = workers.map(({ stderr }) => stderr.split('"fact":"window.lost"').length - 1);
   expect(lost[0]! + lost[1]!).toBeGreaterThan(0);
 });
 
-test("the time zone of the machine changes nothing: the same objects under the same names", async () => {
+test("the time zone of the machine changes neither objects nor names", async () => {
   const shown: [string, unknown][] = [];
   for (const TZ of ["UTC", "America/New_York", "Asia/Kolkata"]) {
     const stage = await openStage({ now: minutes(90.5) }, onTestFinished);
