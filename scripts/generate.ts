@@ -2,10 +2,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { configSchema } from "../src/config/schema.ts";
 import { definitionOf, jsonSchema } from "./json-schema.ts";
 import { manual } from "./manual.ts";
+import { withTables } from "./tables.ts";
 
 /*
- * Writes what is made from the configuration's definition; with `--check`, only looks whether it is up to date, and exits
- * with 1 when it is not.
+ * Writes the files that are made from the schema of the configuration and from the lists of the program. With `--check` it
+ * only checks that they are up to date, and exits with 1 if they are not.
  */
 
 const root = new URL("../", import.meta.url);
@@ -13,6 +14,7 @@ const definition = definitionOf(configSchema);
 const files: Readonly<Record<string, string>> = {
   "config/exporter.schema.json": `${JSON.stringify(jsonSchema(definition), null, 2)}\n`,
   "docs/configuration.md": manual(definition),
+  "README.md": withTables(readFileSync(new URL("README.md", root), "utf8")),
 };
 
 for (const [name, text] of Object.entries(files)) {
@@ -20,7 +22,7 @@ for (const [name, text] of Object.entries(files)) {
   if (!process.argv.includes("--check")) {
     writeFileSync(path, text);
   } else if (read(path) !== text) {
-    console.error(`${name} is not what the configuration's definition says; run: npm run generate`);
+    console.error(`${name} is out of date; run: npm run generate`);
     process.exitCode = 1;
   }
 }

@@ -1,10 +1,11 @@
-import type { Format } from "../format.ts";
+import { NEWLINE, splitLines, type Format } from "../format.ts";
 import { OBJECT_END } from "../formats/index.ts";
 import type { Store } from "../store.ts";
 import { sha256Of, RESTORE_HINT, seq12 } from "../ledger/manifest.ts";
 import { LedgerError } from "../errors.ts";
-import type { Plan } from "../sink.ts";
-import { compactInstant } from "../time.ts";
+import type { Leftover, Plan } from "../sink.ts";
+import { isPoison, type AuditEvent } from "../source.ts";
+import { compactInstant, epochMs, type EpochMs } from "../time.ts";
 import { gunzipSync } from "node:zlib";
 
 const NAMED_BY_CONTENT = new RegExp(`[_-]([0-9a-f]{8})${OBJECT_END}`);
@@ -60,4 +61,44 @@ export function gunzipWhole(stored: Buffer): Buffer | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Counts what an object contains: its lines, their bytes, the first and the last event time. */
+export function contentTally() {
+  let lines = 0;
+  let contentBytes = 0;
+  let first = Infinity;
+  let last = -Infinity;
+  return {
+    addBytes(bytes: number): void {
+      contentBytes += bytes;
+    },
+    add(events: readonly { readonly time: EpochMs }[]): void {
+      lines += events.length;
+      for (const { time } of events) {
+        if (time < first) first = time;
+        if (time > last) last = time;
+      }
+    },
+    sum: () => ({ lines, contentBytes, first: epochMs(first), last: epochMs(last) }),
+  };
+}
+
+/** An object and its events if it is whole: exactly one gzip stream, each line an event, and its name fits its content. */
+export function wholeObject(key: string, stored: Buffer, format: Format): Leftover["whole"] {
+  const text = gunzipWhole(stored);
+  if (text === undefined || text.length === 0 || text.at(-1) !== NEWLINE) return undefined;
+  const contentSha256 = sha256Of(text);
+  if (contentNameOf(key) !== contentSha256.slice(0, 8)) return undefined;
+  const events: AuditEvent[] = [];
+  for (const line of splitLines(text)) {
+    const event = format.read(line);
+    if (isPoison(event)) return undefined;
+    events.push(event);
+  }
+  const tally = contentTally();
+  tally.add(events);
+  tally.addBytes(text.length);
+  const object = { key, bytes: stored.length, sha256: sha256Of(stored), contentSha256, ...tally.sum() };
+  return { object, events };
 }

@@ -1,22 +1,21 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createGzip, type Gzip } from "node:zlib";
-import { NEWLINE, splitLines, type Format } from "../format.ts";
-import { seq12, sha256Of } from "../ledger/manifest.ts";
+import { NEWLINE, type Format } from "../format.ts";
+import { seq12 } from "../ledger/manifest.ts";
 import { OBJECT_END } from "../formats/index.ts";
-import type { Batch, Leftover, Sink, StoredObject } from "../sink.ts";
-import { isPoison, type AuditEvent } from "../source.ts";
+import type { Batch, Sink, StoredObject } from "../sink.ts";
+import type { AuditEvent } from "../source.ts";
 import type { Store } from "../store.ts";
-import { epochMs, type EpochMs } from "../time.ts";
-import { contentNameOf, createByContent, folderOf, objectName, gunzipWhole } from "../archive/object-file.ts";
+import { contentTally, createByContent, folderOf, objectName, wholeObject } from "../archive/object-file.ts";
 
-/** Audit lines shrink to a tenth at this level; higher ones cost twice the time for a few percent. */
+/** Audit lines shrink to a tenth at this level. Higher levels take twice the time for a few percent. */
 const GZIP_LEVEL = 6;
 
-/** The number of the part, in an object's name of any format: a broken attempt may have been made with another one. */
+/** The number of the part in an object's name, in any format: the interrupted attempt may have used another one. */
 const PART = new RegExp(`-(\\d{4,})_[^/]*${OBJECT_END}`);
 
-/** Lines are copied together before they are hashed and compressed: a call for each would cost more than its work. */
+/** Lines are hashed and compressed in batches of this size: a call for each would cost more than its work. */
 const TEXT_BYTES = 256 * 1024;
 const OUTPUT_BYTES = 64 * 1024;
 
@@ -56,7 +55,7 @@ export function objects(store: Store, format: Format): Sink {
 
 type Content = Pick<StoredObject, "contentSha256" | "contentBytes" | "lines" | "first" | "last">;
 
-/** Reads the batch to its end through gzip: only the compressed bytes are held. */
+/** Reads the whole batch through gzip, and holds only the compressed bytes. */
 async function seal({ chunks }: Batch, format: Format, signal: AbortSignal): Promise<Content & { stored: Buffer }> {
   const gzip = createGzip({ level: GZIP_LEVEL, chunkSize: OUTPUT_BYTES });
   const compressed: Buffer[] = [];
@@ -82,14 +81,14 @@ async function seal({ chunks }: Batch, format: Format, signal: AbortSignal): Pro
   return { ...tally.sum(), contentSha256: hash.digest("hex"), stored: Buffer.concat(compressed) };
 }
 
-/** Resolves when the text may be overwritten. It is compressed in another thread. */
+/** Compresses in another thread. Resolves when the text may be overwritten. */
 function compress(gzip: Gzip, text: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     gzip.write(text, (error) => (error ? reject(error) : resolve()));
   });
 }
 
-/** The lines of some events, each with its newline, a buffer full at a time: what was given before is overwritten. */
+/** The lines of some events, each with its newline, one buffer at a time: each overwrites the one before. */
 function* textsOf(events: readonly AuditEvent[], format: Format, buffer: Buffer): Generator<Buffer> {
   let bytes = 0;
   for (const event of events) {
@@ -107,42 +106,3 @@ function* textsOf(events: readonly AuditEvent[], format: Format, buffer: Buffer)
 }
 
 const NEWLINE_BYTES = Buffer.of(NEWLINE);
-
-function contentTally() {
-  let lines = 0;
-  let contentBytes = 0;
-  let first = Infinity;
-  let last = -Infinity;
-  return {
-    addBytes(bytes: number): void {
-      contentBytes += bytes;
-    },
-    add(events: readonly { readonly time: EpochMs }[]): void {
-      lines += events.length;
-      for (const { time } of events) {
-        if (time < first) first = time;
-        if (time > last) last = time;
-      }
-    },
-    sum: () => ({ lines, contentBytes, first: epochMs(first), last: epochMs(last) }),
-  };
-}
-
-/** The object and its events, if it is whole: one gzip stream to its last byte, every line an event, named by its content. */
-function wholeObject(key: string, stored: Buffer, format: Format): Leftover["whole"] {
-  const text = gunzipWhole(stored);
-  if (text === undefined || text.length === 0 || text.at(-1) !== 0x0a) return undefined;
-  const contentSha256 = sha256Of(text);
-  if (contentNameOf(key) !== contentSha256.slice(0, 8)) return undefined;
-  const events: AuditEvent[] = [];
-  for (const line of splitLines(text)) {
-    const event = format.read(line);
-    if (isPoison(event)) return undefined;
-    events.push(event);
-  }
-  const tally = contentTally();
-  tally.add(events);
-  tally.addBytes(text.length);
-  const object = { key, bytes: stored.length, sha256: sha256Of(stored), contentSha256, ...tally.sum() };
-  return { object, events };
-}

@@ -3,6 +3,8 @@ import { expect, test } from "vitest";
 import { configSchema } from "../../src/config/schema.ts";
 import { definitionOf, jsonSchema } from "../../scripts/json-schema.ts";
 import { manual } from "../../scripts/manual.ts";
+import { withTables } from "../../scripts/tables.ts";
+import { SINKS } from "../../src/sinks/index.ts";
 import { errorOf, loadText } from "../support/config.ts";
 
 const read = (name: string) => readFileSync(new URL(`../../${name}`, import.meta.url), "utf8");
@@ -118,6 +120,11 @@ test("every key has a description of a sentence", () => {
 test("the JSON Schema and the manual are what the definition says (npm run generate)", () => {
   expect(read("config/exporter.schema.json")).toBe(`${JSON.stringify(jsonSchema(definition), null, 2)}\n`);
   expect(read("docs/configuration.md")).toBe(manual(definition));
+});
+
+test("the table of sinks in the README is what their list says (npm run generate)", () => {
+  expect(read("README.md")).toBe(withTables(read("README.md")));
+  expect(read("README.md").match(/^\| `(?:s3|file|syslog|stdout)` /gm)).toHaveLength(SINKS.length);
 });
 
 test("the JSON Schema takes a variable where a number, a truth or a choice belongs, and knows no other keys", () => {

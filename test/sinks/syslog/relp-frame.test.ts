@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { frameAround, frameReader, nextTxnr, type RelpFrame } from "../../../src/sinks/syslog/relp-frame.ts";
+import { frameAround, frameReader, nextTxnr, type RelpFrame } from "../../../src/sinks/syslog/relp.ts";
 
 const anyFrame: fc.Arbitrary<RelpFrame> = fc.record({
   txnr: fc.integer({ min: 0, max: 999_999_999 }),
