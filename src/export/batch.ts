@@ -1,15 +1,15 @@
 import type { Batch, Plan } from "../sink.ts";
 import type { AuditEvent } from "../source.ts";
 
-/** What one object holds at most, before compression. A single event may be larger: it then has an object of its own. */
+/** Limits of one object, before compression. A single event may be larger: then it has an object of its own. */
 export interface BatchLimits {
   readonly maxEvents: number;
   readonly maxBytes: number;
 }
 
 /**
- * Cuts the events of a window into batches, in order, each as large as the limits allow; no events, no batch. A batch is
- * read to its end before the next is asked for: nothing is held but the chunk at hand.
+ * Cuts the events of a window into batches, in order, each as large as the limits allow. Without events there is no batch. A batch
+ * must be read to its end before the next is requested: only the current chunk is held.
  */
 export async function* batches(
   events: AsyncIterable<readonly AuditEvent[]>,

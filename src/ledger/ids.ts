@@ -4,42 +4,42 @@ import { createHash } from "node:crypto";
 export const ID_BYTES = 16;
 const WORDS = ID_BYTES / 4;
 
-/** Up to this the room grows in great steps. */
+/** Up to this size the room grows in large steps. */
 const ROOM_BYTES = 64 * 1024 * 1024;
 
-/** What tells one item from another: its id, or its bytes where it has none. */
+/** What identifies an item: its id, or its bytes if it has none. */
 export type ItemId = string | Buffer;
 
-/** An id in 16 bytes: a UUID packed, any other id, and the bytes of an item without one, as the first half of its SHA-256. */
+/** An id in 16 bytes: a UUID packed; any other id, and the bytes of an item without one, as the first half of its SHA-256. */
 export function packId(id: ItemId): Buffer {
   const packed = Buffer.alloc(ID_BYTES);
   packInto(packed, 0, id);
   return packed;
 }
 
-/** A set of ids: 16 bytes each, and about half as much again: a million events of one window take 24 MB. */
+/** A set of ids. Each takes 16 bytes, and about half as much for the table: a million events of one window take 24 MB. */
 export interface IdSet {
   readonly size: number;
   has(id: ItemId): boolean;
-  /** The same for one of a packed list: the id that begins at byte `at`. */
+  /** The same for an id of a packed list, the one that begins at byte `at`. */
   hasPacked(packed: Buffer, at: number): boolean;
-  /** False when it was there already. */
+  /** False if it was there already. */
   add(id: ItemId): boolean;
   /** Adds each id of a packed list, such as an ids file. */
   addPacked(packed: Buffer): void;
-  /** All ids packed and sorted, as an ids file holds them. It is the set's own memory: whoever adds more, sorts it anew. */
+  /** All ids packed and sorted, as an ids file holds them. This is the set's own memory: after adding more, it must be sorted again. */
   sorted(): Buffer;
 }
 
-/** The ids one after another as they came, and an open-addressing hash table of their places, from 1; 0 is empty. */
+/** The ids in the order in which they came, and an open-addressing hash table of their places, counted from 1; 0 is empty. */
 export function idSet(): IdSet {
   let bytes = Buffer.from(new ArrayBuffer(1024 * ID_BYTES));
   let words = wordsOf(bytes);
   let places = new Uint32Array(2048);
   let size = 0;
-  // One id more than there are has room: behind the last stands the one that is asked for.
-  const ask = (id: ItemId) => packInto(bytes, size * ID_BYTES, id);
-  const askPacked = (packed: Buffer, at: number) => packed.copy(bytes, size * ID_BYTES, at, at + ID_BYTES);
+  // There is room for one id more: the one that is looked up is written behind the last.
+  const pack = (id: ItemId) => packInto(bytes, size * ID_BYTES, id);
+  const copyPacked = (packed: Buffer, at: number) => packed.copy(bytes, size * ID_BYTES, at, at + ID_BYTES);
 
   /** Where in the table the id at a place is, or would go. */
   function slotOf(place: number): number {
@@ -50,18 +50,18 @@ export function idSet(): IdSet {
     }
   }
 
-  function hasAsked(): boolean {
+  function hasPackedLast(): boolean {
     return places[slotOf(size)] !== 0;
   }
 
-  function addAsked(): boolean {
+  function addPackedLast(): boolean {
     const slot = slotOf(size);
     if (places[slot] !== 0) return false;
     places[slot] = ++size;
     if (size * 4 > places.length * 3) index(places.length * 2);
     if ((size + 1) * ID_BYTES > bytes.length) {
-      // Memory that is not written to is not taken: so much room at once costs nothing. Four million ids have it; beyond
-      // that, what a small machine would not promise is not asked for.
+      // Memory that is not written to is not used, so much room at once costs nothing. It is enough for four million ids. Beyond
+      // that the steps are small: a small machine may refuse a large one.
       const larger = Buffer.from(new ArrayBuffer(bytes.length * (bytes.length < ROOM_BYTES ? 64 : 2)));
       larger.set(bytes);
       bytes = larger;
@@ -81,21 +81,21 @@ export function idSet(): IdSet {
     },
     has(id) {
       if (size === 0) return false;
-      ask(id);
-      return hasAsked();
+      pack(id);
+      return hasPackedLast();
     },
     hasPacked(packed, at) {
-      askPacked(packed, at);
-      return hasAsked();
+      copyPacked(packed, at);
+      return hasPackedLast();
     },
     add(id) {
-      ask(id);
-      return addAsked();
+      pack(id);
+      return addPackedLast();
     },
     addPacked(packed) {
       for (let at = 0; at + ID_BYTES <= packed.length; at += ID_BYTES) {
-        askPacked(packed, at);
-        addAsked();
+        copyPacked(packed, at);
+        addPackedLast();
       }
     },
     sorted() {
@@ -106,10 +106,10 @@ export function idSet(): IdSet {
   };
 }
 
-/** With a sign: a number that does not fit into 31 bits and a sign would be an object of its own. */
+/** Signed words: V8 would allocate an object for a number that does not fit into 31 bits and a sign. */
 const wordsOf = ({ buffer }: Buffer): Int32Array => new Int32Array(buffer);
 
-/** Ids differ in any of their words (a time-ordered UUID in the last ones only), so all take part. */
+/** Ids may differ in any of their words (time-ordered UUIDs only in the last ones), so all are hashed. */
 function hashOf(words: Int32Array, at: number): number {
   let hash = words[at] ?? 0;
   hash ^= Math.imul(words[at + 1] ?? 0, 0x85ebca6b);
@@ -131,7 +131,7 @@ const HEX = Uint8Array.from({ length: 128 }, (_, code) => {
   return value < 0 ? 255 : value;
 });
 
-/** Packs an id to byte `end` of `into`. By hand and without garbage, for each event goes through here. */
+/** Packs an id into `into` from byte `end` on. Written out, and without garbage: every event passes here. */
 function packInto(into: Buffer, end: number, id: ItemId): void {
   if (typeof id === "string" && id.length === 36 && packUuid(into, end, id)) return;
   createHash("sha256").update(id).digest().copy(into, end, 0, ID_BYTES);
@@ -151,21 +151,21 @@ function packUuid(into: Buffer, end: number, text: string): boolean {
   return true;
 }
 
-/** Below this many, the simplest way is the fastest. */
+/** Up to so many, the simplest sort is the fastest. */
 const FEW = 16;
 
-/** Sorts the ids from place `from` up to `to`, exclusive, by their bytes, where they are: a million would take 16 MB more elsewhere. */
+/** Sorts the ids from place `from` to `to`, exclusive, by their bytes, in place: a copy of a million ids would take 16 MB. */
 function sort(words: Int32Array, bytes: Buffer, from: number, to: number): void {
   while (to - from > FEW) {
-    // One of them goes to the front, and stands between the smaller and the larger ones at the end. Not the middle one: of two
-    // sorted lists that alternate it is the smallest, again and again.
+    // The pivot goes to the front, and at the end between the smaller and the larger ids. It is not the middle one: of two sorted
+    // lists that alternate, that is the smallest, again and again.
     swap(words, from, from + ((Math.imul(to - from, 0x9e3779b1) >>> 0) % (to - from)));
     let middle = from;
     for (let place = from + 1; place < to; place++) {
       if (compare(bytes, place, from) < 0) swap(words, ++middle, place);
     }
     swap(words, from, middle);
-    // The smaller half first, so that the stack stays low.
+    // The smaller half first, so that the stack stays small.
     if (middle - from < to - middle) {
       sort(words, bytes, from, middle);
       from = middle + 1;

@@ -7,29 +7,32 @@ import { RESTORE_HINT, seq12, sha256Of, type Manifest, type IdsFile, type Link }
 import { epochMs, type EpochMs, type Span } from "../time.ts";
 import type { Plan } from "../sink.ts";
 
-/** What a look at past windows found. */
+/** Ids of past windows, and the time that these windows cover. */
 export interface Overlapping {
   readonly ids: IdSet;
-  /** From the earliest instant that one of the windows may hold an event of, to the latest. */
+  /** From the earliest to the latest instant of which one of these windows may hold an event. */
   readonly reach: Span;
-  /** Where the oldest window that was looked at begins: nothing before it is known here. Undefined: there is no window. */
+  /** Where the oldest window read begins: nothing is known about the time before it. Undefined if there is no window. */
   readonly begins: EpochMs | undefined;
 }
 
-/** The ids files of a ledger, and those of the look-back in memory: 16 bytes for each event of its windows. */
+/** The ids files of a ledger. The ids of the look-back are in memory: 16 bytes for each event of its windows. */
 export interface KnownIds {
-  /** Ids in the manifests up to `seq` whose window reaches past `since`, repairs included. */
+  /** Ids in the manifests up to `seq` whose window reaches past `since`, including repairs. */
   since(seq: number, since: EpochMs, signal: AbortSignal): Promise<IdSet>;
-  /** Ids in the manifests up to `seq` that may hold some of this span, repairs and look-backs included. */
+  /** Ids in the manifests up to `seq` that may hold events of this span, including repairs and look-backs. */
   overlapping(seq: number, span: Span, signal: AbortSignal): Promise<Overlapping>;
-  /** Writes the ids of a window; null when there is none. */
+  /**
+   * Writes the ids of a window; null if there are none.
+   * @throws LedgerError if a file of that name has other bytes
+   */
   write(plan: Plan, ids: IdSet, signal: AbortSignal): Promise<IdsFile | null>;
-  /** Keeps a new link for the look-backs to come, if they have begun. */
+  /** Keeps the ids of a new link for later look-backs, if there has been one. */
   remember(link: Link, signal: AbortSignal): Promise<void>;
 }
 
-/** A link of the look-back, with the ids of its events. */
-interface Recent {
+/** A link with the ids of its events. */
+interface LinkWithIds {
   readonly link: Link;
   readonly ids: Buffer;
 }
@@ -38,19 +41,19 @@ const NO_IDS: Buffer = Buffer.alloc(0);
 
 export interface KnownIdsOptions {
   readonly stream: string;
-  /** Where the ledger lies; its operations are tried again as the policy says, but for `replace`. */
+  /** The place of the ledger. Its operations are retried by policy, except `replace`. */
   readonly store: Store;
-  /** How far back the ids of committed windows are kept in memory. */
+  /** Ids of committed windows are kept in memory so far back. */
   readonly lookbackMs: number;
-  /** What an ids file that is gone held, from the objects of its manifest; undefined where they cannot say. */
+  /** Makes the content of a lost ids file from the objects of its manifest; undefined if that is not possible. */
   readonly rebuildIds?: ((manifest: Manifest, signal: AbortSignal) => Promise<Buffer | undefined>) | undefined;
   readonly observe: ObserveStream;
 }
 
 export function knownIds({ stream, store, lookbackMs, rebuildIds, observe }: KnownIdsOptions): KnownIds {
-  /** The newest links with their ids, oldest first, without a hole up to the head. Filled when first needed. */
-  const recent: Recent[] = [];
-  /** The ids written last, so that a commit need not read them again. */
+  /** The newest links, oldest first, without a hole up to the head. Filled when first needed. */
+  const newest: LinkWithIds[] = [];
+  /** The ids written last, so that a commit does not read them again. */
   let written: { key: string; packed: Buffer } = { key: "", packed: NO_IDS };
 
   async function read({ manifest }: Link, signal: AbortSignal): Promise<Buffer> {
@@ -71,14 +74,14 @@ export function knownIds({ stream, store, lookbackMs, rebuildIds, observe }: Kno
 
   return {
     async since(seq, since, signal) {
-      let oldest = recent[0]?.link;
+      let oldest = newest[0]?.link;
       while (oldest === undefined ? seq > 0 : oldest.manifest.seq > 1 && !reachesBack(oldest, since)) {
         const next: Link = await readLink(store, stream, oldest === undefined ? seq : oldest.manifest.seq - 1, signal);
-        recent.unshift({ link: next, ids: await read(next, signal) });
+        newest.unshift({ link: next, ids: await read(next, signal) });
         oldest = next;
       }
       const known = idSet();
-      for (const { link, ids } of recent) if (link.manifest.window.to > since) known.addPacked(ids);
+      for (const { link, ids } of newest) if (link.manifest.window.to > since) known.addPacked(ids);
       return known;
     },
 
@@ -88,8 +91,8 @@ export function knownIds({ stream, store, lookbackMs, rebuildIds, observe }: Kno
       let begins: EpochMs | undefined;
       for await (const link of linksBack(store, stream, seq, signal)) {
         const { window, since = window.from, kind } = link.manifest;
-        // Windows that end or begin at the span's bounds too: the source's bounds are inclusive, and an item without a time
-        // belongs to the first window that sees it.
+        // Windows that end or begin at a bound of the span count: sources are asked with inclusive bounds, and an item without a
+        // time belongs to the first window that sees it.
         if (since <= span.to && window.to >= span.from) {
           ids.addPacked(await read(link, signal));
           from = epochMs(Math.min(from, since));
@@ -97,7 +100,7 @@ export function knownIds({ stream, store, lookbackMs, rebuildIds, observe }: Kno
         }
         if (kind === "repair") continue;
         begins = window.from;
-        // Older windows end earlier still, and so do the spans of older repairs.
+        // Older windows end earlier, and so do the spans of older repairs.
         if (window.to < span.from) break;
       }
       return { ids, reach: { from, to }, begins };
@@ -116,17 +119,17 @@ export function knownIds({ stream, store, lookbackMs, rebuildIds, observe }: Kno
     },
 
     async remember(link, signal) {
-      if (recent.length === 0) return;
+      if (newest.length === 0) return;
       const isOurs = link.manifest.ids?.key === written.key;
-      recent.push({ link, ids: isOurs ? written.packed : await read(link, signal) });
-      // What no later look-back will reach is let go: time only moves forward.
+      newest.push({ link, ids: isOurs ? written.packed : await read(link, signal) });
+      // Time only moves forward: what no later look-back will reach is dropped.
       const since = epochMs(link.manifest.window.to - lookbackMs);
-      while (recent[1] !== undefined && reachesBack(recent[1].link, since)) recent.shift();
+      while (newest[1] !== undefined && reachesBack(newest[1].link, since)) newest.shift();
     },
   };
 }
 
-/** True when no window before this link's reaches past `since`. */
+/** True if no window before this link reaches past `since`. */
 function reachesBack({ manifest }: Link, since: EpochMs): boolean {
   return manifest.kind !== "repair" && manifest.window.from <= since;
 }

@@ -7,10 +7,10 @@ const BOUNDS_MS = [1, 2, 5, 10, 15, 30, 60]
   .concat(6 * HOUR_MS, DAY_MS, 7 * DAY_MS);
 const BEYOND = "more";
 
-/** A histogram of lateness: from an event's own time to the tick that saw it first. */
+/** Counts of lateness: the time from an event's own time to the run that saw it first. */
 export interface LatenessHistogram {
   add(latenessMs: number): void;
-  /** Adds what another histogram has. */
+  /** Adds the counts of another histogram. */
   addCounts(counts: LatenessCounts): void;
   counts(): LatenessCounts;
 }
@@ -34,8 +34,8 @@ export function latenessHistogram(): LatenessHistogram {
 }
 
 /**
- * The least look-back (or lag) of the histogram's bounds that would have caught `share` of all events, those that came in time
- * included; undefined when it lies beyond the last bound.
+ * The smallest bound that, as a look-back or lag, would have caught `share` of all events, including those that came in time;
+ * undefined if it is beyond the last bound.
  */
 export function boundFor(share: number, counts: LatenessCounts, events: number): string | undefined {
   let missed = Object.values(counts).reduce((sum, count) => sum + count, 0);

@@ -6,6 +6,7 @@ import type { EventMembers, SourceIdentity } from "../source.ts";
 import { formatInstant, jsonSpan, parseInstant, type EpochMs, type Span } from "../time.ts";
 import type { ManifestKind, Plan, StoredLines, StoredObject, Delivered } from "../sink.ts";
 import type { KindCounts, LatenessCounts, Committed } from "../totals.ts";
+
 /** An object of items that could not be exported. */
 export type QuarantineObject = StoredLines;
 
@@ -15,27 +16,27 @@ export interface IdsFile {
   readonly sha256: string;
 }
 
-/** What a window left behind: one link of the chain, and the commit point. */
+/** What one window exported: one link of the chain, and its commit point. */
 export interface Manifest {
   readonly stream: string;
   readonly seq: number;
   readonly kind: ManifestKind;
   readonly window: Span;
-  /** Where the window's look-back began, if it had one: it may hold events from here on. */
+  /** The start of the window's look-back, if it had one: the window may hold events from this instant on. */
   readonly since?: EpochMs | undefined;
   readonly events: number;
   readonly late: number;
-  /** How late the late ones were when they were seen first. */
+  /** How late the late events were when they were first seen. */
   readonly lateness?: LatenessCounts | undefined;
-  /** Its events by kind: the most frequent, at most 50. For the status alone; nothing is proved by it. */
+  /** Its events by kind: the most frequent ones, at most 50. Only for the status; it proves nothing. */
   readonly keys?: KindCounts | undefined;
   readonly objects: readonly StoredObject[];
   readonly delivered?: Delivered | undefined;
-  /** The part of the window that the source did not keep any more when it was read. */
+  /** The part of the window that the source no longer kept when it was read. */
   readonly missing?: Span | undefined;
   readonly quarantine: readonly QuarantineObject[];
   readonly ids: IdsFile | null;
-  /** The link before: its sequence and the SHA-256 of its first line. */
+  /** The previous link: its sequence and the SHA-256 of its first line. */
   readonly prev: { readonly seq: number; readonly sha256: string } | null;
   readonly source: {
     readonly type: string;
@@ -44,16 +45,16 @@ export interface Manifest {
     readonly members?: EventMembers | undefined;
   };
   readonly exporter: { readonly name: string; readonly version: string };
-  /** Of the key that signed it; null when none did. In line 1 too, so that a signature taken away is missed. */
+  /** The id of the key that signed it; null if it is not signed. It is in line 1, too, so that removing the signature is noticed. */
   readonly keyId: string | null;
 }
 
-/** A manifest as it lies in the ledger. */
+/** A manifest as it is in the ledger. */
 export interface Link {
   readonly manifest: Manifest;
-  /** Of its first line: what the next one names. */
+  /** SHA-256 of its first line, which the next manifest names. */
   readonly sha256: string;
-  /** Its first line, as it stands there: what is signed. */
+  /** Its first line, byte for byte: what is signed. */
   readonly line: string;
   readonly signature: Signature;
 }
@@ -80,7 +81,7 @@ const members: z.ZodType<EventMembers> = z.object({
   kind: z.array(z.string()),
 });
 
-// Unknown members are let through: a later version may add some, and must be able to hand a ledger back.
+// Unknown members are accepted: a later version may add some, and an earlier version must be able to take the ledger back.
 const PlanShape = span.extend({ seq: count.min(1), kind, since: instant, fingerprint: z.string() });
 const ManifestShape = z.object({
   schema: z.literal(SCHEMA),
@@ -122,7 +123,7 @@ const SignatureShape = z.discriminatedUnion("alg", [
   z.object({ alg: z.literal("Ed25519"), keyId: z.string(), sig: z.string() }),
 ]);
 
-/** The twelve digits that name a sequence: keys rise with it. */
+/** A sequence in twelve digits, so that keys rise with it. */
 export function seq12(seq: number): string {
   return String(seq).padStart(12, "0");
 }
@@ -133,8 +134,8 @@ export function sha256Of(bytes: Buffer | string): string {
 }
 
 /**
- * Whose settings a plan or manifest was made with, never with the token: `<identity>-<selection>`, 16 hex digits each. The
- * first half tells the source's type, base URL and account; the second the filter, own-reads policy and format.
+ * Identifies the settings with which a plan or manifest was made, without the token: `<identity>-<selection>`, 16 hex digits each.
+ * The first half stands for the source's type, base URL and account, the second for the filter, own-reads policy and format.
  */
 export function fingerprintOf(identity: SourceIdentity, selection: unknown, format: string): string {
   const { type, baseUrl, account } = identity;
@@ -142,7 +143,7 @@ export function fingerprintOf(identity: SourceIdentity, selection: unknown, form
   return `${half([type, baseUrl, account])}-${half([selection, format])}`;
 }
 
-/** True when both were made for the same source, whatever was selected from it. */
+/** True if both fingerprints are of the same source, whatever was selected from it. */
 export function sameSource(one: string, other: string): boolean {
   return one.slice(0, 16) === other.slice(0, 16);
 }
@@ -159,20 +160,20 @@ export function encodePlan({ seq, kind, from, to, since, fingerprint }: Plan): B
   return Buffer.from(`${JSON.stringify(shown)}\n`);
 }
 
-/** @throws LedgerError when it cannot be read; `place` names it. */
+/** @throws LedgerError if it cannot be read; `place` names it in the message */
 export function decodePlan(bytes: Buffer, place: string): Plan {
   const read = PlanShape.safeParse(parsedJson(bytes.toString()));
   if (!read.success) throw damaged(place, `not a plan (${reasonOf(read.error)})`);
   return read.data;
 }
 
-/** Signs a manifest's first line; as `Signer` in signature.ts. */
+/** Signs a manifest's first line: the part of `Signer` in signature.ts that is needed here. */
 interface SignsLines {
   readonly keyId: string;
   sign(line: string): string;
 }
 
-/** The manifest's two lines: what happened, and the signature over it, by `signer` where there is one. */
+/** The two lines of a manifest: what was exported, and the signature over it if there is a `signer`. */
 export function encodeManifest(
   draft: Omit<Manifest, "keyId">,
   signer?: SignsLines,
@@ -209,7 +210,7 @@ export function encodeManifest(
   return { bytes, link: { manifest, sha256: sha256Of(line), line, signature } };
 }
 
-/** @throws LedgerError when it cannot be read, or is not the manifest of this stream and sequence; `place` names it. */
+/** @throws LedgerError if it cannot be read, or is not the manifest of this stream and sequence; `place` names it in the message */
 export function decodeManifest(bytes: Buffer, stream: string, seq: number, place: string): Link {
   const lines = bytes.toString().split("\n");
   const [line = "", second = ""] = lines;
@@ -241,7 +242,7 @@ function reasonOf({ issues }: z.ZodError): string {
   return issue === undefined ? "unknown" : `${issue.path.join(".") || "the whole"}: ${issue.message}`;
 }
 
-/** What a manifest says that was committed. */
+/** The counts that a manifest gives for its window. */
 export function committedOf(manifest: Omit<Manifest, "prev" | "keyId">): Committed {
   const { kind: type, seq: sequence, window, events, late, missing, lateness, keys, objects, quarantine } = manifest;
   return {

@@ -11,18 +11,18 @@ import { readFileSync } from "node:fs";
 import { ConfigError, UsageError } from "../errors.ts";
 import type { Link } from "./manifest.ts";
 
-/** Keeps a signature over a manifest from being taken for one over anything else. */
+/** Keeps a signature over a manifest from being used as one over anything else. */
 const DOMAIN = "siem-export-manifest-v1\n";
 
 /** Signs the first lines of manifests. */
 export interface Signer {
-  /** Tells keys apart: the first 16 hex digits of the SHA-256 of the public key (SPKI, DER). */
+  /** Identifies the key: the first 16 hex digits of the SHA-256 of the public key (SPKI, DER). */
   readonly keyId: string;
   /** Ed25519 over `siem-export-manifest-v1\n` and the line; base64. */
   sign(line: string): string;
 }
 
-/** A key that manifests are checked against, and the sequences it may sign. */
+/** A key that manifests are checked against, and the sequences that it may sign. */
 export interface PublicKey {
   readonly keyId: string;
   readonly key: KeyObject;
@@ -30,7 +30,7 @@ export interface PublicKey {
   readonly toSeq: number;
 }
 
-/** @throws ConfigError when the file holds no Ed25519 private key in PEM; never says what it holds */
+/** @throws ConfigError if the file is not an Ed25519 private key in PEM; the message never shows its content */
 export function readSigner(path: string): Signer {
   const key = keyIn(path, "private", createPrivateKey);
   const keyId = keyIdOf(createPublicKey(key));
@@ -39,8 +39,8 @@ export function readSigner(path: string): Signer {
 
 /**
  * Reads `FILE`, or `FILE@FROM-TO` for a key that signed only these sequences (`FILE@100-`: from 100 on).
- * @throws UsageError when the range is none
- * @throws ConfigError when the file holds no Ed25519 public key in PEM
+ * @throws UsageError if the range is not valid
+ * @throws ConfigError if the file is not an Ed25519 public key in PEM
  */
 export function readPublicKey(text: string): PublicKey {
   const [, path = text, from, to] = /^(.*)@(\d+)-(\d*)$/.exec(text) ?? [];
@@ -52,8 +52,8 @@ export function readPublicKey(text: string): PublicKey {
 }
 
 /**
- * What the signature of a manifest is worth: `missing` when it has none, `unknown key` when none of the keys with its id may
- * sign its sequence, `bad` when it is not the key's, or names another key than line 1 does.
+ * Checks the signature of a manifest: `missing` if it has none, `unknown key` if none of the keys with its id may sign its
+ * sequence, `bad` if the key did not make it or if it names another key than line 1 does.
  */
 export function verifySignature(
   { manifest, line, signature }: Link,
@@ -69,7 +69,7 @@ export function verifySignature(
   return known.some(({ key }) => verify(null, signed, key, Buffer.from(signature.sig, "base64"))) ? "ok" : "bad";
 }
 
-/** A new pair of keys, in PEM. */
+/** A new key pair, in PEM. */
 export function newKeys(): { readonly keyId: string; readonly privatePem: string; readonly publicPem: string } {
   const { privateKey, publicKey } = generateKeyPairSync("ed25519");
   return {
@@ -97,10 +97,10 @@ function keyIn(path: string, kind: "private" | "public", read: (pem: string) => 
   }
   let key: KeyObject | undefined;
   try {
-    // createPublicKey would take a private key as well: whoever verifies should not need it.
+    // createPublicKey would accept a private key, too. Verifying must not need one.
     if (pem.includes(`-----BEGIN ${kind.toUpperCase()} KEY-----`)) key = read(pem);
   } catch {
-    // The parser's message may show what it read.
+    // The parser's message may show what it read, so it is dropped.
   }
   if (key?.asymmetricKeyType !== "ed25519") {
     throw new ConfigError(`read the ${kind} key ${path}: it holds no Ed25519 ${kind} key in PEM`, { hint });
