@@ -23,14 +23,17 @@ const never = new AbortController().signal;
 const FROM = Date.UTC(2026, 10, 20, 10);
 const span: Span = { from: epochMs(FROM), to: epochMs(FROM + 300_000) };
 
+/** Digits, for APIs whose ids are integers: more of them than a JavaScript number holds. */
+const idAt = (index: number) => String(1_152_922_976_252_290_800n + BigInt(index));
+
 /** `count` events, evenly over the five minutes of `span`, with neighbours outside and several in one millisecond. */
 function historyOf(count: number): Happened[] {
   const inside = Array.from({ length: count }, (_, index) => ({
-    id: `${String(index).padStart(8, "0")}-5e6f-4a8b-9c10-d11e12f13a14`,
+    id: idAt(index),
     time: epochMs(FROM + Math.floor((index * 300_000) / count / 3) * 3),
   }));
   const outside = [-3_600_000, 3_600_000].map((away) => ({
-    id: `${away > 0 ? "f" : "e"}1b2c3d4-5e6f-4a8b-9c10-d11e12f13a14`,
+    id: idAt(count + (away > 0 ? 1 : 2)),
     time: epochMs(FROM + away),
   }));
   return [...outside.slice(0, 1), ...inside, ...outside.slice(1)];

@@ -5,7 +5,7 @@ import type { Source } from "../../src/source.ts";
 import { communicationsMining } from "../../src/sources/communications-mining/communications-mining.ts";
 import type { Surroundings } from "../../src/sources/define.ts";
 import { epochMs, formatInstant, type EpochMs } from "../../src/time.ts";
-import { CONTRACT_TOKEN } from "../sources/source.contract.ts";
+import { CONTRACT_TOKEN, type ApiState } from "../sources/source.contract.ts";
 import { clientOptions } from "./client.ts";
 import { AGENT, status } from "./pachca.ts";
 import { answerWith, serve, type Served } from "./serve.ts";
@@ -114,3 +114,24 @@ export function answerTo(log: MiningLog, { limit = 128, continuation, filter }: 
 
 /** An order that is always the same and has nothing to do with time. */
 const scattered = (id: string) => createHash("sha256").update(id).digest("hex");
+
+/** The source in front of such an API. */
+export async function openMining({ history, mood }: ApiState): Promise<Source> {
+  // The suite's own times have milliseconds, and so does this API.
+  const shown = (time: number) => new Date(time).toISOString();
+  const { baseUrl } = await serveQueries((query, response) => {
+    const body = JSON.stringify(answerTo({ history, shown }, query), null, 2);
+    const moods: Record<typeof mood, () => void> = {
+      away: () => answerWith(response, 503, "try later"),
+      refusing: () => answerWith(response, 401, { status: "error", message: "401 Unauthorized" }),
+      nonsense: () => answerWith(response, 200, "<html>Welcome</html>"),
+      well: () => answerWith(response, 200, body),
+      cut() {
+        response.writeHead(200, { "content-length": String(body.length) });
+        response.write(body.slice(0, body.length / 2), () => response.destroy());
+      },
+    };
+    moods[mood]();
+  });
+  return sourceAt(`${baseUrl}/acme/prod/reinfer_`, { pageLimit: 50 });
+}

@@ -6,7 +6,7 @@ import type { AuditEvent, Page, Source } from "../../src/source.ts";
 import type { Surroundings } from "../../src/sources/define.ts";
 import { pachca } from "../../src/sources/pachca/pachca.ts";
 import { epochMs, type Span } from "../../src/time.ts";
-import { CONTRACT_TOKEN } from "../sources/source.contract.ts";
+import { CONTRACT_TOKEN, type ApiState } from "../sources/source.contract.ts";
 import { clientOptions } from "./client.ts";
 import { answerWith, serve, type Served } from "./serve.ts";
 
@@ -82,3 +82,43 @@ export async function failure(source: Source): Promise<ExporterError> {
 
 export const queryOf = (request: IncomingMessage | undefined) =>
   Object.fromEntries(new URL(request?.url ?? "", "http://127.0.0.1").searchParams);
+
+/** As much of the API as the contract asks for: newest first, inclusive bounds, 50 a page, a cursor that is never null. */
+function pachcaApi({ history, mood }: ApiState): RequestListener {
+  const newestFirst = [...history].reverse();
+  return (request, response) => {
+    const moods: Record<string, () => void> = {
+      away: () => answerWith(response, 503, "try later"),
+      refusing: () => answerWith(response, 401, { error: "invalid_token", error_description: "revoked" }),
+      nonsense: () => answerWith(response, 200, "<html>Welcome</html>"),
+      well: () => answerWith(response, 200, answerTo(request.url ?? "")),
+      cut() {
+        const body = answerTo(request.url ?? "");
+        response.writeHead(200, { "content-length": String(body.length) });
+        response.write(body.slice(0, body.length / 2), () => response.destroy());
+      },
+    };
+    moods[mood]!();
+  };
+  function answerTo(path: string): string {
+    const url = new URL(path, "http://127.0.0.1");
+    const at = (name: string) => Date.parse(url.searchParams.get(name) ?? "");
+    const found = newestFirst.filter(({ time }) => time >= at("start_time") && time <= at("end_time"));
+    const from = Number(url.searchParams.get("cursor") ?? 0);
+    const to = Math.min(from + Number(url.searchParams.get("limit")), found.length);
+    const data = found.slice(from, to).map(({ id, time }) => event(id, { created_at: new Date(time).toISOString() }));
+    const isLog = url.pathname === "/api/shared/v1/audit_events";
+    const info = { data: { id: 1, name: null, user_id: 2, scopes: ["audit_events:read"] } };
+    return JSON.stringify(
+      isLog ? { data, meta: { paginate: { next_page: String(to), has_next: to < found.length } } } : info,
+      null,
+      2,
+    );
+  }
+}
+
+/** The source in front of such an API. */
+export async function openPachca(state: ApiState): Promise<Source> {
+  const { baseUrl } = await serve(pachcaApi(state));
+  return sourceAt(`${baseUrl}/api/shared/v1`);
+}

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { communicationsMining } from "../../../src/sources/communications-mining/communications-mining.ts";
-import { CONTRACT_TOKEN, sourceContract } from "../source.contract.ts";
-import { answerTo, inTurn, page, serveQueries, sourceAt } from "../../support/communications-mining.ts";
+import { CONTRACT_TOKEN } from "../source.contract.ts";
+import { inTurn, page, serveQueries, sourceAt } from "../../support/communications-mining.ts";
 import { AGENT, failure, idsOf, pagesOf, status } from "../../support/pachca.ts";
 import { answerWith } from "../../support/serve.ts";
 
@@ -230,24 +230,4 @@ describe("what the ledger knows a source by", () => {
       expect.objectContaining({ name: "ConfigError", hint: expect.stringMatching(/reinfer_/) as string }) as Error,
     );
   });
-});
-
-sourceContract("communications-mining", async ({ history, mood }) => {
-  // The suite's own times have milliseconds, and so does this API.
-  const shown = (time: number) => new Date(time).toISOString();
-  const { baseUrl } = await serveQueries((query, response) => {
-    const body = JSON.stringify(answerTo({ history, shown }, query), null, 2);
-    const moods: Record<typeof mood, () => void> = {
-      away: () => answerWith(response, 503, "try later"),
-      refusing: () => answerWith(response, 401, { status: "error", message: "401 Unauthorized" }),
-      nonsense: () => answerWith(response, 200, "<html>Welcome</html>"),
-      well: () => answerWith(response, 200, body),
-      cut() {
-        response.writeHead(200, { "content-length": String(body.length) });
-        response.write(body.slice(0, body.length / 2), () => response.destroy());
-      },
-    };
-    moods[mood]();
-  });
-  return sourceAt(`${baseUrl}/acme/prod/reinfer_`, { pageLimit: 50 });
 });

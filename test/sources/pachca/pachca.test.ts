@@ -1,18 +1,6 @@
-import type { RequestListener } from "node:http";
 import { describe, expect, test } from "vitest";
-import { CONTRACT_TOKEN, sourceContract, type ApiState } from "../source.contract.ts";
-import {
-  AGENT,
-  event,
-  failure,
-  idsOf,
-  inTurn,
-  page,
-  pagesOf,
-  queryOf,
-  sourceAt,
-  status,
-} from "../../support/pachca.ts";
+import { CONTRACT_TOKEN } from "../source.contract.ts";
+import { AGENT, failure, idsOf, inTurn, page, pagesOf, queryOf, sourceAt, status } from "../../support/pachca.ts";
 import { answerWith, serve } from "../../support/serve.ts";
 
 describe("a pass over the pages", () => {
@@ -194,43 +182,4 @@ describe("an abort", () => {
     });
     await expect(pagesOf(sourceAt(baseUrl), stop.signal)).rejects.toBe(reason);
   });
-});
-
-/** As much of the API as the contract asks for: newest first, inclusive bounds, 50 a page, a cursor that is never null. */
-function pachcaApi({ history, mood }: ApiState): RequestListener {
-  const newestFirst = [...history].reverse();
-  return (request, response) => {
-    const moods: Record<string, () => void> = {
-      away: () => answerWith(response, 503, "try later"),
-      refusing: () => answerWith(response, 401, { error: "invalid_token", error_description: "revoked" }),
-      nonsense: () => answerWith(response, 200, "<html>Welcome</html>"),
-      well: () => answerWith(response, 200, answerTo(request.url ?? "")),
-      cut() {
-        const body = answerTo(request.url ?? "");
-        response.writeHead(200, { "content-length": String(body.length) });
-        response.write(body.slice(0, body.length / 2), () => response.destroy());
-      },
-    };
-    moods[mood]!();
-  };
-  function answerTo(path: string): string {
-    const url = new URL(path, "http://127.0.0.1");
-    const at = (name: string) => Date.parse(url.searchParams.get(name) ?? "");
-    const found = newestFirst.filter(({ time }) => time >= at("start_time") && time <= at("end_time"));
-    const from = Number(url.searchParams.get("cursor") ?? 0);
-    const to = Math.min(from + Number(url.searchParams.get("limit")), found.length);
-    const data = found.slice(from, to).map(({ id, time }) => event(id, { created_at: new Date(time).toISOString() }));
-    const isLog = url.pathname === "/api/shared/v1/audit_events";
-    const info = { data: { id: 1, name: null, user_id: 2, scopes: ["audit_events:read"] } };
-    return JSON.stringify(
-      isLog ? { data, meta: { paginate: { next_page: String(to), has_next: to < found.length } } } : info,
-      null,
-      2,
-    );
-  }
-}
-
-sourceContract("pachca", async (state) => {
-  const { baseUrl } = await serve(pachcaApi(state));
-  return sourceAt(`${baseUrl}/api/shared/v1`);
 });
