@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { GetObjectCommand, ListObjectsV2Command, type S3Client } from "@aws-sdk/client-s3";
 
-/** The files of one stream by their keys, rising. */
+/** The files of one stream by key, in ascending order. */
 export type Files = ReadonlyMap<string, Buffer>;
 
 export function readFolder(directory: string): Files {
@@ -15,7 +15,7 @@ export function readFolder(directory: string): Files {
   return new Map(paths.sort().map((key) => [key, readFileSync(join(directory, key))]));
 }
 
-/** @param root the stream's prefix, with its slash */
+/** @param root the stream's prefix, with its slash at the end */
 export async function readBucket(client: S3Client, bucket: string, root: string): Promise<Files> {
   const files = new Map<string, Buffer>();
   for (let token: string | undefined; ;) {
@@ -51,7 +51,7 @@ export interface ShownManifest {
   readonly prev: { readonly seq: number; readonly sha256: string } | null;
 }
 
-/** As they lie there, in order; nothing is judged. */
+/** In order, without any check. */
 export function manifestsIn(files: Files): ShownManifest[] {
   return keysUnder(files, "ledger/manifests/", ".json").map(
     (key) => JSON.parse(String(files.get(key)).split("\n")[0] ?? "") as ShownManifest,
@@ -62,12 +62,12 @@ export function dataKeys(files: Files): string[] {
   return keysUnder(files, "data/", ".ndjson.gz");
 }
 
-/** All lines of all objects in the order of their keys; a character a byte. */
+/** All lines of all objects in the order of their keys, with one character for each byte. */
 export function linesIn(files: Files): string[] {
   return dataKeys(files).flatMap((key) => textOf(files.get(key)).split("\n").slice(0, -1));
 }
 
-/** What an audit of the archive by its own documents finds wrong; written without the program's code. */
+/** Checks the archive against its own documents, without the program's code. Returns a line for each problem. */
 export function flawsIn(files: Files): string[] {
   const flaws: string[] = [];
   const must = (holds: boolean, flaw: string) => {
@@ -99,7 +99,7 @@ export function flawsIn(files: Files): string[] {
     must(ids === null || sha256Of(packed) === ids.sha256, `${key}: its ids are not those it names`);
   });
   for (const key of dataKeys(files)) must(named.has(key), `${key}: no manifest names it`);
-  // One behind the other they are a gzip file again: one run of the program judges them all.
+  // Concatenated, they are a gzip file again: one run of gzip checks them all.
   const all = Buffer.concat(dataKeys(files).flatMap((key) => files.get(key) ?? []));
   const { status, stderr } = spawnSync("gzip", ["-t"], { input: all });
   must(all.length === 0 || status === 0, `gzip -t: ${String(stderr)}`);
@@ -131,7 +131,7 @@ function objectFlaws(
   return Object.entries(holds).flatMap(([what, isRight]) => (isRight ? [] : [`${key}: ${what} is wrong`]));
 }
 
-/** How lines differ from a history: how many are lost, doubled, or of no event, each with an example. */
+/** How lines differ from a history: how many are lost, duplicate, or not of an event, each with an example. */
 export interface Difference {
   readonly lost: number;
   readonly doubled: number;
@@ -151,7 +151,7 @@ export function differenceOf(lines: readonly string[], history: Iterable<Buffer>
   return { lost: lost.length, doubled, strange: strange.length, examples };
 }
 
-/** A killed writer leaves `….tmp`, which no reader takes for an object. */
+/** A killed writer leaves `….tmp`, which no reader regards as an object. */
 function keysUnder(files: Files, prefix: string, ending: string): string[] {
   return [...files.keys()].filter((key) => key.startsWith(prefix) && key.endsWith(ending)).sort();
 }

@@ -8,23 +8,23 @@ export interface Certificate {
   readonly keyFile: string;
 }
 
-/** Everything that can be right or wrong about a connection where both sides show a certificate. */
+/** The right and wrong certificates for a connection with mutual TLS. */
 export interface Certificates {
   readonly caFile: string;
   /** For localhost and 127.0.0.1. */
   readonly server: Certificate;
-  /** The same, but over since yesterday. */
+  /** The same, but expired yesterday. */
   readonly expired: Certificate;
   /** For exporter.test. */
   readonly client: Certificate;
-  /** An authority that nobody here trusts, and a client of it that calls itself exporter.test too. */
+  /** An untrusted authority, and its client certificate, which is for exporter.test too. */
   readonly otherCaFile: string;
   readonly otherClient: Certificate;
 }
 
 const NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
 
-/** Made anew in `folder` by openssl, within a second: no private key lies in the repository, and none expires. */
+/** Created in `folder` by openssl for each run, so no private key is in the repository, and none expires. */
 export function makeCertificates(folder: string): Certificates {
   const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: folder, stdio: "pipe" });
   const authority = (name: string): string => {

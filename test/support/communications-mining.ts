@@ -29,7 +29,7 @@ export interface Query {
 }
 
 export interface ServedQueries extends Served {
-  /** What was asked so far, in order. */
+  /** The requests so far, in order. */
   readonly queries: readonly Query[];
 }
 
@@ -47,7 +47,7 @@ export async function serveQueries(answer: AnswerQuery): Promise<ServedQueries> 
   return { ...served, queries };
 }
 
-/** Serves `answers` in turn, each a body or a listener; asked further, it fails. */
+/** Serves `answers` in order, each a body or a listener. Further requests fail. */
 export async function inTurn(
   ...answers: readonly (object | string | Buffer | RequestListener)[]
 ): Promise<ServedQueries> {
@@ -76,7 +76,7 @@ export const page = (ids: readonly string[], more: object = {}) => ({
   ...more,
 });
 
-/** What happened, and when exactly: what the API shows is rounded. */
+/** An event with its exact time: the API shows the rounded time. */
 export interface Happened {
   readonly id: string;
   readonly time: EpochMs;
@@ -84,7 +84,7 @@ export interface Happened {
 
 export interface MiningLog {
   readonly history: readonly Happened[];
-  /** By which time an event is found: nobody says. */
+  /** The time that the filter uses, which the vendor does not document. */
   readonly foundBy?: "happened" | "shown";
   readonly shown?: (time: EpochMs) => string;
 }
@@ -92,7 +92,7 @@ export interface MiningLog {
 /** To the nearest second. */
 export const rounded = (time: EpochMs): EpochMs => epochMs(Math.round(time / 1000) * 1000);
 
-/** As much of the API as there is: half-open bounds, pages in no order, the last id as continuation, none at the end. */
+/** The API as far as it is known: half-open bounds, unordered pages, the last id as continuation, none at the end. */
 export function answerTo(log: MiningLog, { limit = 128, continuation, filter }: Query): object {
   const { history, foundBy = "happened", shown = (time: EpochMs) => formatInstant(rounded(time)) } = log;
   const [from, to] = [Date.parse(filter.timestamp.minimum), Date.parse(filter.timestamp.maximum)];
@@ -112,7 +112,7 @@ export function answerTo(log: MiningLog, { limit = 128, continuation, filter }: 
   };
 }
 
-/** An order that is always the same and has nothing to do with time. */
+/** A stable order that does not depend on time. */
 const scattered = (id: string) => createHash("sha256").update(id).digest("hex");
 
 /** The source in front of such an API. */

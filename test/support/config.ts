@@ -5,7 +5,7 @@ import { onTestFinished } from "vitest";
 import { loadConfig, type Config, type SecretsAre } from "../../src/config/config.ts";
 import { ConfigError } from "../../src/errors.ts";
 
-/** A folder that is gone when the test is over. */
+/** A folder that is deleted at the end of the test. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "siem-export-config-"));
   onTestFinished(() => {
@@ -20,7 +20,7 @@ export function loadText(text: string | Buffer, env: NodeJS.ProcessEnv = {}, sec
   return loadConfig(path, env, secrets);
 }
 
-/** What is wrong with a configuration: the lines of the message, with its file called `exporter.yaml`. */
+/** The mistakes of a configuration: the lines of the message, with `exporter.yaml` as the name of the file. */
 export async function messageOf(text: string | Buffer, env: NodeJS.ProcessEnv = {}): Promise<string[]> {
   const error = await errorOf(loadText(text, env));
   return error.message.replaceAll(/[^\s]*siem-export-config-[^/\s]*\//g, "").split("\n");
@@ -35,7 +35,7 @@ export async function errorOf(loading: Promise<unknown>): Promise<ConfigError> {
   throw new Error("the configuration was expected to be refused", { cause: error });
 }
 
-/** A stream with nothing but what is required; lines of it can be replaced. */
+/** A stream with the required settings only. Its lines can be replaced. */
 export function oneStream(changes: Readonly<Record<string, string>> = {}, rest = ""): string {
   const keys = {
     name: "name: acme",

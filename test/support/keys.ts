@@ -7,7 +7,7 @@ const folder = mkdtempSync(join(tmpdir(), "siem-export-keys-"));
 process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
 let made = 0;
 
-/** A new pair of keys in files, as `keygen` makes them. */
+/** A new key pair in files, as `keygen` creates it. */
 export function signingKeys(): { readonly privatePath: string; readonly publicPath: string } {
   const { privatePem, publicPem } = newKeys();
   const name = join(folder, `signing-${++made}`);

@@ -18,7 +18,7 @@ const HEADER =
 const ELEMENT = /\[([^\]= "\\]{1,32})((?: [^\]= "]{1,32}="(?:[^"\\\]]|\\.)*")*)\]/suy;
 const PARAMETER = / ([^\]= "]{1,32})="((?:[^"\\\]]|\\.)*)"/gsu;
 
-/** @throws when it is not as the grammar has it */
+/** @throws when it does not match the grammar */
 export function readSyslog(text: string): SyslogMessage {
   const header = HEADER.exec(text);
   if (header === null) throw new Error(`no header of RFC 5424: ${text.slice(0, 200)}`);
@@ -30,8 +30,8 @@ export function readSyslog(text: string): SyslogMessage {
     const element = ELEMENT.exec(text);
     if (element === null) break;
     const [whole, id = "", parameters = ""] = element;
-    if (id in data) throw new Error(`the element ${id} comes twice`);
-    // A backslash before any other character stands for itself.
+    if (id in data) throw new Error(`the element ${id} is there twice`);
+    // A backslash before any other character is a plain character.
     const pairs = [...parameters.matchAll(PARAMETER)].map(([, name = "", value = ""]) => [
       name,
       value.replaceAll(/\\(["\\\]])/g, "$1"),
@@ -41,12 +41,12 @@ export function readSyslog(text: string): SyslogMessage {
   }
   if (Object.keys(data).length === 0 && text[at++] !== "-")
     throw new Error(`no structured data: ${text.slice(0, 200)}`);
-  if (text[at] !== " ") throw new Error(`what follows the structured data is no message: ${text.slice(at, at + 100)}`);
+  if (text[at] !== " ") throw new Error(`no message after the structured data: ${text.slice(at, at + 100)}`);
   const rest = { timestamp, hostname, appName, processId, messageId };
   return { priority: Number(priority), ...rest, data, message: text.slice(at + 1) };
 }
 
-/** A CEF or LEEF line: what stands between the bars, and what comes after by its keys. */
+/** A CEF or LEEF line: the fields between the bars, and the values after them by key. */
 export interface Fields {
   readonly header: readonly string[];
   readonly values: Readonly<Record<string, string>>;
@@ -61,11 +61,11 @@ export function readCef(text: string): Fields {
     field.replaceAll(/\\(.)/gs, "$1"),
   );
   const values: Record<string, string> = {};
-  // A value goes on until a blank, a key and an equals sign without a backslash, or the end.
+  // A value ends before a blank, a key and an equals sign without a backslash, or at the end of the line.
   for (const [, key = "", value = ""] of extension.matchAll(
     /([A-Za-z0-9]+)=((?:[^\\=]|\\.)*)(?= [A-Za-z0-9]+=|$)/gsu,
   )) {
-    if (key in values) throw new Error(`the key ${key} comes twice`);
+    if (key in values) throw new Error(`the key ${key} is there twice`);
     values[key] = value.replaceAll(/\\([\\=nr])/g, (_, what: string) => ({ n: "\n", r: "\r" })[what] ?? what);
   }
   return { header: fields, values };
@@ -81,7 +81,7 @@ export function readLeef(text: string): Fields {
   const values: Record<string, string> = {};
   for (const attribute of rest.join("|").split(apart)) {
     const [key = "", ...value] = attribute.split("=");
-    if (key in values) throw new Error(`the key ${key} comes twice`);
+    if (key in values) throw new Error(`the key ${key} is there twice`);
     values[key] = value.join("=");
   }
   return { header: [vendor, product, productVersion, eventId], values };

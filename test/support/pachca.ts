@@ -25,7 +25,7 @@ export function sourceAt(baseUrl: string, { secret = () => CONTRACT_TOKEN, ...ch
   return pachca.open({ ...settings, ownReads: "keep", ...changes }, clientOptions(around));
 }
 
-/** Serves `answers` in turn, each a body or a listener; asked further, it fails. */
+/** Serves `answers` in order, each a body or a listener. Further requests fail. */
 export async function inTurn(...answers: readonly (object | string | Buffer | RequestListener)[]): Promise<Served> {
   const left = [...answers];
   return serve((request, response) => {
@@ -67,7 +67,7 @@ export async function eventsOf(source: Source): Promise<AuditEvent[]> {
 
 export const idsOf = async (source: Source) => (await eventsOf(source)).map(({ id }) => id);
 
-/** The error that asking ends with; no part of it, however deep, may hold the token or the query. */
+/** The error of a request. No part of it, however deep, may contain the token or the query. */
 export async function failure(source: Source): Promise<ExporterError> {
   const error = await pagesOf(source).then(
     () => new Error("ended as if that were all"),

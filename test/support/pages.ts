@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 export const root = fileURLToPath(new URL("../../", import.meta.url));
 export const read = (path: string) => readFileSync(join(root, path), "utf8");
 
-/** Those that are written by hand, and whose every word is held against the program. */
+/** The pages that are written by hand. Tests compare each of them with the program. */
 export const NAMES = [
   "README.md",
   "CHANGELOG.md",
@@ -30,7 +30,7 @@ export interface Block {
 export const blocksOf = (text: string): Block[] =>
   [...text.matchAll(/^ *```(\w*)\n(.*?)^ *```$/gms)].map(([, language = "", body = ""]) => ({ language, text: body }));
 
-/** What stands between backquotes, outside of fenced blocks. */
+/** The text between backquotes, outside of fenced blocks. */
 export const spansOf = (text: string): string[] =>
   [...text.replaceAll(/^ *```.*?^ *```$/gms, "").matchAll(/`([^`\n]+)`/g)].map(([, span = ""]) => span);
 
@@ -49,5 +49,5 @@ export function rowsOf(text: string, heading: string): string[][] {
     .slice(1);
 }
 
-/** What a cell has between backquotes. */
+/** The text between backquotes in a cell. */
 export const quoted = (text: string): string[] => [...text.matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name);

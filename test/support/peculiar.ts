@@ -1,7 +1,7 @@
 import type { AuditEvent } from "../../src/source.ts";
 import { epochMs, SECOND_MS, type EpochMs } from "../../src/time.ts";
 
-/** What has broken a log format, a framing or a parser somewhere. */
+/** Texts that have broken a log format, a framing or a parser. */
 export const PECULIAR_TEXTS: readonly string[] = [
   "Вход выполнен: Пётр Ёлкин, отдел «Безопасность»",
   "👩‍👩‍👧‍👦 🇰🇿 😀 𝔘𝔫𝔦𝔠𝔬𝔡𝔢",
@@ -41,7 +41,7 @@ export function peculiarEvents(count: number, from: EpochMs, stepMs = SECOND_MS)
   });
 }
 
-/** One such event with `details` of one's own. */
+/** One such event with these `details`. */
 export function pachcaEvent(index: number, time: EpochMs, details: unknown, userAgent = "Pachca/3.60.0"): AuditEvent {
   const id = `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
   const key = KEYS[index % KEYS.length] ?? "";
@@ -53,7 +53,7 @@ export function pachcaEvent(index: number, time: EpochMs, details: unknown, user
   return { id, time, key, record: Buffer.from(JSON.stringify(record)) };
 }
 
-/** What the record of such an event says. */
+/** The parsed record of such an event. */
 export function recordOf({ record }: AuditEvent) {
   return JSON.parse(record.toString()) as {
     readonly [name in "actor_id" | "entity_id" | "ip_address" | "user_agent"]: string;

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import net, { type AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** True when every one of these programs can be found. */
+/** Whether all these programs are in PATH. */
 export function installed(...programs: readonly string[]): boolean {
   return programs.every((program) => spawnSync("which", [program]).status === 0);
 }
@@ -19,14 +19,14 @@ export function startServer(program: string, args: readonly string[], env: NodeJ
   return child;
 }
 
-/** Ends it at once: some servers take many seconds to leave when asked. */
+/** Kills it, because some servers need many seconds for a clean stop. */
 export async function stopServer(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill("SIGKILL");
   await once(child, "exit");
 }
 
-/** A port of loopback that nobody listened to a moment ago. */
+/** A free port of loopback. */
 export async function freePort(): Promise<number> {
   const server = net.createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -36,7 +36,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Resolves when somebody listens there; a server of others has no event to wait for. */
+/** Resolves when a server listens on the port. Polls, because a foreign server gives no event. */
 export async function portOpen(port: number, server: ChildProcess, timeoutMs = 60_000): Promise<void> {
   const startMs = Date.now();
   while (true) {

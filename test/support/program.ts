@@ -3,32 +3,32 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { installed } from "./process.ts";
 
-/** The program as it is installed. */
+/** The built program. */
 const MAIN = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 
 export interface ProgramOptions {
-  /** The whole environment, but for PATH and HOME: what this machine has set must not decide a test. */
+  /** The whole environment except PATH and HOME: the settings of this machine must not influence a test. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
 }
 
-/** How it ended, and what it said. */
+/** How it ended, and its output. */
 export interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
-  /** Standard output, byte by byte. */
+  /** Standard output as bytes. */
   readonly bytes: Buffer;
 }
 
 export interface Program {
-  /** What it said so far. */
+  /** The output so far. */
   readonly stdout: string;
   readonly stderr: string;
-  /** Resolves when what it said matches, with the match. @throws when it ends before */
+  /** Resolves with the match when the output matches. @throws when the program ends before */
   saw(pattern: RegExp, stream?: "stdout" | "stderr"): Promise<RegExpExecArray>;
-  /** Resolves when it has written so many lines with this text to stderr, or has ended. */
+  /** Resolves when it has written this many lines with this text to stderr, or has ended. */
   wrote(lines: number, containing?: string): Promise<void>;
   kill(signal: NodeJS.Signals): void;
   readonly ended: Promise<Ended>;
@@ -44,7 +44,7 @@ process.once("exit", () => {
 /** Starts the built program. */
 export function start(args: readonly string[], { env = {}, cwd }: ProgramOptions = {}): Program {
   const { PATH, HOME } = process.env;
-  // Where the system can, it dies with whoever started it, however that ends.
+  // With setpriv, it dies with this process, however this process ends.
   const tied = TIED ? ["setpriv", "--pdeathsig", "KILL", "--"] : [];
   const [program = "", ...rest] = [...tied, process.execPath, MAIN, ...args];
   const child = spawn(program, rest, {
@@ -63,7 +63,7 @@ export function start(args: readonly string[], { env = {}, cwd }: ProgramOptions
     return { code, signal, stdout: text("stdout"), stderr: text("stderr"), bytes: Buffer.concat(said.stdout) };
   });
 
-  /** Looks again at each piece of output, and for a last time at the end. */
+  /** Calls `look` after each piece of output, and a last time at the end. */
   async function until<Found>(look: () => Found | undefined): Promise<Found | undefined> {
     for (;;) {
       const found = look();
@@ -91,7 +91,7 @@ export function start(args: readonly string[], { env = {}, cwd }: ProgramOptions
       throw new Error(`${args[0] ?? ""} ended (${code ?? signal ?? ""}) without ${pattern}:\n${stdout}\n${stderr}`);
     },
     async wrote(lines, containing = "") {
-      // What follows the last newline is no line yet.
+      // The text after the last newline is not a line yet.
       const written = () => text("stderr").split("\n").slice(0, -1);
       await until(() => written().filter((line) => line.includes(containing)).length >= lines || undefined);
     },

@@ -9,7 +9,7 @@ import { freePort, installed, portOpen, startServer, stopServer } from "./proces
 
 export const prometheusInstalled = (): boolean => installed("prometheus", "promtool");
 
-/** What `promtool` says, all of it, and its exit code. */
+/** The whole output of `promtool`, and its exit code. */
 export function promtool(args: readonly string[], input = ""): { readonly code: number | null; readonly said: string } {
   const { status, stdout, stderr } = spawnSync("promtool", args, { input, encoding: "utf8" });
   return { code: status, said: stdout + stderr };
@@ -18,18 +18,18 @@ export function promtool(args: readonly string[], input = ""): { readonly code: 
 type Labels = Readonly<Record<string, string>>;
 
 export interface Prometheus {
-  /** The labels of each series that an expression has now. @throws with what is wrong with the expression */
+  /** The labels of each series of an expression now. @throws with the mistake in the expression */
   query(expression: string): Promise<readonly Labels[]>;
-  /** What its HTTP API answers. */
+  /** The answer of its HTTP API. */
   get(path: string): Promise<unknown>;
-  /** The alarms whose expression is true now, as `name stream`, sorted. */
+  /** The alerts whose expression is true now, as `name stream`, sorted. */
   alarms(): Promise<readonly string[]>;
-  /** Resolves as soon as `look` does not throw any more. @throws what it threw last, when that takes too long */
+  /** Resolves as soon as `look` does not throw. @throws its last error when that takes too long */
   until(look: () => Promise<void>, timeoutMs: number): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** A Prometheus that is set up as deploy/README.md says, but reads and reckons each second. The caller stops it. */
+/** A Prometheus as in deploy/README.md, but it scrapes and evaluates every second. The caller stops it. */
 export async function startPrometheus(target: string): Promise<Prometheus> {
   const folder = mkdtempSync(join(tmpdir(), "siem-export-prometheus-"));
   const block = blocksOf(read("deploy/README.md")).find(({ text }) => text.startsWith("# prometheus.yml"));
@@ -76,7 +76,7 @@ export async function startPrometheus(target: string): Promise<Prometheus> {
         } catch (error) {
           if (Date.now() - startMs > timeoutMs) throw error;
         }
-        // It reads once a second, and has no event to wait for.
+        // It scrapes once a second, and gives no event.
         await sleep(250);
       }
     },

@@ -1,11 +1,11 @@
-/** What an expression of Prometheus names. */
+/** The names in a PromQL expression. */
 export interface Named {
-  /** Each metric, with what its braces ask of its labels: `state="ok"` is `["state", "=", "ok"]`. */
+  /** Each metric with its label matchers: `state="ok"` is `["state", "=", "ok"]`. */
   readonly selectors: readonly {
     readonly metric: string;
     readonly matchers: readonly (readonly [label: string, operator: string, value: string])[];
   }[];
-  /** The labels of `by (…)`, `on (…)` and their like. */
+  /** The labels of `by (…)`, `on (…)` and similar clauses. */
   readonly groupings: readonly string[];
 }
 
@@ -14,7 +14,7 @@ const WORD = /^[a-zA-Z_:]/;
 const OPERATORS = new Set(["and", "or", "unless", "offset", "bool"]);
 const GROUPINGS = new Set(["by", "without", "on", "ignoring", "group_left", "group_right"]);
 
-/** As far as our expressions need: what is neither operator, grouping nor function is a metric. `promtool` knows the rest. */
+/** Covers what our expressions use: a name that is not an operator, clause or function is a metric. `promtool` checks the rest. */
 export function namedIn(expression: string): Named {
   const tokens: readonly string[] = expression.match(TOKEN) ?? [];
   const selectors: Named["selectors"][number][] = [];

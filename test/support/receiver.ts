@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { makeCertificates, type Certificates } from "./certificates.ts";
 import { freePort, portOpen, startServer, stopServer } from "./process.ts";
 
-/** A message as a receiver understood it, and as it came over the wire. */
+/** A message as the receiver parsed it, and as it arrived. */
 export interface Received {
   readonly priority: string;
   readonly timestamp: string;
@@ -29,25 +29,25 @@ export interface Received {
   readonly wire: string;
 }
 
-/** A syslog receiver on loopback with a folder of its own, which writes down what it gets as JSON, a line a message. */
+/** A syslog receiver on loopback with its own folder, which writes each message as a line of JSON. */
 export interface Receiver<Input extends string> {
   readonly ports: Readonly<Record<Input, number>>;
   readonly certificates: Certificates;
-  /** All messages since the last `forget` that it has written down by now. */
+  /** All messages that it has written since the last `forget`. */
   written(): readonly Received[];
-  /** The same, as soon as there are so many. @throws when they do not come in time */
+  /** The same, as soon as there are `count`. @throws when they do not arrive in time */
   received(count: number, timeoutMs?: number): Promise<readonly Received[]>;
-  /** Begins anew after what it has written down by now. */
+  /** Ignores everything that it has written so far. */
   forget(): void;
-  /** Resolves when it takes connections. */
+  /** Resolves when it accepts connections. */
   start(): Promise<void>;
-  /** At once, without a word to anyone. What it has written down stays. */
+  /** Kills it. The messages that it has written stay. */
   kill(): Promise<void>;
-  /** Kills it, and takes its folder away. */
+  /** Kills it, and deletes its folder. */
   stop(): Promise<void>;
 }
 
-/** What makes the one receiver differ from the other. */
+/** The differences between receivers. */
 export interface Kind<Input extends string> {
   readonly name: string;
   /** One port each. All but `udp` listen for connections. */
@@ -59,12 +59,12 @@ export interface Kind<Input extends string> {
 
 export interface Places<Input extends string> extends Pick<Receiver<Input>, "ports" | "certificates"> {
   readonly folder: string;
-  /** The configuration, and where it writes. */
+  /** The configuration, and the file that it writes. */
   readonly conf: string;
   readonly out: string;
 }
 
-/** Starts it; the caller stops it. */
+/** Starts it. The caller stops it. */
 export async function startReceiver<Input extends string>(kind: Kind<Input>): Promise<Receiver<Input>> {
   const folder = mkdtempSync(join(tmpdir(), `siem-export-${kind.name}-`));
   const certificates = makeCertificates(folder);
@@ -107,11 +107,11 @@ export async function startReceiver<Input extends string>(kind: Kind<Input>): Pr
 const NOBODY = 65534;
 const isRoot = process.getuid?.() === 0;
 
-/** A receiver needs no privileges; where we have them, it gets none. */
+/** A receiver needs no privileges, so it does not run as root. */
 function startAsNobody(program: string, args: readonly string[], env?: Kind<string>["env"]): ChildProcess {
   if (!isRoot) return startServer(program, args, env);
   const nobody = [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"];
-  // Who changes user is let off dying with its parent, and has to be told again.
+  // A change of the user resets the signal of the parent's death, so it is set again.
   return startServer("setpriv", [...nobody, "--pdeathsig", "KILL", "--", program, ...args], env);
 }
 
@@ -132,7 +132,7 @@ function openInbox(path: string): Pick<Receiver<string>, "written" | "received" 
       const text = Buffer.concat([rest, piece.subarray(0, bytes)]);
       const end = text.lastIndexOf("\n") + 1;
       const lines = text.toString("utf8", 0, end).split("\n").slice(0, -1);
-      // A line without its end is what the receiver was killed over; another begins after it.
+      // A kill may leave a line without its end. The next line follows it.
       for (const line of lines) if (line.endsWith("}")) messages.push(JSON.parse(line) as Received);
       rest = text.subarray(end);
     }
@@ -141,13 +141,13 @@ function openInbox(path: string): Pick<Receiver<string>, "written" | "received" 
   return {
     written: () => [...read()],
     async received(count, timeoutMs = 30_000) {
-      // What is written after we looked makes an event, for the watcher was there before.
+      // The watcher started before this look, so a later write gives an event.
       const watcher = watch(path);
       const signal = AbortSignal.timeout(timeoutMs);
       try {
         while (read().length < count) await once(watcher, "change", { signal });
       } catch (cause) {
-        throw new Error(`${messages.length} of ${count} messages came within ${timeoutMs} ms`, { cause });
+        throw new Error(`${messages.length} of ${count} messages arrived within ${timeoutMs} ms`, { cause });
       } finally {
         watcher.close();
       }

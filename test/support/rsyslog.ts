@@ -7,7 +7,7 @@ import { startReceiver, type Places, type Receiver } from "./receiver.ts";
 type Input = "udp" | "tcp" | "tls" | "expiredTls" | "relp" | "relpTls" | "expiredRelpTls";
 export type Rsyslog<Inputs extends Input = Input> = Receiver<Inputs>;
 
-/** Debian's packages beside rsyslog itself, by what they bring. */
+/** Debian's packages beside rsyslog, with the module of each. */
 const MODULES = ["imrelp.so", "lmnsd_gtls.so"];
 
 export const rsyslogInstalled = (): boolean =>
@@ -16,11 +16,11 @@ export const rsyslogInstalled = (): boolean =>
 const libraries = (): string[] => readdirSync("/usr/lib").map((name) => join("/usr/lib", name, "rsyslog"));
 
 /**
- * rsyslog with what it does by itself: messages of up to 8 KiB, control characters escaped, but for the tab, which LEEF
- * needs. Datagrams get as large a buffer as the system gives. Its TLS inputs ask for the client's certificate.
+ * rsyslog with its defaults: messages of up to 8 KiB, control characters escaped, except the tab, which LEEF needs. The
+ * buffer for datagrams is as large as the system allows. The TLS inputs require a client certificate.
  *
- * @param queue of what it has taken but not written. By itself rsyslog acknowledges what lies in a queue in memory;
- * without a queue it has written what it acknowledges.
+ * @param queue the queue between input and file. By default rsyslog acknowledges messages that are in a queue in memory.
+ * Without a queue, it has written what it acknowledges.
  */
 export function startRsyslog<Inputs extends Input>(
   inputs: readonly Inputs[],

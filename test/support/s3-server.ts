@@ -18,8 +18,8 @@ export interface Seen {
 export type Answer = (seen: Seen, response: http.ServerResponse) => void;
 
 /**
- * A real HTTP server that answers what a real S3 cannot be made to. `answers` are used in order, the last one again and
- * again. Ends with the test.
+ * A real HTTP server with answers that a real S3 does not give on demand. Uses `answers` in order, and repeats the last one.
+ * Ends with the test.
  */
 export async function serve(answers: Answer | readonly Answer[], tls?: Authority) {
   const seen: Seen[] = [];
@@ -56,17 +56,17 @@ export const answer =
   (_, response) =>
     response.writeHead(status, headers).end(body);
 
-/** An error as S3 words it. */
+/** An error in the format of S3. */
 export const refuse = (status: number, code: string, message = "", headers: http.OutgoingHttpHeaders = {}): Answer =>
   answer(status, `<?xml version="1.0"?><Error><Code>${code}</Code><Message>${message}</Message></Error>`, {
     "content-type": "application/xml",
     ...headers,
   });
 
-/** A write that was done. */
+/** A successful write. */
 export const stored = answer(200, "", { etag: '"1"' });
 
-/** A listing of these keys, with what follows it. */
+/** A listing of these keys, with the token of the next page. */
 export const listing = (keys: readonly string[], next?: string): Answer =>
   answer(
     200,

@@ -6,20 +6,20 @@ import { DAY_MS, epochMs, formatInstant, HOUR_MS, MINUTE_MS, type EpochMs } from
 import { readFolder, type Files } from "./archive.ts";
 import { run, start, type Ended, type Program, type ProgramOptions } from "./program.ts";
 
-/** A token that can be found again wherever it should not be. */
+/** A token that is easy to find where it must not be. */
 export const CANARY = "canary-token-4f1c9a7e";
 
-/** Ten o'clock of the day before yesterday: a busy hour of the simulator's history, and surely over. */
+/** 10:00 on the day before yesterday: the start of a busy hour of the simulator's history. */
 export const TEN: EpochMs = epochMs(Math.floor(Date.now() / DAY_MS - 2) * DAY_MS + 10 * HOUR_MS);
 
-/** `TEN` and so many minutes. */
+/** `TEN` plus `count` minutes. */
 export const minutes = (count: number): EpochMs => epochMs(TEN + count * MINUTE_MS);
 
 type Part = Readonly<Record<string, unknown>>;
 
 export interface StageOptions {
   readonly simulator?: SimulatorOptions;
-  /** The instant that the API's clock shows at first; windows are ready by the earlier of two clocks. Default: 11:30. */
+  /** The initial time of the API's clock. The earlier of two clocks decides which windows are ready. Default: 11:30. */
   readonly now?: EpochMs | "real";
   readonly stream?: Part;
   readonly source?: Part;
@@ -31,12 +31,12 @@ export interface StageOptions {
   readonly more?: readonly Part[];
 }
 
-/** A simulator, a folder, and a configuration that exports the one into the other. */
+/** A simulator, a folder, and a configuration that exports from the simulator to the folder. */
 export interface Stage {
   readonly api: Simulator;
   readonly folder: string;
   readonly config: string;
-  /** The configuration as written; change and write it again. */
+  /** The configuration as written. Change it and call `write`. */
   readonly settings: Record<string, unknown>;
   write(settings: unknown): void;
   run(args: readonly string[], options?: ProgramOptions): Promise<Ended>;
@@ -46,7 +46,7 @@ export interface Stage {
   close(): Promise<void>;
 }
 
-/** @param atEnd is given what takes the stage down */
+/** @param atEnd gets the function that closes the stage */
 export async function openStage(options: StageOptions, atEnd: (close: () => Promise<void>) => void): Promise<Stage> {
   const { now = minutes(90) } = options;
   const api = await simulator({

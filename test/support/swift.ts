@@ -12,8 +12,7 @@ export const swiftInstalled = () =>
   installed("swift-proxy-server", "swift-ring-builder", "memcached", ...KINDS.map((kind) => `swift-${kind}-server`));
 
 /**
- * OpenStack Swift with its S3 interface, which knows no conditional writes: on loopback, one device, in a folder of
- * its own.
+ * OpenStack Swift with its S3 interface, which has no conditional writes: on loopback, with one device, in its own folder.
  */
 export async function startSwift(): Promise<{ server: S3Server; stop: () => Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), "siem-export-swift-"));

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { startReceiver, type Places, type Receiver } from "./receiver.ts";
 
-/** Debian lets nobody have both it and rsyslog, so .ci/servers unpacks it into a folder of its own. */
+/** Debian does not allow syslog-ng beside rsyslog, so .ci/servers unpacks it into its own folder. */
 const ROOT = process.env["SYSLOG_NG_ROOT"] ?? "/opt/syslog-ng";
 const PROGRAM = join(ROOT, "usr/sbin/syslog-ng");
 const MODULES = join(ROOT, "usr/lib/syslog-ng");
@@ -13,7 +13,7 @@ export type SyslogNg = Receiver<Input>;
 
 export const syslogNgInstalled = (): boolean => existsSync(PROGRAM);
 
-/** syslog-ng with what it does by itself: messages of up to 64 KiB. Its TLS inputs ask for the client's certificate. */
+/** syslog-ng with its defaults: messages of up to 64 KiB. The TLS inputs require a client certificate. */
 export function startSyslogNg(): Promise<SyslogNg> {
   const version = readdirSync(MODULES).find((name) => /^\d/.test(name)) ?? "";
   const libraries = [MODULES, ...["lib", "usr/lib"].flatMap((name) => librariesIn(join(ROOT, name)))];

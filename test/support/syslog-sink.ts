@@ -10,13 +10,13 @@ import { never, START } from "./world.ts";
 
 const pachcaVocabulary = pachca.vocabulary;
 
-/** What rsyslog takes of a message where nobody has set maxMessageSize: its documentation says 8k, its source 8096. */
+/** rsyslog's default for maxMessageSize: its documentation says 8k, its source 8096. */
 export const RSYSLOG_MAX_BYTES = 8096;
 
-/** How a receiver is reached. */
+/** The transport and address of a receiver. */
 export type Way = Pick<SyslogOptions, "transport" | "port"> & Partial<Pick<SyslogOptions, "framing" | "tls">>;
 
-/** The sink as a configuration with nothing but its address makes it. */
+/** The sink of a configuration with the address only. */
 export function syslogTo(
   way: Way,
   format: Format,
@@ -32,7 +32,7 @@ export function syslogTo(
   return syslogSink(settings, format, pachcaVocabulary, observe);
 }
 
-/** What both sides need to trust each other. */
+/** The certificates with which both sides trust each other. */
 export function tlsOf({ certificates: { caFile, client } }: Receiver<string>): NonNullable<SyslogOptions["tls"]> {
   return { caFile, ...client, checkServerName: true };
 }

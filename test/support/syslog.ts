@@ -4,27 +4,27 @@ import net from "node:net";
 import tls from "node:tls";
 import { onTestFinished } from "vitest";
 
-/** A receiver of a test: it keeps what it hears. It is closed when the test is over. */
+/** A receiver of a test, which keeps its messages. It closes at the end of the test. */
 export interface SyslogReceiver {
   readonly port: number;
-  /** Every message heard, of all connections, in order; one that was sent twice stands there twice. */
+  /** Every message of all connections, in order. A message that was sent twice is there twice. */
   readonly messages: readonly Buffer[];
   /** How many connections there were. */
   readonly connections: () => number;
   /** How many are open. */
   readonly open: () => number;
-  /** Resolves when so many messages were heard in all. */
+  /** Resolves when this many messages have arrived in total. */
   heard(count: number): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface ListenOptions {
   readonly tls?: tls.TlsOptions;
-  /** By choice the port of a receiver that has gone. */
+  /** Optional: the port of a receiver that has closed. */
   readonly port?: number;
-  /** A new connection; `number` counts from 1. */
+  /** Called for each new connection. `number` counts from 1. */
   readonly onConnection?: (socket: net.Socket, number: number) => void;
-  /** Told of each message. May destroy the socket: then nothing that follows is heard. */
+  /** Called for each message. May destroy the socket: then no later message counts. */
   readonly onMessage?: (socket: net.Socket, count: number) => void;
 }
 
@@ -83,7 +83,7 @@ function heard(messages: readonly Buffer[], waiting: Set<() => void>, count: num
   });
 }
 
-/** TCP or TLS with octet counting (RFC 6587, 3.4.1). What is no count, or no whole message at the end, fails the test. */
+/** TCP or TLS with octet counting (RFC 6587, 3.4.1). An invalid count, or a partial message at the end, fails the test. */
 export function octetReceiver(options: ListenOptions = {}): Promise<SyslogReceiver> {
   return listen(options, (socket, hear) => {
     let rest = Buffer.alloc(0);
@@ -124,13 +124,13 @@ export interface RelpCommand {
 }
 
 export interface RelpReceiverOptions extends ListenOptions {
-  /** Answers in place of the usual `200 OK`; undefined says nothing, a Buffer is sent as it is. */
+  /** Replaces the usual answer `200 OK`. undefined: no answer. A Buffer is sent unchanged. */
   readonly answer?: (command: RelpCommand, socket: net.Socket) => Buffer | string | undefined;
-  /** Answers leave in pieces of this size. */
+  /** Answers are sent in pieces of this size. */
   readonly pieceBytes?: number;
 }
 
-/** What a receiver says to a command when all is well, as librelp does. */
+/** The answer of librelp to a successful command. */
 export function usualAnswer({ txnr, command }: RelpCommand): string {
   if (command === "open") {
     const offer = "200 OK\nrelp_version=0\nrelp_software=librelp,1.11.0,http://librelp.adiscon.com\ncommands=syslog\n";
@@ -139,7 +139,7 @@ export function usualAnswer({ txnr, command }: RelpCommand): string {
   return command === "close" ? `${txnr} rsp 0\n0 serverclose 0\n` : `${txnr} rsp 6 200 OK\n`;
 }
 
-/** RELP as librelp speaks it. */
+/** A receiver that speaks RELP like librelp. */
 export function relpReceiver(options: RelpReceiverOptions = {}): Promise<SyslogReceiver> {
   const { answer = usualAnswer, pieceBytes = Infinity } = options;
   return listen(options, (socket, hear) => {
@@ -195,7 +195,7 @@ export async function udpReceiver(): Promise<SyslogReceiver> {
   };
 }
 
-/** A server on TCP that does as it is told with each connection, and ends none by itself. */
+/** A TCP server that calls a function for each connection, and closes none itself. */
 export async function serverThat(meets: (socket: net.Socket, number: number) => void): Promise<{ port: number }> {
   let connections = 0;
   const sockets = new Set<net.Socket>();
@@ -237,10 +237,10 @@ export interface Parsed {
   readonly text: Buffer;
 }
 
-/** Reads a message by the grammar of RFC 5424, section 6, octet by octet; throws where it breaks the grammar. */
+/** Parses a message by the grammar of RFC 5424, section 6, octet by octet. @throws where it breaks the grammar */
 export function parseSyslog(message: Buffer): Parsed {
   let at = 0;
-  // One character an octet: the grammar's header is ASCII, and places are counted in octets.
+  // One character for each octet: the header is ASCII, and positions count octets.
   const octets = message.toString("latin1");
   const take = (pattern: RegExp): string => {
     const sticky = new RegExp(pattern, "y");

@@ -16,10 +16,10 @@ export type Files = Map<string, Buffer>;
 
 export const minutes = (count: number) => epochMs(START + count * MINUTE_MS);
 
-/** An event a minute, for an hour. */
+/** One event a minute for an hour. */
 export const HISTORY = eventsOver(minutes(0), minutes(60), 60);
 
-/** An archive in memory, and how it is read. */
+/** An archive in memory, and functions to verify it. */
 export function archiveIn(files: Files): Archive {
   const store = memoryStore(files);
   const source = memorySource([]);
@@ -36,7 +36,7 @@ export const LATER = epochMs(START + 3 * HOUR_MS);
 
 export interface Verified {
   readonly findings: readonly ArchiveFinding[];
-  /** `CODE key` of each error; then of each notice. */
+  /** `CODE key` of each error, then of each notice. */
   readonly errors: readonly string[];
   readonly notices: readonly string[];
   readonly summary: VerifySummary;
@@ -59,7 +59,7 @@ export async function verified(archive: Archive, options: Partial<VerifyOptions>
   return { findings, errors: shown("error"), notices: shown("notice"), summary: summary! };
 }
 
-/** A manifest as JSON, to be changed. */
+/** A manifest as mutable JSON. */
 export interface Shown {
   [member: string]: unknown;
   seq: number;
@@ -76,12 +76,12 @@ export function shownAt(files: Files, seq: number): Shown {
   return JSON.parse(files.get(manifestAt(seq))!.toString().split("\n")[0]!) as Shown;
 }
 
-/** Writes a manifest over what is there, unsigned. */
+/** Overwrites a manifest, without a signature. */
 export function putManifest(files: Files, seq: number, shown: unknown): void {
   files.set(manifestAt(seq), Buffer.from(`${JSON.stringify(shown)}\n{"alg":"none"}\n`));
 }
 
-/** Changes a manifest and makes all after it, and the checkpoint, follow: what somebody does who can write everything. */
+/** Changes a manifest, and adapts all later ones and the checkpoint, like an attacker with write access to everything. */
 export function rebuildFrom(files: Files, seq: number, change: (shown: Shown) => void): void {
   for (let at = seq; files.has(manifestAt(at)); at++) {
     const shown: Shown = { ...shownAt(files, at), keyId: null };
@@ -100,7 +100,7 @@ export function headSha256(files: Files, seq: number): string {
   return sha256Of(files.get(manifestAt(seq))!.toString().split("\n")[0]!);
 }
 
-/** A data object with these lines instead, and its manifest telling the truth about it. */
+/** Replaces the lines of a data object, and adapts its manifest. */
 export function replaceObject(files: Files, object: Shown["objects"][number], events: readonly AuditEvent[]): void {
   const content = Buffer.concat(events.flatMap(({ record }) => [record, Buffer.from("\n")]));
   const stored = gzipSync(content);
@@ -113,8 +113,8 @@ export function replaceObject(files: Files, object: Shown["objects"][number], ev
 }
 
 /**
- * Two workers carry out the same plan; the one that loses has seen an event that the other has not, so that its object and
- * ids have other names. It is exported as late with one of the windows that follow.
+ * Two workers carry out the same plan. The one that loses has seen an event that the other has not, so its object and ids
+ * have other names. A later window exports that event as late.
  */
 export async function raced(ticksAfter = 2): Promise<{ files: Files; orphans: string[] }> {
   const files: Files = new Map();

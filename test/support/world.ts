@@ -15,7 +15,7 @@ import type { WindowPolicy } from "../../src/export/window.ts";
 import { gunzipSync } from "node:zlib";
 import type { Pipeline } from "../../src/export/pipeline.ts";
 
-/** A side effect about to happen, or that has happened: throws to make it fail. */
+/** Called before and after each side effect. Throws to make it fail. */
 export type Effect = (what: string, moment: "before" | "after") => void;
 
 export const at = (text: string): EpochMs => parseInstant(text)!;
@@ -40,7 +40,7 @@ export function event(id: string, time: EpochMs, key = "user_login"): AuditEvent
   };
 }
 
-/** `count` events, evenly over a span. */
+/** `count` events, evenly spread over a span. */
 export function eventsOver(from: EpochMs, to: EpochMs, count: number): AuditEvent[] {
   return Array.from({ length: count }, (_, index) =>
     event(
@@ -86,7 +86,7 @@ export interface SourceOptions {
   readonly pageSize?: number;
   readonly clockOffsetMs?: number;
   readonly identity?: Source["identity"];
-  /** The event shows in answers only from this instant on. */
+  /** The event is visible in answers from this instant on. */
   readonly visibleFrom?: (event: AuditEvent) => EpochMs;
   readonly now?: () => EpochMs;
   readonly poison?: readonly Poison[];
@@ -146,7 +146,7 @@ const MEMORY_VOCABULARY: Vocabulary = {
 
 export interface WorldOptions {
   readonly files?: Map<string, Buffer>;
-  /** In place of a plain one over `files`. */
+  /** Replaces the default store over `files`. */
   readonly store?: Store;
   readonly effect?: Effect;
   readonly source?: SourceOptions;
@@ -227,7 +227,7 @@ export function manifestsIn(files: Map<string, Buffer>): ShownManifest[] {
     .map((key) => JSON.parse(files.get(key)!.toString().split("\n")[0]!) as ShownManifest);
 }
 
-/** The lines of some objects, in order of their keys. */
+/** The lines of these objects, in order of their keys. */
 export function linesIn(files: Map<string, Buffer>, keys: Iterable<string>): string[] {
   return [...keys].sort().flatMap((key) => gunzipSync(files.get(key)!).toString().split("\n").slice(0, -1));
 }
@@ -238,7 +238,7 @@ export const dataKeys = (files: Map<string, Buffer>): string[] =>
 export const committedKeys = (files: Map<string, Buffer>): string[] =>
   manifestsIn(files).flatMap(({ objects: named }) => named.map(({ key }) => key));
 
-/** Makes the nth side effect fail: before it happens, or after it happened and its answer was lost; once, or for ever. */
+/** Makes the nth side effect fail: before it happens, or after it happened (a lost answer); once, or forever. */
 export function failAt(n: number, moment: "before" | "after", isForever: boolean): Effect {
   let seen = 0;
   return (what, now) => {
