@@ -1,6 +1,6 @@
 import { ConfigError } from "../errors.ts";
 
-/** Something that is wrong in a configuration, and where. */
+/** A mistake in a configuration, and its position. */
 export interface Mistake extends Position {
   /** `streams[0].windows.lag`; "" for the whole file. */
   readonly path: string;
@@ -25,7 +25,7 @@ export function formatPath(path: Path): string {
   return path
     .map((step) => {
       if (typeof step === "number") return `[${step}]`;
-      // What is no word may be a key and its secret, with no space after the colon between them.
+      // Anything but a word may be a key and its secret without a space after the colon.
       const [word = ""] = /^[\w-]{0,40}/.exec(String(step)) ?? [];
       return word === step ? `.${word}` : `["${word}…"]`;
     })

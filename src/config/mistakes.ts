@@ -6,7 +6,7 @@ type Issue = z.core.$ZodIssue;
 
 const SHOWN_MAX = 60;
 
-/** The issues of the schema as mistakes of the file, without those that follow from a variable which is not set. */
+/** The issues of the schema as mistakes of the file, without those that follow from an unset variable. */
 export function mistakesOf(file: ConfigFile, issues: readonly Issue[]): Mistake[] {
   const known = new Set(file.mistakes.map(({ path }) => path));
   return flatten(issues)
@@ -15,8 +15,8 @@ export function mistakesOf(file: ConfigFile, issues: readonly Issue[]): Mistake[
 }
 
 /**
- * Reads variables again as numbers or as true and false, where the schema wants such and the value is a variable and nothing
- * else (in quotes or not: within { } YAML wants them). Says whether it found any.
+ * Reads variables as numbers or as true and false where the schema expects them and the value is nothing but a variable (in
+ * quotes or not: within { } YAML requires them). Returns whether it found any.
  */
 export function retype(file: ConfigFile, issues: readonly Issue[]): boolean {
   let found = false;
@@ -54,7 +54,7 @@ function replace(file: ConfigFile, path: Path, value: unknown): void {
   parent[path.at(-1) ?? ""] = value;
 }
 
-/** A scalar without quotes as YAML's core schema reads it, as far as settings go. */
+/** A scalar without quotes, as YAML's core schema reads booleans and numbers. */
 function coreScalar(text: unknown): unknown {
   if (typeof text !== "string") return text;
   if (/^(?:true|True|TRUE)$/.test(text)) return true;
@@ -62,7 +62,7 @@ function coreScalar(text: unknown): unknown {
   return /^[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$/.test(text) ? Number(text) : text;
 }
 
-/** Issues within the part of a union that was meant: the one whose mistakes lie deepest. */
+/** For a union, the issues of the option that was meant: the one with the deepest issues. */
 function flatten(issues: readonly Issue[], prefix: PropertyKey[] = []): Issue[] {
   return issues.flatMap((issue): Issue[] => {
     const here = { ...issue, path: [...prefix, ...issue.path] };
@@ -128,7 +128,7 @@ function found(file: ConfigFile, issue: Issue, value: unknown): string {
   if (typeof value === "object") return "a mapping";
   const text = typeof value === "string" ? value : JSON.stringify(value);
   const secret = secretOf(issue);
-  // What is not a path may be the secret itself, in the wrong key.
+  // Text without a slash may be the secret itself under the wrong key.
   const isHidden = secret === "here" || (secret === "in a file" && !text.includes("/"));
   if (isHidden) return `a ${typeof value === "string" ? "text" : typeof value}, not shown here`;
   if (typeof value !== "string") return file.written(path) ?? text;
@@ -149,7 +149,7 @@ function paramsOf(issue: Issue): { readonly rule?: unknown; readonly because?: u
   return (issue.code === "custom" ? issue.params : undefined) ?? {};
 }
 
-/** The candidate that `word` is most likely a misspelling of, if any is near enough. */
+/** The candidate that `word` most likely misspells, if any is close enough. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined;
   let least = Math.max(1, Math.floor(word.length / 3)) + 1;
@@ -160,7 +160,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
   return best;
 }
 
-/** How many letters must be put in, left out, changed, or swapped with their neighbour, to make `b` of `a`. */
+/** How many letters to insert, delete, change or swap with their neighbour to turn `a` into `b`. */
 function editDistance(a: string, b: string): number {
   let [before, last]: number[][] = [[], Array.from({ length: b.length + 1 }, (_, column) => column)];
   for (let row = 1; row <= a.length; row++) {

@@ -23,28 +23,28 @@ import { servedOrNot } from "./server.ts";
 import { ledgerSettings, sinkSettings } from "../sinks/index.ts";
 
 /*
- * What a configuration may hold. Its messages, its JSON Schema and its manual are made from this: every key has a
- * description that a newcomer understands.
+ * The schema of the configuration. Its types, messages, JSON Schema and manual come from it, so each key has a description
+ * that a newcomer understands.
  */
 
 const windows = group({
   start: instant("an instant in whole seconds, such as 2026-11-01T00:00:00Z; Pachca keeps events for 90 days").describe(
-    "From when on to export. Pachca keeps events for 90 days; do not change it later.",
+    "The time of the first event to export. Pachca keeps events for 90 days. Do not change it later.",
   ),
   size: divisorOfHour()
     .prefault("5m")
-    .describe("The span of event time in one window: what is exported, and tried again, as one."),
+    .describe("The span of event time in one window, which is exported and retried as a whole."),
   catchUpSize: divisorOfHour()
     .prefault("1h")
-    .describe("The size of windows while the export is far behind: fewer and larger objects. A multiple of size."),
+    .describe("The size of windows while the export is far behind, for fewer and larger objects. A multiple of size."),
   lag: duration(0, DAY_MS)
     .prefault("2m")
-    .describe("How far to stay behind the clock, so that events which the source shows late are not missed."),
+    .describe("How far to stay behind the clock, so that events that the source shows late are not missed."),
   lookback: duration(0, 7 * DAY_MS)
     .optional()
     .meta({ usual: "15m" })
     .describe(
-      "How far each tick looks back for events that came later still; they are exported once, and counted as late.",
+      "How far each run looks back for events that appeared even later. They are exported once and counted as late.",
     ),
 })
   .check(
@@ -71,19 +71,19 @@ const batch = group({
     .describe("The most bytes in one object before compression. A larger window becomes several objects."),
   maxEventBytes: byteSize("1KiB", "1GiB")
     .prefault("16MiB")
-    .describe("The most bytes of one event. A larger one is put aside in quarantine, and the window goes on."),
+    .describe("The most bytes of one event. A larger event is quarantined, and the window continues."),
 });
 
 const reconcile = group({
   schedule: cron().describe("When to compare a past span with the source, in UTC."),
-  span: duration(MINUTE_MS, 90 * DAY_MS).describe("How much of what was exported last is compared each time."),
+  span: duration(MINUTE_MS, 90 * DAY_MS).describe("How much of the most recent export is compared each time."),
 }).transform(({ schedule, span }) => ({ schedule, spanMs: span }));
 
 const severities = z
-  .record(text("a key of events, such as user_2fa_fail", /^\S{1,100}$/), whole(0, 10), {
-    error: "a mapping of keys of events to numbers from 0 to 10",
+  .record(text("an event key, such as user_2fa_fail", /^\S{1,100}$/), whole(0, 10), {
+    error: "a mapping of event keys to numbers from 0 to 10",
   })
-  .meta({ accepted: "a mapping of keys of events to numbers from 0 to 10" });
+  .meta({ accepted: "a mapping of event keys to numbers from 0 to 10" });
 
 const stream = group({
   name: text("1 to 63 of a-z, 0-9 and dash", /^[a-z0-9-]{1,63}$/).describe(
@@ -91,35 +91,35 @@ const stream = group({
   ),
   schedule: cron()
     .prefault("*/5 * * * *")
-    .describe("When to export, in UTC. It also runs once at start; a run that was missed is made up for by the next."),
+    .describe("When to export, in UTC. The worker also runs once at start. The next run catches up on a missed one."),
   source: oneOf(
     "the source",
     SOURCES.map(({ schema }) => schema),
   ).describe("Where events come from."),
-  windows: windows.describe("How time is cut into windows."),
-  parallel: whole(1, 128).default(16).describe("How many requests run at once while catching up."),
+  windows: windows.describe("How time is divided into windows."),
+  parallel: whole(1, 128).default(16).describe("How many requests run in parallel while catching up."),
   batch: batch.prefault({}).describe("How large one object may become."),
   format: choice(FORMATS.map(({ name }) => name))
     .default(FORMATS[0].name)
     .describe(`What a line or message looks like. ${FORMATS.map(({ name, about }) => `${name}: ${about}.`).join(" ")}`),
   severities: severities
     .prefault({})
-    .describe("How severe some keys of events are, from 0 to 10: in cef, in leef, and in syslog's priority."),
-  sink: sinkSettings.describe("Where events go to."),
+    .describe("Severities of event keys from 0 to 10, used by cef, leef and the priority of syslog."),
+  sink: sinkSettings.describe("Where events go."),
   lagLimit: duration(SECOND_MS, 365 * DAY_MS)
     .optional()
     .describe(
-      "How far behind the clock the stream may be before it counts as not ready. Without it: windows.lag, windows.size and the longest that three waits of the schedule in a row can take, such as 22m for the defaults.",
+      "How far behind the clock the stream may be before it counts as not ready. Default: windows.lag plus windows.size plus the longest possible time of three consecutive waits of the schedule, such as 22m for the defaults.",
     ),
   reconcile: reconcile
     .optional()
     .describe(
-      "Asks the source again for what was exported last, and says what is missing. Without it: on request alone.",
+      "Requests recent events from the source again and reports what is missing. Default: only on demand, by `siem-export reconcile`.",
     ),
   ledger: ledgerSettings
     .optional()
     .describe(
-      "Where the ledger lies, and the key that signs it. Without it: beside the data, or in stateDirectory for syslog and stdout; unsigned.",
+      "Where the ledger is, and the key that signs it. Default: with the data, or in stateDirectory for syslog and stdout; unsigned.",
     ),
 }).transform(({ lagLimit, windows, ...rest }) => ({
   ...rest,
@@ -130,22 +130,22 @@ const stream = group({
 const log = group({
   level: choice(["silent", "error", "warn", "info", "debug", "trace"])
     .default("info")
-    .describe("The least important line to log on standard error."),
+    .describe("The lowest level to log on standard error."),
 });
 
 export const configSchema = group({
   streams: list(stream, 1, 100).describe("What to export: each stream takes one source account to one sink."),
   stateDirectory: directory()
     .prefault("./state")
-    .describe("The folder for ledgers of streams whose sink can hold none (syslog, stdout)."),
+    .describe("The folder for the ledgers of streams whose sink keeps no objects (syslog, stdout)."),
   server: servedOrNot
     .prefault({})
-    .describe("Where health, metrics and the status page are served; false switches them off."),
-  notify: notify.prefault({}).describe("Who is told when a stream is not well. Without it: nobody."),
+    .describe("Where health, metrics and the status page are served. false turns them off."),
+  notify: notify.prefault({}).describe("Who is notified when a stream is unhealthy. Default: no one."),
   shutdownGrace: duration(0, HOUR_MS)
     .prefault("5s")
     .describe(
-      "How long a worker that is asked to stop may take to finish the windows at hand; what is not finished then is taken up again at the next start.",
+      "How long a worker may take to finish current windows after SIGTERM. The next start resumes what is unfinished.",
     ),
   log: log.prefault({}).describe("What is logged."),
 })

@@ -1,11 +1,11 @@
 import { z } from "zod";
 
-/** What must hold between keys: where to complain, what to say, and whether it is broken. Never says a value. */
+/** A rule between keys: the key to report, the message, and whether the rule is broken. Messages never contain values. */
 export type Rule = readonly [key: string, complaint: string, broken: boolean];
 
 /**
- * A check of rules between the keys of one mapping. It runs even where single keys have mistakes of their own, so that all
- * are shown at once: `find` may be given values of any type.
+ * Checks rules between the keys of one mapping. It runs even if keys have mistakes of their own, so that all mistakes are shown
+ * at once: `find` may get values of any type.
  */
 export function rules<Value>(find: (value: Value) => readonly Rule[]) {
   return z.superRefine<Value>(

@@ -5,11 +5,11 @@ import { fileSecret, flawOfReading, flawOfSecret, readSecretFile, type Secret } 
 import { HOUR_MS, SECOND_MS, formatDuration, parseDuration, parseInstant, type EpochMs } from "../../time.ts";
 
 /*
- * The kinds of value that the configuration is made of. The message of each issue is what would be accepted, in words: what
- * was found, and where, is added from the file (mistakes.ts). `params.because` says more where the kind knows more.
+ * The kinds of value in a configuration. The message of each issue says what is accepted. mistakes.ts adds from the file what
+ * was found, and where. `params.because` says more if the kind knows more.
  */
 
-/** What the manual and the messages say is accepted; kept beside the description. */
+/** What is accepted, for the manual and the messages. */
 declare module "zod" {
   interface GlobalMeta {
     accepted?: string;
@@ -31,7 +31,7 @@ export function group<Shape extends z.ZodRawShape>(shape: Shape) {
   });
 }
 
-/** One of several mappings, told apart by their `type`. */
+/** One of several mappings with different `type`s. */
 export function oneOf<Option extends z.core.$ZodTypeDiscriminable>(what: string, options: readonly Option[]) {
   const types = `a mapping that says the type of ${what}, and its keys`;
   return z.discriminatedUnion("type", options as [Option, ...Option[]], {
@@ -48,7 +48,7 @@ export function list<Item extends z.ZodType>(item: Item, min: number, max: numbe
     .meta({ accepted });
 }
 
-/** A value made of digits alone is a number in YAML, and its digits may be changed: `0123` is 123. */
+/** YAML reads digits as a number and may change them: `0123` is 123. */
 function quoted(accepted: string, found: unknown): string {
   return typeof found === "number" ? `${accepted}, in quotes: YAML reads digits as a number` : accepted;
 }
@@ -61,7 +61,7 @@ export function text(accepted: string, pattern: RegExp) {
     .meta({ accepted });
 }
 
-/** Text that `read` makes a value of; a flaw in words, "" where `accepted` says enough, is a mistake. */
+/** Text that `read` turns into a value. A flaw is a mistake, in words, or "" if `accepted` says enough. */
 export function parsed<Value>(accepted: string, read: (text: string) => { value: Value } | { flaw: string }) {
   return z
     .string({ error: accepted })
@@ -104,7 +104,7 @@ export function duration(minMs: number, maxMs: number) {
   });
 }
 
-/** A duration that divides an hour, in milliseconds: windows lie on a grid that starts again at each hour. */
+/** A duration that divides an hour, in milliseconds: the grid of windows starts again at each hour. */
 export function divisorOfHour() {
   return parsed("a duration that divides an hour, such as 1m, 5m, 15m or 1h", (found) => {
     const ms = parseDuration(found);
@@ -169,8 +169,8 @@ export function address(example: string) {
 }
 
 /**
- * A secret: text that `read` makes one of, or one that throws when it is used, which stands there in place of text with a flaw
- * (`postponeSecrets`). What was found is never shown; `isPath` says that it is shown if it looks like a path.
+ * A secret. Either text that `read` turns into one, or a function, by which `postponeSecrets` has replaced text with a flaw.
+ * Messages never show the text; with `isPath` they do if it looks like a path.
  */
 function secret(accepted: string, read: (text: string) => { value: Secret } | { flaw: string }, isPath = false) {
   return z
