@@ -178,6 +178,16 @@ describe("errors, facts and endpoints", () => {
     expect(new Map(shown as [string, string][])).toEqual(new Map(real));
   });
 
+  test("each message that Ledger recovery explains is one of the program's", () => {
+    const indented = page("docs/operations.md").replaceAll(/^ +\|/gm, "|");
+    const messages = rowsOf(indented, "Ledger recovery").flatMap(([message = ""]) => quoted(message));
+    expect(messages.length).toBeGreaterThan(8);
+    const files = readdirSync(join(root, "src/ledger")).map((name) => read(`src/ledger/${name}`));
+    const sources = files.join("\n").replaceAll("${CHECKPOINT_KEY}", "checkpoint.json");
+    const parts = messages.flatMap((message) => message.split("…").map((part) => part.trim()));
+    for (const part of parts) expect(sources).toContain(part);
+  });
+
   test("each code of a finding has a row, with its level", () => {
     const codes = (type: string, level: string) =>
       declared("src/archive/finding.ts", `export type ${type}`, /"([A-Z_]+)"/g).map((code) => [code, level] as const);
