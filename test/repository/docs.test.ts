@@ -74,7 +74,7 @@ describe("the command line", () => {
 
   /** The commands that a help lists, each by its whole name. */
   const listedIn = (text: string, parent = "") =>
-    [...(text.split("\nCommands:\n")[1] ?? "").matchAll(/^ {2}([a-z]+)(?: \[\w+\])? {2}/gm)]
+    [...(text.split("\nCommands:\n")[1] ?? "").matchAll(/^ {2}([a-z]+)(?: \[\w+\])* {2}/gm)]
       .map(([, name = ""]) => `${parent}${name}`)
       .filter((name) => !name.endsWith("help"));
 
