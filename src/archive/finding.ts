@@ -1,6 +1,6 @@
 import type { EpochMs } from "../time.ts";
 
-/** What can be wrong with an archive. Stable: programs go by these. */
+/** What can be wrong with an archive. Stable: programs depend on these codes. */
 export type WrongCode =
   | "OBJECT_MISSING"
   | "OBJECT_ALTERED"
@@ -26,12 +26,12 @@ export type WrongCode =
   | "UNREFERENCED_OBJECT"
   | "DUPLICATE_EVENT";
 
-/** What is worth knowing and is not wrong. */
+/** What is worth knowing but not wrong. */
 export type NoticeCode = "IN_FLIGHT" | "ORPHAN" | "GAP" | "CHECKPOINT_STALE" | "FINGERPRINT_CHANGED";
 
-/** One thing that was found in an archive. */
+/** Something that was found in an archive. */
 export type ArchiveFinding = {
-  /** The file that it is about: `data/…` and `quarantine/…` in the stream's folder, all else in its ledger. */
+  /** The file: `data/…` and `quarantine/…` are in the stream's folder, all others in its ledger. */
   readonly key: string;
   readonly seq: number | undefined;
   /** One sentence, without the key. */

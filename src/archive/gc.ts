@@ -1,30 +1,30 @@
+import { listSequences } from "../ledger/head.ts";
 import { idSet } from "../ledger/ids.ts";
 import { DAY_MS, type EpochMs } from "../time.ts";
 import { chainOf } from "./chain.ts";
-import { listSequences } from "../ledger/head.ts";
-import { strays, type Stray } from "./strays.ts";
+import { unreferencedFiles, type UnreferencedFile } from "./unreferenced.ts";
 import { links } from "./window.ts";
 import type { ArchiveFinding } from "./finding.ts";
 import type { Remover } from "../store.ts";
-import type { Places, StrayKind } from "./places.ts";
+import type { FileKind, Places } from "./places.ts";
 
-export type Removers = Readonly<Record<StrayKind, Remover>>;
+export type Removers = Readonly<Record<FileKind, Remover>>;
 
-/** A race is over by then, and so is whatever reads the object that lost it. */
+/** After this, no worker is still writing the window, and no reader still reads its redundant objects. */
 const MIN_AGE_MS = DAY_MS;
 
-/** What was found of an archive's leftovers, and what was done. */
+/** An unreferenced file, and what was done with it. */
 export type GcItem =
-  | { readonly kind: "removed" | "removable" | "kept"; readonly stray: Stray; readonly reason: string }
-  /** The chain does not hold: nothing is removed then. */
+  | { readonly kind: "removed" | "removable" | "kept"; readonly file: UnreferencedFile; readonly reason: string }
+  /** The chain of manifests is broken: nothing is removed. */
   | { readonly kind: "refused"; readonly finding: ArchiveFinding };
 
 /**
- * Finds what two workers that raced have left: files at or below the head that no manifest names, a day old at least, whose
- * every line stands in an untouched object that a manifest names. Only these are removed, and only by `removers`.
+ * Finds the unreferenced files that concurrent workers left. Removed are only files that no manifest names, not above the head, at
+ * least a day old, each line of which is also in an intact object that a manifest names.
  *
- * @param removers undefined: nothing is removed, only shown
- * @param firstSeq later than 1 where what came before has expired
+ * @param removers undefined: nothing is removed
+ * @param firstSeq later than 1 when earlier manifests have expired
  */
 export async function* collectGarbage(
   places: Places,
@@ -44,19 +44,19 @@ export async function* collectGarbage(
     }
   }
   if (isRefused) return;
-  for await (const stray of strays(places, chain, named, firstSeq, signal)) {
-    const keep = reasonToKeep(stray, now);
-    if (keep !== undefined) yield { kind: "kept", stray, reason: keep };
-    else if (removers === undefined) yield { kind: "removable", stray, reason: "" };
+  for await (const file of unreferencedFiles(places, chain, named, firstSeq, signal)) {
+    const keep = reasonToKeep(file, now);
+    if (keep !== undefined) yield { kind: "kept", file, reason: keep };
+    else if (removers === undefined) yield { kind: "removable", file, reason: "" };
     else {
-      await removers[stray.kind](stray.key, signal);
-      yield { kind: "removed", stray, reason: "" };
+      await removers[file.kind](file.key, signal);
+      yield { kind: "removed", file, reason: "" };
     }
   }
 }
 
-function reasonToKeep({ state, reason, modified }: Stray, now: EpochMs): string | undefined {
-  if (state === "above") return "it lies above the newest manifest: a window may be under way";
+function reasonToKeep({ state, reason, modified }: UnreferencedFile, now: EpochMs): string | undefined {
+  if (state === "above head") return "it is above the newest manifest: its window may be in progress";
   if (state === "unknown") return reason;
-  return now - modified < MIN_AGE_MS ? "it is younger than a day" : undefined;
+  return now - modified < MIN_AGE_MS ? "it is less than a day old" : undefined;
 }

@@ -11,22 +11,22 @@ import type { StoredObject } from "../sink.ts";
 import { OBJECT_END } from "../formats/index.ts";
 import { contentNameOf, folderOf } from "./object-file.ts";
 
-/** Reads one line of an object: which event it is. */
+/** Reads the event in one line of an object. */
 export type ReadLine = (line: Buffer) => AuditEvent | Poison;
 
-/** What one file of a window comes to. */
+/** The result for one file of a window. */
 export interface FileVerdict {
   readonly findings: readonly ArchiveFinding[];
-  /** The packed ids of what is in it, in its order; undefined where that cannot be told. */
+  /** The packed ids of its events or items, in its order; undefined when they cannot be read. */
   readonly ids: Buffer | undefined;
   /** Events older than the window. */
   readonly late: number;
 }
 
-/** An object of quarantined items does not say how large it is unpacked; batches of this program are far smaller. */
+/** A quarantine object does not say how large it is unpacked. Batches of siem-export are far smaller. */
 const QUARANTINE_MAX_BYTES = 1024 ** 3;
 
-/** A data object against its manifest: there, untouched, nothing behind it, its lines as many and of the times that are named. */
+/** Compares a data object with its manifest: it is there and intact, with nothing after it, and has the lines and times named. */
 export async function judgeObject(
   manifest: Manifest,
   object: StoredObject,
@@ -39,28 +39,28 @@ export async function judgeObject(
   const fault = storedFault(object, stored);
   if (fault !== undefined) {
     const isSame = fault.code === "OBJECT_ALTERED" && (await isRepacked(object, stored));
-    const message = isSame ? `${fault.message}; the lines are the same, packed anew` : fault.message;
+    const message = isSame ? `${fault.message}; the lines are the same, compressed again` : fault.message;
     return only(wrong(fault.code, key, seq, message));
   }
   const unpacked = await unpack(stored, object.contentBytes);
   if (unpacked === undefined) {
-    return only(wrong("OBJECT_ALTERED", key, seq, `it is no gzip stream of ${object.contentBytes} bytes`));
+    return only(wrong("OBJECT_ALTERED", key, seq, `it is not a gzip stream of ${object.contentBytes} bytes`));
   }
   if (unpacked.trailingBytes > 0) return only(trailing(key, seq, unpacked.trailingBytes));
   const { content } = unpacked;
   const contentSha256 = sha256Of(content);
   if (content.length !== object.contentBytes || contentSha256 !== object.contentSha256) {
-    return only(wrong("OBJECT_ALTERED", key, seq, "its lines are not those that its manifest names"));
+    return only(wrong("OBJECT_ALTERED", key, seq, "its lines are not those in its manifest"));
   }
   if (contentNameOf(key) !== contentSha256.slice(0, 8)) {
     return only(
-      wrong("OBJECT_ALTERED", key, seq, `its name is of other lines: these are ${contentSha256.slice(0, 8)}`),
+      wrong("OBJECT_ALTERED", key, seq, `its name does not fit its lines, which are ${contentSha256.slice(0, 8)}`),
     );
   }
   return judgeLines(manifest, object, content, read);
 }
 
-/** Each line an event, and all of them as many and of the times that the manifest says. */
+/** Whether each line is an event, and their number and times are those in the manifest. */
 function judgeLines(manifest: Manifest, object: StoredObject, content: Buffer, read: ReadLine): FileVerdict {
   const { key } = object;
   const { seq, window } = manifest;
@@ -71,7 +71,7 @@ function judgeLines(manifest: Manifest, object: StoredObject, content: Buffer, r
     const { id, time } = event;
     if (id === undefined || time === undefined) {
       const reason = isPoison(event) ? event.reason : "";
-      return only(wrong("OBJECT_ALTERED", key, seq, `line ${packed.length + 1} is no event (${reason})`));
+      return only(wrong("OBJECT_ALTERED", key, seq, `line ${packed.length + 1} is not an event (${reason})`));
     }
     packed.push(packId(id));
     first = Math.min(first, time);
@@ -79,22 +79,22 @@ function judgeLines(manifest: Manifest, object: StoredObject, content: Buffer, r
     if (time < window.from) late++;
   }
   const findings: ArchiveFinding[] = [];
-  if (content.at(-1) !== NEWLINE) findings.push(wrong("OBJECT_ALTERED", key, seq, "its last line has no end"));
+  if (content.at(-1) !== NEWLINE) findings.push(wrong("OBJECT_ALTERED", key, seq, "its last line has no newline"));
   if (packed.length !== object.lines) {
     findings.push(wrong("COUNT_WRONG", key, seq, `it has ${packed.length} lines, its manifest says ${object.lines}`));
   }
   const reach = reachOf(manifest);
   if (packed.length > 0 && (first !== object.first || last !== object.last)) {
-    const message = `its events are of ${shownTimes(first, last)}, its manifest says ${shownTimes(object.first, object.last)}`;
+    const message = `its events are from ${shownTimes(first, last)}, its manifest says ${shownTimes(object.first, object.last)}`;
     findings.push(wrong("OBJECT_TIMES", key, seq, message));
   } else if (packed.length > 0 && (first < reach.from || last >= reach.to)) {
-    const message = `its events are of ${shownTimes(first, last)}, its manifest is of ${formatSpan(reach)}`;
+    const message = `its events are from ${shownTimes(first, last)}, its manifest covers ${formatSpan(reach)}`;
     findings.push(wrong("OBJECT_TIMES", key, seq, message));
   }
   return { findings, ids: Buffer.concat(packed), late };
 }
 
-/** An object of items that could not be exported: there, untouched, each line with a reason and the item's bytes. */
+/** Compares a quarantine object with its manifest: it is there and intact, and each line has a reason and the item's bytes. */
 export async function judgeQuarantine(
   { seq }: Manifest,
   object: QuarantineObject,
@@ -106,13 +106,13 @@ export async function judgeQuarantine(
   const fault = storedFault(object, stored);
   if (fault !== undefined) return altered(fault.message);
   const unpacked = await unpack(stored, QUARANTINE_MAX_BYTES);
-  if (unpacked === undefined) return altered("it is no gzip stream");
+  if (unpacked === undefined) return altered("it is not a gzip stream");
   if (unpacked.trailingBytes > 0) return altered(trailing(key, seq, unpacked.trailingBytes).message);
-  if (contentNameOf(key) !== sha256Of(unpacked.content).slice(0, 8)) return altered("its name is of other lines");
+  if (contentNameOf(key) !== sha256Of(unpacked.content).slice(0, 8)) return altered("its name does not fit its lines");
   const packed: Buffer[] = [];
   for (const line of splitLines(unpacked.content)) {
     const item = quarantinedItem(line);
-    if (item === undefined) return altered(`line ${packed.length + 1} is no item with a reason`);
+    if (item === undefined) return altered(`line ${packed.length + 1} is not an item with a reason`);
     packed.push(packId(item.id ?? item.record));
   }
   if (packed.length !== object.lines) {
@@ -121,25 +121,25 @@ export async function judgeQuarantine(
   return { findings: [], ids: Buffer.concat(packed), late: 0 };
 }
 
-/** A data object of a stream whose sink has none: it had another sink once, and only that one's place holds it. */
+/** A data object of a stream whose sink keeps none: an earlier sink of the stream wrote it, and only its place has it. */
 export function objectOutOfReach({ seq }: Manifest, { key }: StoredObject): FileVerdict {
-  const message = "the stream's sink keeps no objects, and cannot be asked: verify with the sink that wrote it";
+  const message = "the stream's sink keeps no objects, so it cannot be read: verify with the sink that wrote it";
   return only(wrong("OBJECT_MISSING", key, seq, message));
 }
 
-/** An ids file by itself: there, untouched, sorted. Whether it is of the right ids, the window's tally says. */
+/** Whether an ids file is there, intact and sorted. Whether it has the right ids, the cross-check says. */
 export function judgeIds({ seq }: Manifest, { key, sha256 }: IdsFile, stored: Buffer | undefined): FileVerdict {
   if (stored === undefined) return only(wrong("IDS_MISSING", key, seq, "it is not there"));
   if (sha256Of(stored) !== sha256) {
-    return only(wrong("IDS_ALTERED", key, seq, "it is not the file that its manifest names"));
+    return only(wrong("IDS_ALTERED", key, seq, "it is not the file in its manifest"));
   }
   const ids = idSet();
   ids.addPacked(stored);
-  if (!ids.sorted().equals(stored)) return only(wrong("IDS_ALTERED", key, seq, "it is no sorted list of ids"));
+  if (!ids.sorted().equals(stored)) return only(wrong("IDS_ALTERED", key, seq, "it is not a sorted list of ids"));
   return { findings: [], ids: stored, late: 0 };
 }
 
-/** Whether a manifest names its files as it must: other names are not looked for, they could lead anywhere. */
+/** Files whose names are not names of the manifest's window. They are not read: a forged manifest could name files anywhere. */
 export function judgeNames(manifest: Manifest, folder: EpochMs | undefined): ArchiveFinding[] {
   const { seq, window, objects, quarantine, ids } = manifest;
   const place = folder === undefined ? /^data\/dt=[\d-]{10}\/hour=\d\d\// : `${folderOf({ from: folder })}/`;
@@ -152,7 +152,7 @@ export function judgeNames(manifest: Manifest, folder: EpochMs | undefined): Arc
   };
   const isNamed = (key: string, kind: string, end: string) =>
     new RegExp(`^${kind}/${seq12(seq)}-[0-9a-f]{8}\\.${end}$`).test(key);
-  const message = "its manifest names it where no file of that window can be";
+  const message = "its manifest names it, but a file of that window cannot have this name";
   return [
     ...objects.filter(({ key }) => !isObject(key)).map(({ key }) => wrong("OBJECT_MISSING", key, seq, message)),
     ...quarantine
@@ -162,7 +162,7 @@ export function judgeNames(manifest: Manifest, folder: EpochMs | undefined): Arc
   ];
 }
 
-/** How the stored bytes differ from what is named, if they do. */
+/** How the stored bytes differ from those in the manifest, if they do. */
 function storedFault(
   { bytes, sha256 }: Pick<StoredObject, "bytes" | "sha256">,
   stored: Buffer,
@@ -172,7 +172,7 @@ function storedFault(
     return trailing("", undefined, stored.length - bytes);
   }
   const size = stored.length === bytes ? "" : `: ${stored.length} bytes, not ${bytes}`;
-  return { code: "OBJECT_ALTERED", message: `its bytes are not those that its manifest names${size}` };
+  return { code: "OBJECT_ALTERED", message: `its bytes are not those in its manifest${size}` };
 }
 
 async function isRepacked({ contentBytes, contentSha256 }: StoredObject, stored: Buffer): Promise<boolean> {
@@ -181,7 +181,7 @@ async function isRepacked({ contentBytes, contentSha256 }: StoredObject, stored:
 }
 
 function trailing(key: string, seq: number | undefined, bytes: number) {
-  const message = `${bytes} bytes lie behind the end of its gzip stream, which some readers would read`;
+  const message = `${bytes} bytes follow its gzip stream, which some readers would read`;
   return { level: "error", code: "OBJECT_TRAILING_BYTES", key, seq, message } as const;
 }
 

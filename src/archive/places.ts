@@ -1,6 +1,6 @@
 import type { Store } from "../store.ts";
 
-/** Where the files of one stream lie. */
+/** Where the files of one stream are. Verification only reads and lists them. */
 export interface Places {
   readonly stream: string;
   readonly ledger: Store;
@@ -9,4 +9,5 @@ export interface Places {
   readonly quarantine: Store;
 }
 
-export type StrayKind = "data" | "quarantine" | "ids";
+/** The kinds of files that manifests name; each is also the start of its files' keys. */
+export type FileKind = "data" | "quarantine" | "ids";

@@ -3,10 +3,10 @@ import { CHECKPOINT_KEY, manifestKey, readCheckpoint, type Checkpoint } from "..
 import type { Link } from "../ledger/manifest.ts";
 import type { Store } from "../store.ts";
 import { formatDuration, formatInstant, SECOND_MS, type EpochMs } from "../time.ts";
-import type { ChainState } from "./chain.ts";
+import type { ChainSummary } from "./chain.ts";
 import { notice, wrong, type ArchiveFinding } from "./finding.ts";
 
-/** A head that was written down outside of the archive, such as the one that each tick leaves in the log. */
+/** A head that was noted outside the archive, such as in the log of a run. */
 export interface Anchor {
   readonly seq: number;
   readonly sha256: string;
@@ -20,23 +20,23 @@ export interface TailOptions {
 }
 
 /**
- * Whether the end of the chain is the end: nothing in an archive itself can tell that its newest links were taken away, or
- * that all of it was made anew.
+ * Judges whether the chain is complete at its end. An archive cannot prove by itself that its newest manifests were not deleted, or
+ * that all of it was not replaced.
  */
 export interface TailWatch {
-  /** Each link, in order; `until` is where the windows up to it end. */
+  /** Judges the next link. `until` is the end of the windows up to it. */
   see(link: Link, until: EpochMs | undefined): ArchiveFinding[];
-  end(chain: ChainState): { readonly findings: readonly ArchiveFinding[]; readonly proof: TailProof };
+  end(chain: ChainSummary): { readonly findings: readonly ArchiveFinding[]; readonly proof: TailProof };
 }
 
 export interface TailProof {
-  /** `not proven`: neither an anchor nor a freshness limit was given, or it was not met. */
+  /** `not proven`: no anchor and no maximum age was given, or it was not met. */
   readonly tail: "proven by anchor" | "fresh" | "not proven";
-  /** The sequence up to which an anchor proves the chain. */
+  /** The sequence up to which the anchor proves the chain. */
   readonly anchored: number | undefined;
 }
 
-/** @param checkpoint as it was before the manifests were listed, so that it cannot be ahead of them by the writer's work */
+/** @param checkpoint read before the manifests are listed, so that a running worker cannot put it ahead of them */
 export function tailWatch(checkpoint: Checkpoint | undefined, { anchor, maxAgeMs, now }: TailOptions): TailWatch {
   let anchored: number | undefined;
 
@@ -46,13 +46,13 @@ export function tailWatch(checkpoint: Checkpoint | undefined, { anchor, maxAgeMs
       if (seq === anchor?.seq) {
         if (sha256 === anchor.sha256) anchored = seq;
         else {
-          const message = "it is not the manifest that the anchor names: the chain was made anew";
+          const message = "it is not the manifest that the expected head names: the chain was replaced";
           findings.push(wrong("CHAIN_BROKEN", manifestKey(seq), seq, message));
         }
       }
       if (seq !== checkpoint?.sequence) return findings;
       if (sha256 !== checkpoint.manifestSha256) {
-        const message = `it is not the manifest that ${CHECKPOINT_KEY} stands at`;
+        const message = `it is not the manifest that ${CHECKPOINT_KEY} names`;
         findings.push(wrong("CHAIN_BROKEN", manifestKey(seq), seq, message));
       } else if (until !== undefined && formatInstant(until) !== checkpoint.exportedUntil) {
         const message = `it says ${checkpoint.exportedUntil}, the manifests say ${formatInstant(until)}`;
@@ -65,11 +65,11 @@ export function tailWatch(checkpoint: Checkpoint | undefined, { anchor, maxAgeMs
       const findings: ArchiveFinding[] = [];
       const reach = seq === 0 ? "there is no manifest" : `the manifests end at ${seq}`;
       if (checkpoint !== undefined && checkpoint.sequence > seq) {
-        const message = `it stands at ${checkpoint.sequence}, ${reach}: the newest were taken away`;
+        const message = `it is at ${checkpoint.sequence}, but ${reach}: the newest were deleted`;
         findings.push(wrong("TAIL_MISSING", CHECKPOINT_KEY, checkpoint.sequence, message));
       }
       if (anchor !== undefined && anchor.seq > seq) {
-        const message = `an anchor names it, ${reach}: the newest were taken away`;
+        const message = `the expected head names it, but ${reach}: the newest were deleted`;
         findings.push(wrong("TAIL_MISSING", manifestKey(anchor.seq), anchor.seq, message));
       }
       const ageMs = until === undefined ? Infinity : now - until;
@@ -81,7 +81,7 @@ export function tailWatch(checkpoint: Checkpoint | undefined, { anchor, maxAgeMs
             : `the newest window ended ${formatDuration(Math.floor(ageMs / SECOND_MS) * SECOND_MS)} ago, at ${formatInstant(until)}`;
         const limit = formatDuration(maxAgeMs);
         findings.push(
-          wrong("STALE_TAIL", manifestKey(Math.max(seq, 1)), seq, `${age}: more than the ${limit} that are allowed`),
+          wrong("STALE_TAIL", manifestKey(Math.max(seq, 1)), seq, `${age}: more than the allowed ${limit}`),
         );
       }
       const tail = anchored !== undefined ? "proven by anchor" : isFresh ? "fresh" : "not proven";
@@ -90,7 +90,7 @@ export function tailWatch(checkpoint: Checkpoint | undefined, { anchor, maxAgeMs
   };
 }
 
-/** The checkpoint, or what is wrong with it: a notice, for the manifests are the truth. */
+/** The checkpoint, or the finding about it. A bad checkpoint is only a notice: the manifests decide. */
 export async function checkpointOf(
   ledger: Store,
   stream: string,

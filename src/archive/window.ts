@@ -1,10 +1,11 @@
 import { LedgerError } from "../errors.ts";
 import { manifestKey, readLink } from "../ledger/head.ts";
 import { ID_BYTES, idSet, type IdSet } from "../ledger/ids.ts";
+import { mapInOrder } from "../ledger/map-in-order.ts";
 import type { IdsFile, Link, Manifest, QuarantineObject } from "../ledger/manifest.ts";
 import type { Span } from "../time.ts";
-import { mapInOrder } from "../ledger/map-in-order.ts";
-import { reachOf, type Chain, type Judged } from "./chain.ts";
+import { reachOf, type Chain, type JudgedLink } from "./chain.ts";
+import { crossCheckOf, judgeCounts, knownOf, recentIds, type CrossCheck } from "./cross-check.ts";
 import { wrong, type ArchiveFinding } from "./finding.ts";
 import {
   judgeIds,
@@ -15,37 +16,36 @@ import {
   type FileVerdict,
   type ReadLine,
 } from "./object.ts";
-import { judgeCounts, knownOf, recentIds, tallyOf, type RecentIds, type Tally } from "./tally.ts";
 import type { StoredObject } from "../sink.ts";
 import type { Places } from "./places.ts";
 
-/** Files under way at once, and the most bytes of lines that they unpack to: one object more is begun at most. */
+/** How many files are read at once, and the most bytes that they unpack to, plus one object. */
 const AT_ONCE = 16;
 const UNPACKED_MAX_BYTES = 64 * 1024 * 1024;
 
-/** An archive to be proved: reading and listing is all that is asked of its stores. */
+/** An archive to verify. Its stores are only read and listed. */
 export interface Archive extends Places {
   /** Reads the lines of a manifest's objects. */
   readerOf(source: Manifest["source"]): ReadLine;
 }
 
-/** A window, and what is to be said of it and its files. */
+/** A window, with the findings about it and its files. */
 export interface JudgedWindow {
   readonly findings: readonly ArchiveFinding[];
   /** Undefined when its manifest cannot be read. */
   readonly link: Link | undefined;
-  /** False when its files were left out, for they are not of the span that was asked for. */
+  /** False when its files were not read, because they are outside the span to read. */
   readonly isRead: boolean;
 }
 
-/** The links of the chain, in order, read ahead and judged one by one. The packed key of each file goes into `named`. */
+/** The judged links of the chain, in order. Adds the packed key of each file that they name to `named`. */
 export async function* links(
   { ledger }: Places,
   seqs: readonly number[],
   chain: Chain,
   named: IdSet,
   signal: AbortSignal,
-): AsyncGenerator<Judged> {
+): AsyncGenerator<JudgedLink> {
   const read = async (seq: number) => ({ seq, bytes: await ledger.read(manifestKey(seq), signal) });
   for await (const { seq, bytes } of mapInOrder(seqs, read, { atOnce: AT_ONCE })) {
     const judged = chain.add(seq, bytes);
@@ -57,7 +57,7 @@ export async function* links(
   }
 }
 
-/** A part of the work, in order: what is known of a manifest by itself, each of its files, its end. */
+/** The work for one manifest, in this order: the findings about the manifest itself, each of its files, its end. */
 type Piece =
   | { readonly kind: "begin"; readonly findings: readonly ArchiveFinding[] }
   | { readonly kind: "object"; readonly manifest: Manifest; readonly object: StoredObject }
@@ -68,14 +68,14 @@ type Piece =
 /** Each link with its files, in order; several files are read and unpacked at once. */
 export async function* windows(
   archive: Archive,
-  judged: AsyncIterable<Judged>,
+  judged: AsyncIterable<JudgedLink>,
   chain: Chain,
   span: Span | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<JudgedWindow> {
-  const recent = recentIds();
+  const duplicatesOf = duplicateFinder(archive, chain, signal);
   let findings: ArchiveFinding[] = [];
-  let tally: Tally | undefined;
+  let crossCheck: CrossCheck | undefined;
   const work = async (piece: Piece) => ({ piece, verdict: await judgePiece(archive, piece, signal) });
   const limits = { atOnce: AT_ONCE, weightOf: unpackedBytes, weightMax: UNPACKED_MAX_BYTES };
   for await (const { piece, verdict } of mapInOrder(pieces(judged, span), work, limits)) {
@@ -84,33 +84,32 @@ export async function* windows(
       case "begin":
         break;
       case "object":
-        tally ??= tallyOf(piece.manifest);
-        tally.addObject(piece.object.key, verdict);
+        crossCheck ??= crossCheckOf(piece.manifest);
+        crossCheck.addObject(piece.object.key, verdict);
         break;
       case "quarantine":
-        tally ??= tallyOf(piece.manifest);
-        tally.addQuarantine(verdict);
+        crossCheck ??= crossCheckOf(piece.manifest);
+        crossCheck.addQuarantine(verdict);
         break;
       case "ids":
-        tally ??= tallyOf(piece.manifest);
-        tally.addIds(verdict);
+        crossCheck ??= crossCheckOf(piece.manifest);
+        crossCheck.addIds(verdict);
         break;
       case "end": {
         const { link, isRead } = piece;
-        if (tally !== undefined && link !== undefined) {
-          const end = tally.end();
-          findings.push(...end.findings);
-          findings.push(...(await duplicates(archive, chain, link.manifest, end.eventIds, recent, signal)));
+        if (crossCheck !== undefined && link !== undefined) {
+          const end = crossCheck.end();
+          findings.push(...end.findings, ...(await duplicatesOf(link.manifest, end.eventIds)));
         }
         yield { findings, link, isRead };
         findings = [];
-        tally = undefined;
+        crossCheck = undefined;
       }
     }
   }
 }
 
-async function* pieces(judged: AsyncIterable<Judged>, span: Span | undefined): AsyncGenerator<Piece> {
+async function* pieces(judged: AsyncIterable<JudgedLink>, span: Span | undefined): AsyncGenerator<Piece> {
   for await (const { findings, link, folder } of judged) {
     if (link === undefined) {
       yield { kind: "begin", findings };
@@ -127,12 +126,12 @@ async function* pieces(judged: AsyncIterable<Judged>, span: Span | undefined): A
   }
 }
 
-/** Its files, but for those whose names lead elsewhere. */
-function* filesOf(manifest: Manifest, elsewhere: ReadonlySet<string>): Generator<Piece> {
+/** Its files, without those whose names are not names of its window. */
+function* filesOf(manifest: Manifest, badNames: ReadonlySet<string>): Generator<Piece> {
   const { objects, quarantine, ids } = manifest;
-  for (const object of objects) if (!elsewhere.has(object.key)) yield { kind: "object", manifest, object };
-  for (const object of quarantine) if (!elsewhere.has(object.key)) yield { kind: "quarantine", manifest, object };
-  if (ids !== null && !elsewhere.has(ids.key)) yield { kind: "ids", manifest, file: ids };
+  for (const object of objects) if (!badNames.has(object.key)) yield { kind: "object", manifest, object };
+  for (const object of quarantine) if (!badNames.has(object.key)) yield { kind: "quarantine", manifest, object };
+  if (ids !== null && !badNames.has(ids.key)) yield { kind: "ids", manifest, file: ids };
 }
 
 async function judgePiece(archive: Archive, piece: Piece, signal: AbortSignal): Promise<FileVerdict> {
@@ -155,38 +154,34 @@ async function judgePiece(archive: Archive, piece: Piece, signal: AbortSignal): 
 
 function unpackedBytes(piece: Piece): number {
   if (piece.kind === "object") return piece.object.contentBytes + piece.object.bytes;
-  // Lines of quarantined items shrink to a tenth or so, as those of events do.
+  // Lines of quarantined items compress to about a tenth, as those of events do.
   return piece.kind === "quarantine" ? 10 * piece.object.bytes : 0;
 }
 
-/** Events of a window that stand in one before it, too. */
-async function duplicates(
-  { ledger, stream }: Places,
-  chain: Chain,
-  manifest: Manifest,
-  eventIds: Buffer,
-  recent: RecentIds,
-  signal: AbortSignal,
-): Promise<ArchiveFinding[]> {
-  const { seq, kind } = manifest;
-  const key = manifest.objects[0]?.key ?? manifestKey(seq);
-  const findings: ArchiveFinding[] = [];
-  const tell = (known: readonly Buffer[], where: string): void => {
-    const [first] = known;
-    if (first === undefined) return;
-    const message = `${known.length} of its events stand in ${where}, too (the first: ${shownId(first)})`;
-    findings.push(wrong("DUPLICATE_EVENT", key, seq, message));
+/** Finds the events of a window that are also in an earlier one. To be called in the order of the manifests. */
+function duplicateFinder({ ledger, stream }: Places, chain: Chain, signal: AbortSignal) {
+  const recent = recentIds();
+  return async (manifest: Manifest, eventIds: Buffer): Promise<ArchiveFinding[]> => {
+    const { seq, kind } = manifest;
+    const key = manifest.objects[0]?.key ?? manifestKey(seq);
+    const duplicatesIn = (where: string, known: readonly Buffer[]): ArchiveFinding[] => {
+      const [first] = known;
+      if (first === undefined) return [];
+      const message = `${known.length} of its events are also in ${where} (the first: ${shownId(first)})`;
+      return [wrong("DUPLICATE_EVENT", key, seq, message)];
+    };
+    const findings = duplicatesIn("an earlier window", recent.add(eventIds));
+    if (kind !== "repair" || eventIds.length === 0 || findings.length > 0) return findings;
+    // A repair goes back further than the recent ids.
+    for (const earlier of chain.overlapping(reachOf(manifest)).filter((other) => other < seq)) {
+      const ids = await eventIdsOf(ledger, stream, earlier, signal);
+      if (ids !== undefined) findings.push(...duplicatesIn(`manifest ${earlier}`, knownOf(eventIds, ids)));
+    }
+    return findings;
   };
-  tell(recent.meet(eventIds), "a window before it");
-  if (kind !== "repair" || eventIds.length === 0 || findings.length > 0) return findings;
-  // A repair goes back further than anything is remembered.
-  for (const earlier of chain.overlapping(reachOf(manifest)).filter((other) => other < seq)) {
-    const theirs = await eventIdsOf(ledger, stream, earlier, signal);
-    if (theirs !== undefined) tell(knownOf(eventIds, theirs), `manifest ${earlier}`);
-  }
-  return findings;
 }
 
+/** The packed ids of a manifest; undefined when they cannot be read. */
 async function eventIdsOf(
   ledger: Places["ledger"],
   stream: string,
@@ -207,7 +202,7 @@ async function eventIdsOf(
   }
 }
 
-/** A packed id as a UUID is written; for an id that is none, it is the first half of its digest. */
+/** A packed id written as a UUID. For an id that is not a UUID, this is the first half of its digest. */
 function shownId(packed: Buffer): string {
   return packed.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }

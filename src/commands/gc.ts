@@ -52,7 +52,7 @@ async function gcOne(
       if (item.kind === "refused") code = EXIT_FOUND;
       else if (item.kind !== "kept") {
         total.objects++;
-        total.bytes += item.stray.bytes;
+        total.bytes += item.file.bytes;
       }
       process.stdout.write(json ? `${JSON.stringify({ stream: name, ...shown(item) })}\n` : `${lineOf(item)}\n`);
     }
@@ -72,7 +72,7 @@ async function gcOne(
 
 function shown(item: GcItem) {
   if (item.kind === "refused") return { kind: item.kind, ...item.finding };
-  const { key, seq, bytes } = item.stray;
+  const { key, seq, bytes } = item.file;
   return { kind: item.kind, key, seq, bytes, ...(item.reason !== "" && { reason: item.reason }) };
 }
 
@@ -81,11 +81,11 @@ function lineOf(item: GcItem): string {
     case "refused":
       return `✗ ${item.finding.code} ${item.finding.key}: ${item.finding.message}`;
     case "kept":
-      return `  kept ${item.stray.key}: ${item.reason}`;
+      return `  kept ${item.file.key}: ${item.reason}`;
     case "removable":
-      return `! orphan ${item.stray.key} (${item.stray.bytes} bytes)`;
+      return `! orphan ${item.file.key} (${item.file.bytes} bytes)`;
     case "removed":
-      return `✓ removed ${item.stray.key} (${item.stray.bytes} bytes)`;
+      return `✓ removed ${item.file.key} (${item.file.bytes} bytes)`;
   }
 }
 

@@ -25,7 +25,7 @@ function removersOf(files: Files): Removers {
 async function collected(files: Files, removers: Removers | undefined, now = A_DAY_LATER): Promise<string[]> {
   const items: GcItem[] = [];
   for await (const item of collectGarbage(archiveIn(files), removers, { now, firstSeq: 1 }, never)) items.push(item);
-  return items.map((item) => `${item.kind} ${item.kind === "refused" ? item.finding.key : item.stray.key}`).sort();
+  return items.map((item) => `${item.kind} ${item.kind === "refused" ? item.finding.key : item.file.key}`).sort();
 }
 
 test("nothing is removed before it is asked for", async () => {
@@ -56,7 +56,7 @@ test("an event that stands nowhere else stays", async () => {
   expect(await collected(files, removersOf(files))).toEqual(orphans.map((key) => `kept ${key}`).sort());
 });
 
-test("an orphan stays when the object that holds the same lines was touched, if only packed anew", async () => {
+test("an orphan stays when the object that holds the same lines was touched, if only compressed again", async () => {
   const { files, orphans } = await raced();
   const { key } = shownAt(files, 1).objects[0]!;
   files.set(key, gzipSync(gunzipSync(files.get(key)!), { level: 1 }));

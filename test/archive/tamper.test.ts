@@ -115,7 +115,7 @@ const withObjects: readonly Tampering[] = [
     },
   },
   {
-    name: "an object packed anew, its lines the same",
+    name: "an object compressed again, its lines the same",
     do: (files) => {
       const { key: name } = objectOf(files, 3);
       change(files, name, (bytes) => gzipSync(gunzipSync(bytes), { level: 1 }));
@@ -469,12 +469,12 @@ describe.each([...withObjects, ...withLedger])("found: $name", ({ do: tamper, be
   });
 });
 
-test("of an object packed anew it is said that its lines are the same", async () => {
+test("the finding about an object that was compressed again says that its lines are the same", async () => {
   const files = new Map(plain);
   const { key: name } = objectOf(files, 3);
   change(files, name, (bytes) => gzipSync(gunzipSync(bytes), { level: 1 }));
   const { findings } = await verified(archiveIn(files));
-  expect(findings[0]!.message).toContain("the lines are the same, packed anew");
+  expect(findings[0]!.message).toContain("the lines are the same, compressed again");
 });
 
 describe("a tail that was cut off", () => {

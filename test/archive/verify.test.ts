@@ -14,7 +14,7 @@ import { fileStore } from "../../src/stores/file/file.ts";
 import { DAY_MS, epochMs, formatInstant, HOUR_MS, MINUTE_MS, type EpochMs } from "../../src/time.ts";
 import { mapInOrder } from "../../src/ledger/map-in-order.ts";
 import { unpack } from "../../src/archive/gzip.ts";
-import { recentIds } from "../../src/archive/tally.ts";
+import { recentIds } from "../../src/archive/cross-check.ts";
 import {
   archiveIn,
   HISTORY,
@@ -367,13 +367,13 @@ test("an id is known among the last so many, and up to twice as many", () => {
   const recent = recentIds(10);
   const packed = (from: number, count: number) =>
     Buffer.concat(Array.from({ length: count }, (_, index) => packId(`id-${from + index}`)));
-  expect(recent.meet(packed(0, 6))).toEqual([]);
-  expect(recent.meet(packed(5, 6)).map(String)).toEqual([String(packId("id-5"))]);
-  expect(recent.meet(packed(20, 1))).toEqual([]);
-  expect(recent.meet(packed(9, 1))).toHaveLength(1);
-  for (let from = 100; from < 150; from += 5) expect(recent.meet(packed(from, 5))).toEqual([]);
-  expect(recent.meet(packed(0, 1))).toEqual([]);
-  expect(recent.meet(packed(149, 1))).toHaveLength(1);
+  expect(recent.add(packed(0, 6))).toEqual([]);
+  expect(recent.add(packed(5, 6)).map(String)).toEqual([String(packId("id-5"))]);
+  expect(recent.add(packed(20, 1))).toEqual([]);
+  expect(recent.add(packed(9, 1))).toHaveLength(1);
+  for (let from = 100; from < 150; from += 5) expect(recent.add(packed(from, 5))).toEqual([]);
+  expect(recent.add(packed(0, 1))).toEqual([]);
+  expect(recent.add(packed(149, 1))).toHaveLength(1);
 });
 
 test("progress goes from the first window to the last", async () => {

@@ -11,56 +11,61 @@ import { quarantinedItem } from "./quarantine.ts";
 import { judgeNames } from "./object.ts";
 import { OBJECT_END } from "../formats/index.ts";
 import { contentNameOf, folderOf } from "./object-file.ts";
-import type { Places, StrayKind } from "./places.ts";
+import type { FileKind, Places } from "./places.ts";
 
-/** A file is unpacked into memory as a whole; this program writes none that is larger. */
+/** A file is unpacked into memory as a whole; siem-export writes none that is larger. */
 const CONTENT_MAX_BYTES = 1024 ** 3;
 
+/** A file that no manifest names, with the sequence in its name. */
+interface NamedFile {
+  readonly kind: FileKind;
+  readonly store: Store;
+  readonly key: string;
+  readonly seq: number;
+}
+
 /**
- * Why a file is not an orphan; undefined when it is one: its name is of its window and its content, and every line of it
- * stands, byte for byte, in an untouched object that a manifest names. A doctored copy of an event is none.
+ * Why a file is not redundant; undefined when it is: its name fits its window and its content, and each of its lines is also, byte
+ * for byte, in an intact object that a manifest names. An altered copy of an event is not redundant.
  */
-export async function doubtOf(
+export async function whyNotRedundant(
   places: Places,
   chain: Chain,
-  kind: StrayKind,
-  store: Store,
-  key: string,
-  seq: number,
+  { kind, store, key, seq }: NamedFile,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const own = await manifestOf(places, seq, signal);
   if (own === undefined) return `manifest ${seq} cannot be read`;
   const contentName = contentNameOf(key) ?? /-([0-9a-f]{8})\.bin$/.exec(key)?.[1] ?? "";
-  if (!isNamedAs(key, kind, own, contentName)) return "its name is not of its window";
+  if (!isNamedAs(key, kind, own, contentName)) return "its name does not fit its window";
   const stored = await store.read(key, signal);
   if (stored === undefined) return "it cannot be found";
   const content = kind === "ids" ? stored : await wholeContent(stored);
-  if (content === undefined) return "it is no gzip stream";
-  if (!sha256Of(content).startsWith(contentName)) return "its name is of other lines";
-  const wanted = tracesIn(kind, content);
-  if (wanted === undefined) return "it holds what is no item";
+  if (content === undefined) return "it is not a gzip file";
+  if (!sha256Of(content).startsWith(contentName)) return "its name does not fit its content";
+  const wanted = digestsIn(kind, content);
+  if (wanted === undefined) return "it has a line that is not a quarantined item";
 
   const found = idSet();
-  // Its own window first: that is where a race leaves the same events.
+  // Its own window first: concurrent workers export the same events there.
   const others = chain.overlapping(reachOf(own)).filter((other) => other !== seq);
   for (const other of [seq, ...others]) {
     const manifest = other === seq ? own : await manifestOf(places, other, signal);
     if (manifest === undefined) continue;
-    for await (const traces of committedTraces(kind, store, manifest, signal)) {
-      for (let at = 0; at < traces.length; at += ID_BYTES) {
-        if (wanted.hasPacked(traces, at)) found.addPacked(traces.subarray(at, at + ID_BYTES));
+    for await (const digests of committedDigests(kind, store, manifest, signal)) {
+      for (let at = 0; at < digests.length; at += ID_BYTES) {
+        if (wanted.hasPacked(digests, at)) found.addPacked(digests.subarray(at, at + ID_BYTES));
       }
     }
     if (found.size === wanted.size) return undefined;
   }
-  return `${wanted.size - found.size} of the ${wanted.size} ${kind === "ids" ? "ids" : "lines"} that it holds stand in none that do`;
+  return `${wanted.size - found.size} of the ${wanted.size} ${kind === "ids" ? "ids" : "lines"} in it are in no file that a manifest names`;
 }
 
 async function manifestOf({ ledger, stream }: Places, seq: number, signal: AbortSignal): Promise<Manifest | undefined> {
   try {
     const { manifest } = await readLink(ledger, stream, seq, signal);
-    // A forged one could name files anywhere.
+    // A forged manifest could name files anywhere.
     return judgeNames(manifest, undefined).length === 0 ? manifest : undefined;
   } catch (error) {
     if (error instanceof LedgerError) return undefined;
@@ -68,7 +73,7 @@ async function manifestOf({ ledger, stream }: Places, seq: number, signal: Abort
   }
 }
 
-function isNamedAs(key: string, kind: StrayKind, manifest: Manifest, contentName: string): boolean {
+function isNamedAs(key: string, kind: FileKind, manifest: Manifest, contentName: string): boolean {
   const { seq, window } = manifest;
   const name = key.slice(key.lastIndexOf("/") + 1);
   switch (kind) {
@@ -88,24 +93,27 @@ function isNamedAs(key: string, kind: StrayKind, manifest: Manifest, contentName
   }
 }
 
-/** What tells the lines of a file: their digests, an item's bytes' where its line has a number too, or the ids themselves. */
-function tracesIn(kind: StrayKind, content: Buffer): IdSet | undefined {
-  const traces = idSet();
+/**
+ * The packed digests of a file's lines; of a quarantined item, those of its bytes, because its line also has a number. An ids file
+ * has the packed ids themselves. Undefined when a line is not a quarantined item.
+ */
+function digestsIn(kind: FileKind, content: Buffer): IdSet | undefined {
+  const digests = idSet();
   if (kind === "ids") {
-    traces.addPacked(content);
-    return traces;
+    digests.addPacked(content);
+    return digests;
   }
   for (const line of splitLines(content)) {
-    const trace = kind === "data" ? line : quarantinedItem(line)?.record;
-    if (trace === undefined) return undefined;
-    traces.addPacked(packId(trace));
+    const bytes = kind === "data" ? line : quarantinedItem(line)?.record;
+    if (bytes === undefined) return undefined;
+    digests.addPacked(packId(bytes));
   }
-  return traces;
+  return digests;
 }
 
-/** The traces of each file that the manifest names, if it is untouched. */
-async function* committedTraces(
-  kind: StrayKind,
+/** The digests of each intact file that the manifest names. */
+async function* committedDigests(
+  kind: FileKind,
   store: Store,
   { objects, quarantine, ids }: Manifest,
   signal: AbortSignal,
@@ -115,8 +123,8 @@ async function* committedTraces(
     const stored = await store.read(key, signal);
     if (stored === undefined || sha256Of(stored) !== sha256) continue;
     const content = kind === "ids" ? stored : await wholeContent(stored);
-    const traces = content && tracesIn(kind, content);
-    if (traces !== undefined) yield traces.sorted();
+    const digests = content && digestsIn(kind, content);
+    if (digests !== undefined) yield digests.sorted();
   }
 }
 

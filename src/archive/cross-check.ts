@@ -5,22 +5,22 @@ import { wrong, type ArchiveFinding } from "./finding.ts";
 import type { FileVerdict } from "./object.ts";
 
 /**
- * An event is looked for among so many before it, and up to twice as many. Windows that overlap lie side by side, so this
- * is hours of the busiest log; it takes at most 64 MB.
+ * An event is compared with at least so many events before it, at most twice as many. Windows that overlap are close to each other
+ * in the chain, so this covers hours of the busiest log. It takes at most 64 MB.
  */
 const RECENT_IDS = 500_000;
 
-/** The ids of the events seen last. */
+/** The ids of the newest events so far. */
 export interface RecentIds {
-  /** Those of `ids` that are among them, packed; then all of them are. */
-  meet(ids: Buffer): Buffer[];
+  /** Adds packed ids. Returns those that it already had. */
+  add(ids: Buffer): Buffer[];
 }
 
 export function recentIds(limit = RECENT_IDS): RecentIds {
   let newer = idSet();
   let older = idSet();
   return {
-    meet(ids) {
+    add(ids) {
       const known = knownOf(ids, newer, older);
       if (newer.size > limit) {
         older = newer;
@@ -32,7 +32,7 @@ export function recentIds(limit = RECENT_IDS): RecentIds {
   };
 }
 
-/** Those ids of a packed list that one of the sets has. */
+/** The ids of a packed list that are in one of the sets. */
 export function knownOf(ids: Buffer, ...sets: readonly IdSet[]): Buffer[] {
   const known: Buffer[] = [];
   for (let at = 0; at < ids.length; at += ID_BYTES) {
@@ -41,7 +41,7 @@ export function knownOf(ids: Buffer, ...sets: readonly IdSet[]): Buffer[] {
   return known;
 }
 
-/** What a manifest says against itself. */
+/** Where the counts of a manifest contradict each other. */
 export function judgeCounts(manifest: Manifest): ArchiveFinding[] {
   const { seq, kind, events, late, objects, delivered, quarantine, ids } = manifest;
   const key = manifestKey(seq);
@@ -56,16 +56,16 @@ export function judgeCounts(manifest: Manifest): ArchiveFinding[] {
   return findings;
 }
 
-/** A window's files, one after another, then against each other. */
-export interface Tally {
+/** Compares the files of one window with each other and with its manifest. */
+export interface CrossCheck {
   addObject(key: string, verdict: FileVerdict): void;
   addQuarantine(verdict: FileVerdict): void;
   addIds(verdict: FileVerdict): void;
-  /** What they say against each other; nothing where one of them is missing or altered, which was said then. */
+  /** Where they contradict each other. Nothing when a file is missing or altered, which is a finding of that file. */
   end(): { readonly findings: readonly ArchiveFinding[]; readonly eventIds: Buffer };
 }
 
-export function tallyOf(manifest: Manifest): Tally {
+export function crossCheckOf(manifest: Manifest): CrossCheck {
   const { seq } = manifest;
   const eventIds: Buffer[] = [];
   const all = idSet();
@@ -73,7 +73,7 @@ export function tallyOf(manifest: Manifest): Tally {
   const findings: ArchiveFinding[] = [];
   let ids: Buffer = Buffer.alloc(0);
   let late = 0;
-  /** Files of which it is known what they hold. */
+  /** How many files could be read. */
   let files = 0;
 
   return {
@@ -85,7 +85,7 @@ export function tallyOf(manifest: Manifest): Tally {
       const expected = all.size + verdict.ids.length / ID_BYTES;
       all.addPacked(verdict.ids);
       if (all.size < expected) {
-        const message = `${expected - all.size} of its events stand twice in this window`;
+        const message = `${expected - all.size} of its events are twice in this window`;
         findings.push(wrong("DUPLICATE_EVENT", key, seq, message));
       }
     },
@@ -116,7 +116,7 @@ export function tallyOf(manifest: Manifest): Tally {
         findings.push(wrong("IDS_ALTERED", key, seq, message));
       }
       if (isWhole && objects.length > 0 && late !== manifest.late) {
-        const message = `${manifest.late} events are late by it, ${late} are older than its window`;
+        const message = `it says ${manifest.late} late events, ${late} are older than its window`;
         findings.push(wrong("COUNT_WRONG", manifestKey(seq), seq, message));
       }
       return { findings, eventIds: isKept ? Buffer.concat(eventIds) : without(ids, items) };
@@ -124,12 +124,12 @@ export function tallyOf(manifest: Manifest): Tally {
   };
 }
 
-/** True when a packed list has all ids of the set. */
+/** Whether a packed list has all ids of the set. */
 function includes(ids: Buffer, set: IdSet): boolean {
   return knownOf(ids, set).length === set.size;
 }
 
-/** The ids of a packed list that the set does not have. */
+/** The ids of a packed list that are not in the set. */
 function without(ids: Buffer, set: IdSet): Buffer {
   const rest: Buffer[] = [];
   for (let at = 0; at < ids.length; at += ID_BYTES) {
