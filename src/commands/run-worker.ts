@@ -13,7 +13,7 @@ import type { StatusDocument } from "../status/status-document.ts";
 import { applyFact, initialStatus } from "../status/status.ts";
 import { epochMs, SECOND_MS } from "../time.ts";
 import { EXPORTER } from "../version.ts";
-import { nextRing } from "../worker/schedule.ts";
+import { nextRun } from "../worker/schedule.ts";
 import { work } from "../worker/worker.ts";
 import { describeStream } from "./describe.ts";
 import { logLevelOf } from "./streams.ts";
@@ -67,7 +67,7 @@ export async function runWorker(options: WorkerOptions, signal: AbortSignal): Pr
 /** What the server shows of these streams. It is up to date with the facts that `observe` gets. */
 function contentOf(streams: readonly Stream[]): ServerContent & { readonly observe: Observe } {
   let status = initialStatus(EXPORTER.version, streams.map(describeStream));
-  const document = (selected?: string): StatusDocument => statusAt(status, epochMs(Date.now()), nextRing, selected);
+  const document = (selected?: string): StatusDocument => statusAt(status, epochMs(Date.now()), nextRun, selected);
   const counters = metrics(
     streams.map(({ config: { name } }) => name),
     EXPORTER.version,

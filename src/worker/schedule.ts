@@ -1,53 +1,61 @@
 import cron from "node-cron";
 import { DAY_MS, epochMs, MINUTE_MS, SECOND_MS, type EpochMs } from "../time.ts";
 
-/** Wakes whoever waits at each time of its cron expressions. */
-export interface Alarm<Name extends string> {
+/*
+ * node-cron parses the expressions and judges days. What is around it here it does not do: it reports missed runs and does not
+ * recover them, `execute()` ignores `noOverlap`, and its timers do not notice that the clock was set. A run that was missed or
+ * late is harmless to us, because windows follow from the checkpoint, but it has to come.
+ */
+
+/** Waits for the times of named cron expressions. */
+export interface CronTimer<Name extends string> {
   /**
-   * Resolves at the next ring with the names that rang since the last call: rings of one name do not queue up.
+   * Resolves at the next time with the names that are due since the last call. Several times of one name count once.
    * @throws the signal's reason when it aborts
    */
   next(signal: AbortSignal): Promise<ReadonlySet<Name>>;
 }
 
-/** A wait is cut into steps: a timer does not see that the clock was set, and stands still while the machine sleeps. */
+/** A wait is divided into steps: a timer does not notice that the clock was set, and stops while the machine sleeps. */
 const STEP_MS = MINUTE_MS;
 
 /**
- * An alarm by named cron expressions, in UTC. A ring that was slept through comes once, late: whoever wakes goes by the
- * checkpoint, not by it. When the clock is set back, it rings by the new time; a correction of less than a minute is waited
- * out, so that no instant rings twice.
+ * A timer by named cron expressions, in UTC. Times that passed while the machine slept count once, late: a run follows the
+ * checkpoint, not its time. If the clock is set back, the new time counts. A correction of less than a minute is waited out, so
+ * that no time counts twice.
  */
-export function cronAlarm<Name extends string>(
+export function cronTimer<Name extends string>(
   expressions: ReadonlyMap<Name, string>,
   clock: () => EpochMs,
-): Alarm<Name> {
-  const reckoned = (now: EpochMs): [Name, EpochMs | undefined][] =>
-    [...expressions].map(([name, expression]) => [name, nextRing(expression, now)]);
+): CronTimer<Name> {
+  const nextTimes = (now: EpochMs) =>
+    new Map([...expressions].map(([name, expression]) => [name, nextRun(expression, now)]));
   let latest = clock();
-  let due = new Map(reckoned(latest));
-  const rung = (): ReadonlySet<Name> => {
+  let next = nextTimes(latest);
+
+  function dueNames(): ReadonlySet<Name> {
     const now = clock();
-    if (now <= latest - STEP_MS) [latest, due] = [now, new Map(reckoned(now))];
+    if (now <= latest - STEP_MS) [latest, next] = [now, nextTimes(now)];
     latest = epochMs(Math.max(latest, now));
-    const names = [...due].flatMap(([name, ring]) => (ring !== undefined && ring <= now ? [name] : []));
-    for (const name of names) due.set(name, nextRing(expressions.get(name) ?? "", now));
+    const names = [...next].flatMap(([name, time]) => (time !== undefined && time <= now ? [name] : []));
+    for (const name of names) next.set(name, nextRun(expressions.get(name) ?? "", now));
     return new Set(names);
-  };
+  }
+
   return {
     async next(signal) {
       for (;;) {
         signal.throwIfAborted();
-        const names = rung();
+        const names = dueNames();
         if (names.size > 0) return names;
-        const first = Math.min(...[...due.values()].map((ring) => ring ?? Infinity));
+        const first = Math.min(...[...next.values()].map((time) => time ?? Infinity));
         await atMost(Math.min(first - clock(), STEP_MS), signal);
       }
     },
   };
 }
 
-/** Resolves after so long, or when the signal aborts. */
+/** Resolves after the duration, or when the signal aborts. */
 async function atMost(durationMs: number, signal: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     const done = (): void => {
@@ -60,19 +68,19 @@ async function atMost(durationMs: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** A cron expression, as it is reckoned with. */
+/** What a cron expression says. */
 interface Timetable {
-  /** Times of a day that it names, in milliseconds since midnight, rising. */
+  /** The times of a day, in milliseconds since midnight, rising. */
   readonly times: readonly number[];
-  /** Whether it names a day, given by its midnight. */
+  /** Whether it includes a day, given by its midnight. */
   readonly isOn: (day: EpochMs) => boolean;
-  /** It names each day. */
+  /** It includes every day. */
   readonly isDaily: boolean;
 }
 
 const timetables = new Map<string, Timetable>();
 
-/** Kept by expression: a hundred streams have few schedules between them. */
+/** Cached by expression: a hundred streams share few schedules. */
 function timetableOf(expression: string): Timetable {
   const known = timetables.get(expression);
   if (known !== undefined) return known;
@@ -80,7 +88,7 @@ function timetableOf(expression: string): Timetable {
   const times = hour
     .flatMap((h) => minute.flatMap((m) => second.map((s) => ((h * 60 + m) * 60 + s) * SECOND_MS)))
     .sort((one, other) => one - other);
-  // Days are node-cron's to judge (last of a month, second Friday): it is asked for a time of the day that is named anyway.
+  // node-cron judges days (last of a month, second Friday). It is asked about a time of the day that the expression includes.
   const task = cron.createTask(expression, () => undefined, { timezone: "UTC" });
   const isOn = (day: EpochMs): boolean =>
     month.includes(new Date(day).getUTCMonth() + 1) && task.match(new Date(day + (times[0] ?? 0)));
@@ -98,21 +106,21 @@ function timetableOf(expression: string): Timetable {
 /** The 29th of February can be eight years away. */
 const DAYS_AHEAD = 8 * 366 + 1;
 
-const rings = new Map<string, { readonly from: EpochMs; readonly ring: EpochMs | undefined }>();
+const nextRuns = new Map<string, { readonly from: EpochMs; readonly time: EpochMs | undefined }>();
 
 /**
- * When an expression rings next after `now`; undefined where that is never, or not within eight years. Worker and status
- * ask here, so that what is shown is what comes. What was reckoned last is kept: it is asked for again and again.
+ * The next time of an expression after `now`; undefined if there is none within eight years. Worker and status both use it, so
+ * that the time shown is the time of the run. The last result is cached, because it is asked for often.
  */
-export function nextRing(expression: string, now: EpochMs): EpochMs | undefined {
-  const last = rings.get(expression);
-  if (last !== undefined && last.from <= now && now < (last.ring ?? Infinity)) return last.ring;
-  const ring = reckonRing(timetableOf(expression), now);
-  rings.set(expression, { from: now, ring });
-  return ring;
+export function nextRun(expression: string, now: EpochMs): EpochMs | undefined {
+  const last = nextRuns.get(expression);
+  if (last !== undefined && last.from <= now && now < (last.time ?? Infinity)) return last.time;
+  const time = nextTime(timetableOf(expression), now);
+  nextRuns.set(expression, { from: now, time });
+  return time;
 }
 
-function reckonRing({ times, isOn }: Timetable, now: EpochMs): EpochMs | undefined {
+function nextTime({ times, isOn }: Timetable, now: EpochMs): EpochMs | undefined {
   const today = Math.floor(now / DAY_MS) * DAY_MS;
   for (let days = 0; days < DAYS_AHEAD; days++) {
     const day = epochMs(today + days * DAY_MS);
@@ -122,37 +130,37 @@ function reckonRing({ times, isOn }: Timetable, now: EpochMs): EpochMs | undefin
   return undefined;
 }
 
-/** A year and the beginning of the next: each month beside the one after it. */
-const LOOKED_AT_FROM = epochMs(Date.UTC(2024, 0, 1));
-const DAYS_LOOKED_AT = 366 + 62;
-const waits = new Map<string, number>();
+/** A leap year and two months: each month with the one after it. */
+const EXAMINED_FROM = epochMs(Date.UTC(2024, 0, 1));
+const DAYS_EXAMINED = 366 + 62;
+const longestSpans = new Map<string, number>();
 
 /**
- * The longest span of so many waits in a row, in milliseconds: of a schedule for working hours, a weekend with the short
- * waits beside it. A year and two months are looked at; where those have fewer rings, for as long as it takes.
+ * The longest time that `count` consecutive waits can take, in milliseconds. For a schedule of working hours that is a weekend with
+ * the short waits beside it. Examines a year and two months, or more if that has too few times.
  */
 export function longestSpanMs(expression: string, count: number): number {
   const key = `${count} ${expression}`;
-  const span = waits.get(key) ?? reckonSpanMs(timetableOf(expression), count);
-  waits.set(key, span);
+  const span = longestSpans.get(key) ?? computeSpanMs(timetableOf(expression), count);
+  longestSpans.set(key, span);
   return span;
 }
 
-function reckonSpanMs({ times, isOn, isDaily }: Timetable, count: number): number {
-  const daysLookedAt = isDaily ? count + 2 : DAYS_LOOKED_AT;
+function computeSpanMs({ times, isOn, isDaily }: Timetable, count: number): number {
+  const daysExamined = isDaily ? count + 2 : DAYS_EXAMINED;
   let longest = 0;
   let seen = 0;
   let silentDays = 0;
   const last: EpochMs[] = [];
-  for (let days = 0; (days < daysLookedAt || seen <= count) && silentDays < DAYS_AHEAD; days++, silentDays++) {
-    const day = epochMs(LOOKED_AT_FROM + days * DAY_MS);
+  for (let days = 0; (days < daysExamined || seen <= count) && silentDays < DAYS_AHEAD; days++, silentDays++) {
+    const day = epochMs(EXAMINED_FROM + days * DAY_MS);
     if (!isOn(day)) continue;
     silentDays = 0;
     for (const time of times) {
-      const ring = epochMs(day + time);
+      const at = epochMs(day + time);
       const before = last[seen % count];
-      if (before !== undefined) longest = Math.max(longest, ring - before);
-      last[seen++ % count] = ring;
+      if (before !== undefined) longest = Math.max(longest, at - before);
+      last[seen++ % count] = at;
     }
   }
   return longest;

@@ -2,27 +2,27 @@ import { ExporterError, exitCodeOf, LedgerError, TransientError, worstExitCode }
 import { tick } from "../export/tick.ts";
 import type { Observe } from "../fact.ts";
 import { reconcile } from "../export/reconcile.ts";
-import { cronAlarm } from "./schedule.ts";
+import { cronTimer } from "./schedule.ts";
 import { earlierClock } from "../source.ts";
 import { epochMs } from "../time.ts";
 import type { Pipeline } from "../export/pipeline.ts";
 
-/** A stream as the worker runs it. */
+/** A stream with its schedules. */
 export interface ScheduledStream {
   readonly pipeline: Pipeline;
   /** Cron, UTC. */
   readonly schedule: string;
-  /** When to compare a past span with the source, and how long that span is. */
+  /** When to compare a past span with the source, and how long the span is. */
   readonly reconcile?: { readonly schedule: string; readonly spanMs: number } | undefined;
 }
 
 /**
- * The worker: each stream ticks at start and by its schedule until `signal` aborts. Ticks of one stream cannot overlap, for
- * one loop runs them; streams do not wait for each other. A stream whose ledger is damaged stops, the others go on. Resolves
- * with the exit code: 0, or that of the streams that stopped. A bug ends all, and is thrown.
+ * The worker: each stream runs at start and by its schedule until `signal` aborts. Runs of one stream cannot overlap, because one
+ * loop makes them. Streams do not wait for each other. A stream whose ledger is damaged stops, and the others continue. Resolves
+ * with the exit code: 0, or that of the streams that stopped. A bug ends all streams, and is thrown.
  *
- * @param signal asks to stop: no window is begun any more
- * @param abandon gives up the windows at hand, too
+ * @param signal asks to stop: no further window is started
+ * @param abandon gives up the windows under way, too
  */
 export async function work(
   streams: readonly ScheduledStream[],
@@ -31,8 +31,8 @@ export async function work(
   abandon: AbortSignal = signal,
 ): Promise<number> {
   const ending = new AbortController();
-  const either = (asked: AbortSignal): AbortSignal => AbortSignal.any([asked, ending.signal]);
-  const loops = streams.map((stream) => workStream(stream, observe, either(signal), either(abandon)));
+  const orEnding = (requested: AbortSignal): AbortSignal => AbortSignal.any([requested, ending.signal]);
+  const loops = streams.map((stream) => workStream(stream, observe, orEnding(signal), orEnding(abandon)));
   try {
     return worstExitCode(await Promise.all(loops));
   } finally {
@@ -42,7 +42,7 @@ export async function work(
 }
 
 async function workStream(
-  { pipeline, schedule, reconcile: comparing }: ScheduledStream,
+  { pipeline, schedule, reconcile: comparison }: ScheduledStream,
   observe: Observe,
   signal: AbortSignal,
   abandon: AbortSignal,
@@ -50,27 +50,27 @@ async function workStream(
   const { name, source, sink } = pipeline;
   observe({ kind: "stream.started", stream: name, schedule, source: source.identity.baseUrl, sink: sink.place });
   const schedules = new Map<"tick" | "reconcile", string>([["tick", schedule]]);
-  if (comparing !== undefined) schedules.set("reconcile", comparing.schedule);
-  const alarm = cronAlarm(schedules, () => epochMs(Date.now()));
+  if (comparison !== undefined) schedules.set("reconcile", comparison.schedule);
+  const timer = cronTimer(schedules, () => epochMs(Date.now()));
   try {
-    for (let due: ReadonlySet<string> = new Set(["tick"]); !signal.aborted; due = await alarm.next(signal)) {
+    for (let due: ReadonlySet<string> = new Set(["tick"]); !signal.aborted; due = await timer.next(signal)) {
       const error = due.has("tick") ? await runTick(pipeline, signal, abandon) : undefined;
       if (error instanceof LedgerError) {
         observe({ kind: "stream.stopped", stream: name, error });
         return exitCodeOf(error);
       }
-      // Comparing only reads: what it finds broken in the past must not keep the present from being exported.
-      if (due.has("reconcile") && comparing !== undefined) await runReconcile(pipeline, comparing.spanMs, signal);
+      // A comparison only reads: what it finds broken in the past must not stop the export.
+      if (due.has("reconcile") && comparison !== undefined) await runReconcile(pipeline, comparison.spanMs, signal);
     }
     return 0;
   } catch (error) {
-    // Asked to stop is not a failure; whatever else comes here is a bug.
+    // A requested stop is not a failure. Anything else that comes here is a bug.
     if (isAbort(error, signal) || isAbort(error, abandon)) return 0;
     throw error;
   }
 }
 
-/** Whether it is the end that was asked for, as it is told: by its own reason, by Node, or by a request that was cut off. */
+/** Whether an error is only the effect of an abort: the signal's reason, Node's AbortError, or a request that was cut off. */
 function isAbort(error: unknown, signal: AbortSignal): boolean {
   if (!signal.aborted) return false;
   return (
@@ -81,8 +81,9 @@ function isAbort(error: unknown, signal: AbortSignal): boolean {
 }
 
 /**
- * One tick, observed. Resolves with the error that ended it, if one of ours did; a bug and an abort are thrown. No window is
- * begun once `signal` has aborted: what was done until then is told. The window at hand is given up when `abandon` aborts.
+ * One tick, observed. Resolves with the error that ended it, if it is one of ours; a bug and an abort are thrown. After `signal`
+ * has aborted no window is started, and what was done until then is reported. When `abandon` aborts, the window under way is given
+ * up.
  */
 export async function runTick(
   pipeline: Pipeline,
@@ -104,7 +105,7 @@ export async function runTick(
   }
 }
 
-/** The last `spanMs` that are exported, against the source; observed, and a failure too. */
+/** Compares the last `spanMs` that are exported with the source. The result is observed, and so is a failure. */
 async function runReconcile(pipeline: Pipeline, spanMs: number, signal: AbortSignal): Promise<void> {
   const { observe, ledger, source } = pipeline;
   try {

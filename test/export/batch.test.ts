@@ -69,12 +69,12 @@ test("an event larger than the limit has a batch of its own", async () => {
   expect(parts.map(({ events }) => events.map(({ id }) => id))).toEqual([["a"], ["large"], ["b"]]);
 });
 
-test("parts are numbered on from those taken over", async () => {
+test("part numbers continue after those of reused objects", async () => {
   const parts = await collect([[event("a", START), event("b", START)]], { maxEvents: 1, maxBytes: 500 }, 3);
   expect(parts.map(({ part }) => part)).toEqual([3, 4]);
 });
 
-test("a consumer that ends early ends the reading too", async () => {
+test("a consumer that ends early ends the reading, too", async () => {
   let isReturned = false;
   async function* endless(): AsyncGenerator<AuditEvent[]> {
     try {

@@ -22,7 +22,7 @@ function linesOf(events: typeof HISTORY): string[] {
   return events.map(({ record }) => record.toString());
 }
 
-/** Ticks until the clock is reached; the number of attempts is bounded, for a faultless tick does all. */
+/** One tick without faults exports everything up to its clock. */
 async function exportAll(files: Map<string, Buffer>): Promise<void> {
   const { pipeline } = world(HISTORY, { files });
   await tick(pipeline, LATER_CLOCK, never);
@@ -30,7 +30,7 @@ async function exportAll(files: Map<string, Buffer>): Promise<void> {
 
 for (const moment of ["before", "after"] as const) {
   for (const isForever of [false, true]) {
-    test(`the nth side effect fails ${moment} it happened, ${isForever ? "for ever" : "once"}: nothing is lost or doubled`, async () => {
+    test(`the nth side effect fails ${moment} it happened, ${isForever ? "permanently" : "once"}: nothing is lost or exported twice`, async () => {
       let failures = 0;
       for (let n = 1; ; n++) {
         const files = new Map<string, Buffer>();
@@ -43,7 +43,7 @@ for (const moment of ["before", "after"] as const) {
           expect(error).toBeInstanceOf(ExporterError);
           failures++;
         }
-        // What is committed is durable: every object that a manifest names is there with its lines.
+        // What is committed is durable: every object that a manifest names exists with its lines.
         const committed = manifestsIn(files);
         const until = committed.at(-1)?.window.to ?? new Date(START).toISOString();
         expect(linesIn(files, committedKeys(files)).sort()).toEqual(
@@ -51,7 +51,7 @@ for (const moment of ["before", "after"] as const) {
         );
         await exportAll(files);
         expect(linesIn(files, committedKeys(files)).sort(), `n = ${n}`).toEqual(linesOf(HISTORY).sort());
-        // No object that a reader of the folder would index twice.
+        // No event is in two objects: a reader of the folder would index it twice.
         expect(linesIn(files, dataKeys(files)).sort(), `n = ${n}`).toEqual(linesOf(HISTORY).sort());
         const manifests = manifestsIn(files);
         expect(manifests.map(({ seq }) => seq)).toEqual(manifests.map((_, index) => index + 1));
@@ -62,10 +62,10 @@ for (const moment of ["before", "after"] as const) {
   }
 }
 
-test("the same tick fails at each side effect in turn, in one process that is never restarted", async () => {
+test("one process that is never restarted fails at each side effect in turn, and loses nothing", async () => {
   for (let n = 1; n < 60; n++) {
     const { pipeline, files } = world(HISTORY, { effect: failAt(n, "after", false) });
-    // The one failure falls into the first tick or into the second; the third has none.
+    // The failure is in the first or the second tick; the third has none.
     for (const clock of [FIRST_CLOCK, LATER_CLOCK, LATER_CLOCK])
       await tick(pipeline, clock, never).catch(() => undefined);
     expect(linesIn(files, dataKeys(files)).sort(), `n = ${n}`).toEqual(linesOf(HISTORY).sort());

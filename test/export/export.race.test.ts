@@ -22,7 +22,7 @@ const END = epochMs(START + 60 * MINUTE_MS);
 const HISTORY = eventsOver(START, END, 90);
 const LINES = HISTORY.map(({ record }) => record.toString()).sort();
 
-/** Two workers of one stream that were set up differently: another size and lag, and a clock that is 20 minutes ahead. */
+/** Two workers of one stream with different settings: another size and lag, and a clock that is 20 minutes ahead. */
 const WORKERS: readonly { readonly windows: WorldOptions["windows"]; readonly aheadMs: number }[] = [
   { windows: { sizeMs: 5 * MINUTE_MS, catchUpSizeMs: 5 * MINUTE_MS, lagMs: 2 * MINUTE_MS }, aheadMs: 0 },
   { windows: { sizeMs: 10 * MINUTE_MS, catchUpSizeMs: 30 * MINUTE_MS, lagMs: MINUTE_MS }, aheadMs: 20 * MINUTE_MS },
@@ -41,7 +41,7 @@ const steps = fc.array(
   { minLength: 2, maxLength: 25 },
 );
 
-test("whatever two workers with other settings do, die and repeat, each event is committed once", async () => {
+test("whatever two workers with different settings do, however they crash and repeat, each event is committed once", async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (given) => {
       const files = new Map<string, Buffer>();
@@ -81,12 +81,12 @@ test("whatever two workers with other settings do, die and repeat, each event is
   );
 });
 
-test("two workers at once, at every interleaving of their store's answers: one winner a window, nothing doubled", async () => {
+test("two workers at once, with their store's answers interleaved at random: one winner for each window, nothing twice", async () => {
   await fc.assert(
     fc.asyncProperty(fc.infiniteStream(fc.integer({ min: 0, max: 4 })), async (turns) => {
       const files = new Map<string, Buffer>();
-      // Each operation gives way to the other worker for a few turns of the event loop.
-      const dawdling = (): WorldOptions => {
+      // Each operation lets the other worker go first for a few turns of the event loop.
+      const slow = (): WorldOptions => {
         const store = memoryStore(files);
         const wait = async () => {
           for (let turn: number = turns.next().value as number; turn > 0; turn--) await Promise.resolve();
@@ -102,7 +102,7 @@ test("two workers at once, at every interleaving of their store's answers: one w
           windows: { catchUpSizeMs: 5 * MINUTE_MS },
         };
       };
-      const workers = [world(HISTORY, dawdling()), world(HISTORY, dawdling())];
+      const workers = [world(HISTORY, slow()), world(HISTORY, slow())];
       await Promise.all(workers.map(({ pipeline }) => tick(pipeline, epochMs(END + 2 * MINUTE_MS), never)));
       expect(linesIn(files, dataKeys(files)).sort()).toEqual(LINES);
       expect(dataKeys(files).sort()).toEqual(committedKeys(files).sort());

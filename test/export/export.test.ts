@@ -20,7 +20,7 @@ const minutes = (count: number): EpochMs => epochMs(START + count * MINUTE_MS);
 const HISTORY = eventsOver(START, epochMs(START + 2 * HOUR_MS), 240);
 const lines = (events: typeof HISTORY) => events.map(({ record }) => record.toString());
 
-test("each event stands in the archive once, in order of time, in objects that manifests name", async () => {
+test("each event is in the archive once, in order of time, in objects that manifests name", async () => {
   const { pipeline, files } = world(HISTORY);
   const result = await tick(pipeline, minutes(122), never);
   expect(linesIn(files, dataKeys(files))).toEqual(lines(HISTORY));
@@ -39,7 +39,7 @@ test("an object is named by its window, part and content, in the folder of the w
   expect(object).toMatchObject({ lines: 7, first: "2026-11-01T00:00:00Z", last: "2026-11-01T00:03:00Z" });
 });
 
-test("an empty window gets a manifest too, and no object and no ids", async () => {
+test("an empty window has a manifest, but no object and no ids", async () => {
   const { pipeline, files } = world([]);
   await tick(pipeline, minutes(12), never);
   expect(manifestsIn(files)).toMatchObject([
@@ -60,7 +60,7 @@ test("an event on a window's edge is exported once, though the source's bounds a
   expect(manifestsIn(files).map(({ events }) => events)).toEqual([1, 2]);
 });
 
-test("what became visible late is exported with the next tick's first window, and counted", async () => {
+test("an event that became visible late is exported with the next tick's first window, and counted", async () => {
   let now = minutes(0);
   const late = event("late", minutes(3));
   const source = {
@@ -82,7 +82,7 @@ test("late events are still known as such after a restart", async () => {
   expect(manifestsIn(files).every((manifest) => manifest.late === 0)).toBe(true);
 });
 
-test("nothing is asked of the source while no window is ready", async () => {
+test("the source gets no request while no window is ready", async () => {
   let requests = 0;
   const effect: Effect = (what) => {
     if (what === "request") requests++;
@@ -92,24 +92,24 @@ test("nothing is asked of the source while no window is ready", async () => {
   expect(requests).toBe(0);
 });
 
-test("a worker whose clock is ahead of the source's goes by the source's", async () => {
+test("a worker whose clock is ahead of the source's uses the source's", async () => {
   const { pipeline, files } = world(HISTORY, { source: { clockOffsetMs: -10 * MINUTE_MS } });
   await tick(pipeline, minutes(17), never);
   expect(manifestsIn(files).map(({ window }) => window.to)).toEqual(["2026-11-01T00:05:00Z"]);
 });
 
-test("a worker whose clock is behind waits for its own", async () => {
+test("a worker whose clock is behind uses its own", async () => {
   const { pipeline, files } = world(HISTORY, { source: { clockOffsetMs: 10 * MINUTE_MS } });
   await tick(pipeline, minutes(7), never);
   expect(manifestsIn(files)).toHaveLength(1);
 });
 
-/** Dies after the fourth object, and before it knows of it. */
+/** Crashes after the fourth object is written, before the worker knows it. */
 const dyingAtPart3: Effect = (what, moment) => {
   if (what.startsWith("create data/") && what.includes("-0003_") && moment === "after") throw new Error("died");
 };
 
-test("a crash between two objects leaves none that a reader would index twice", async () => {
+test("after a crash between two objects, no reader would index an event twice", async () => {
   const files = new Map<string, Buffer>();
   const error = await tick(world(HISTORY, { files, effect: dyingAtPart3 }).pipeline, minutes(62), never).catch(
     (thrown: unknown) => thrown,
@@ -118,7 +118,7 @@ test("a crash between two objects leaves none that a reader would index twice", 
   const left = dataKeys(files);
   expect(left.length).toBeGreaterThan(2);
   expect(manifestsIn(files)).toHaveLength(0);
-  // After the restart the batches are cut differently: what is there is taken over all the same.
+  // After the restart the batches are cut differently. What is there is reused anyway.
   const { pipeline, facts } = world(HISTORY, { files, batch: { maxEvents: 50, maxBytes: 1 << 20 } });
   await tick(pipeline, minutes(62), never);
   expect(facts.filter(({ kind }) => kind === "object.taken")).toHaveLength(left.length);
@@ -128,7 +128,7 @@ test("a crash between two objects leaves none that a reader would index twice", 
   );
 });
 
-test("an object of a broken attempt that is cut, or not ours, is left alone and said", async () => {
+test("a truncated object of an interrupted attempt is not reused, and that is reported", async () => {
   const files = new Map<string, Buffer>();
   await tick(world(HISTORY, { files, effect: dyingAtPart3 }).pipeline, minutes(62), never).catch(() => undefined);
   const [first, second] = dataKeys(files).sort();
@@ -143,7 +143,7 @@ test("an object of a broken attempt that is cut, or not ours, is left alone and 
   );
 });
 
-test("two workers on one stream: each window is committed once, the other takes the head and goes on", async () => {
+test("two workers on one stream: each window is committed once, and the loser continues from the new head", async () => {
   const files = new Map<string, Buffer>();
   const one = world(HISTORY, { files, windows: { catchUpSizeMs: 5 * MINUTE_MS } });
   const other = world(HISTORY, { files, windows: { catchUpSizeMs: 5 * MINUTE_MS } });
@@ -156,7 +156,7 @@ test("two workers on one stream: each window is committed once, the other takes 
   for (const { head } of results) expect(head.exportedUntil).toBe(minutes(120));
 });
 
-test("a worker that was overtaken between its ticks goes on from the other's head", async () => {
+test("a worker that was overtaken between its ticks continues from the other's head", async () => {
   const files = new Map<string, Buffer>();
   const slow = world(HISTORY, { files });
   await tick(slow.pipeline, minutes(7), never);
@@ -166,7 +166,7 @@ test("a worker that was overtaken between its ticks goes on from the other's hea
   expect(linesIn(files, dataKeys(files))).toEqual(lines(HISTORY));
 });
 
-test("a plan of a worker whose clock is ahead waits until it has settled by ours", async () => {
+test("a plan of a worker whose clock is ahead waits until its window has settled by our clock", async () => {
   const files = new Map<string, Buffer>();
   const ours = world(HISTORY, { files, windows: { sizeMs: 5 * MINUTE_MS } });
   const theirs = world(HISTORY, {
@@ -183,7 +183,7 @@ test("a plan of a worker whose clock is ahead waits until it has settled by ours
   expect(manifestsIn(files).map(({ window }) => window.to)).toEqual(["2026-11-01T00:15:00Z"]);
 });
 
-test("a worker with other settings on the same ledger is stopped", async () => {
+test("a worker stops if another one uses the same ledger with other settings", async () => {
   const files = new Map<string, Buffer>();
   const ours = world(HISTORY, { files });
   await tick(ours.pipeline, minutes(7), never);
@@ -196,7 +196,7 @@ function quarantineIn(files: Map<string, Buffer>): Record<string, unknown>[] {
   return linesIn(files, keys).map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-test("an item that is no event is put aside with its reason and bytes, and the window goes on", async () => {
+test("an item that is not an event is quarantined with its reason and bytes, and the window continues", async () => {
   const poison = [
     { reason: "no id", record: Buffer.from('{"created_at":"2026-11-01T00:01:00Z"}'), time: at("2026-11-01T00:01:00Z") },
     { reason: "not UTF-8", record: Buffer.from([0x22, 0xff, 0x22]) },
@@ -217,7 +217,7 @@ test("an item that is no event is put aside with its reason and bytes, and the w
   expect(facts).toContainEqual(expect.objectContaining({ kind: "items.quarantined", lines: 2 }));
 });
 
-test("the same item is put aside once only: by the next tick's look-back, after a restart, and beside its window", async () => {
+test("an item is quarantined only once, also if a look-back, a restart or a neighbouring window sees it again", async () => {
   const poison = [{ reason: "no id", record: Buffer.from("{}") }];
   const files = new Map<string, Buffer>();
   for (const clock of [7, 12, 17])
@@ -226,14 +226,14 @@ test("the same item is put aside once only: by the next tick's look-back, after 
   expect(manifestsIn(files).map(({ quarantine }) => quarantine.length)).toEqual([1, 0, 0]);
 });
 
-test("an item without a time on a bound is put aside once, without a look-back too", async () => {
+test("an item without a time at a bound is quarantined once, also without a look-back", async () => {
   const poison = [{ reason: "no id", record: Buffer.from("{}") }];
   const { pipeline, files } = world(HISTORY, { source: { poison }, windows: { lookbackMs: 0 } });
   await tick(pipeline, minutes(12), never);
   expect(quarantineIn(files)).toHaveLength(1);
 });
 
-test("an item with a readable time is put aside by its own window only", async () => {
+test("an item with a readable time is quarantined only by its own window", async () => {
   const time = at("2026-11-01T00:07:00Z");
   const { pipeline, files } = world(HISTORY, {
     source: { poison: [{ reason: "no id", record: Buffer.from("{}"), time }] },
@@ -242,7 +242,7 @@ test("an item with a readable time is put aside by its own window only", async (
   expect(manifestsIn(files).map(({ quarantine }) => quarantine.length)).toEqual([0, 1, 0]);
 });
 
-test("an event over the size limit is put aside, the others go on", async () => {
+test("an event over the size limit is quarantined, and the others are exported", async () => {
   const large = { ...event("large", minutes(1)), record: Buffer.alloc(5000, "x") };
   const { pipeline, files } = world([...HISTORY, large], { maxEventBytes: 4000 });
   await tick(pipeline, minutes(7), never);
@@ -250,10 +250,10 @@ test("an event over the size limit is put aside, the others go on", async () => 
   expect(quarantineIn(files)).toMatchObject([{ reason: "larger than batch.maxEventBytes (4000)", id: "large" }]);
 });
 
-/** What the floor is taken to be later than it is, for the source's time is not known exactly. */
+/** The floor is assumed to be so much later than it is, because the source's time is not known exactly. */
 const MARGIN_MS = 5 * SECOND_MS;
 
-test("what the source does not keep any more is committed as a gap, reported, and stepped over", async () => {
+test("what the source no longer keeps is committed as a gap and reported, and the export continues after it", async () => {
   const source = { retentionMs: 90 * MINUTE_MS };
   const { pipeline, files, facts } = world(HISTORY, { source });
   // The floor is at 00:33: windows up to 00:30 are gone, the next has lost its first three minutes.
@@ -280,12 +280,12 @@ test("what the source does not keep any more is committed as a gap, reported, an
   expect(linesIn(files, dataKeys(files))).toEqual(lines(HISTORY.filter(({ time }) => time >= minutes(30))));
 });
 
-test("what the source forgets while a window is fetched is missing, and said", async () => {
+test("what the source drops while a window is fetched is recorded as missing, and reported", async () => {
   const passing = { ms: 0 };
   const source = {
     retentionMs: 90 * MINUTE_MS,
     now: () => epochMs(minutes(120) + passing.ms),
-    // Half an hour passes while the answer is awaited; then what is older than the retention is not shown any more.
+    // Half an hour passes while we wait for the answer. After that, the source no longer shows what is older than its retention.
     visibleFrom: (one: { time: EpochMs }) => (one.time < minutes(60) ? epochMs(Infinity) : one.time),
   };
   const effect: Effect = (what, moment) => {
@@ -302,7 +302,7 @@ test("what the source forgets while a window is fetched is missing, and said", a
   expect(facts.filter(({ kind }) => kind === "gap.found")).toHaveLength(4);
 });
 
-test("a plan that became too old while nobody ran is exported as far as the source still has it", async () => {
+test("a plan that became too old while no worker ran is exported as far as the source still has it", async () => {
   const files = new Map<string, Buffer>();
   await tick(world(HISTORY, { files, effect: dyingAtPart3 }).pipeline, minutes(62), never).catch(() => undefined);
   const { pipeline } = world(HISTORY, { files, source: { retentionMs: 90 * MINUTE_MS } });
@@ -313,7 +313,7 @@ test("a plan that became too old while nobody ran is exported as far as the sour
   });
 });
 
-test("from half of the retention on there is a warning before anything is lost", async () => {
+test("once half of the retention is used up, there is a warning before anything is lost", async () => {
   const { pipeline, facts } = world(HISTORY, { source: { retentionMs: 4 * HOUR_MS } });
   await tick(pipeline, minutes(119), never);
   expect(facts.map(({ kind }) => kind)).not.toContain("retention.near");
@@ -322,7 +322,7 @@ test("from half of the retention on there is a warning before anything is lost",
   expect(late.facts[1]).toEqual({ kind: "retention.near", exportedUntil: START, leftMs: 61 * MINUTE_MS });
 });
 
-test("the manifest says how late the late events were, and from where the window asked", async () => {
+test("the manifest says how late the late events were, and where the look-back began", async () => {
   let now = minutes(0);
   const late = event("late", minutes(3));
   const source = {
@@ -341,7 +341,7 @@ test("a thousand events of one instant, over many pages, are all exported", asyn
   expect(linesIn(files, dataKeys(files)).sort()).toEqual(lines(ties).sort());
 });
 
-test("a burst that fills a window is cut again and exported like any other", async () => {
+test("a burst that fills a window is cut and exported like any other", async () => {
   const burst = eventsOver(at("2026-11-01T00:10:00Z"), at("2026-11-01T00:10:30Z"), 3000);
   const { pipeline, files } = world([...HISTORY, ...burst.map((one) => ({ ...one, id: `b-${one.id}` }))], {
     batch: { maxEvents: 500, maxBytes: 1 << 20 },

@@ -62,16 +62,16 @@ test.each([
 ])("a burst of 187 MiB in $name is read $parallel at once with at most $most MiB held", async (given) => {
   const { source, seen } = counted(given.history, 50);
   const found = await readAll(source, given.parallel, hour, async (bytes) => {
-    // Whoever is slow is not overtaken: what comes meanwhile is bounded.
+    // A slow consumer is not flooded: what is fetched meanwhile is bounded.
     for (let turns = 0; turns < 50; turns++) await turn();
     seen.held -= bytes;
   });
   expect(found).toEqual(inOrder(given.history));
-  // The bound, and a page for each who fetches.
+  // The bound, and one page for each parallel fetch.
   expect(seen.peak).toBeLessThan(given.most * MIB + given.parallel * 50 * large.length);
 });
 
-test("one instant with more than can be held is read several times: in order of ids, each event once", async () => {
+test("an instant with more events than may be held is read several times: in order of ids, each event once", async () => {
   const history = events(5000, () => after(1234));
   const { source, seen } = counted(history, 50);
   const chunks: number[] = [];
@@ -81,12 +81,12 @@ test("one instant with more than can be held is read several times: in order of 
   expect(seen.requests).toBeGreaterThan(200);
 });
 
-test("a span far ahead waits rather than piles up, and goes on when its turn comes", async () => {
+test("a span far ahead waits instead of piling up, and continues when its turn comes", async () => {
   const history = events(12_000, (index) => after(index * 300));
   const { source, seen } = counted(history, 50);
   const reading = readAhead(source, 4).read(hour, [], never);
   await reading.next();
-  // Nobody asks for more: what is under way comes to rest.
+  // Nothing more is read, so the requests under way come to rest.
   for (let turns = 0, last = -1; turns < 200 || last !== seen.requests; turns++) {
     last = seen.requests;
     await turn();
@@ -97,7 +97,7 @@ test("a span far ahead waits rather than piles up, and goes on when its turn com
   expect(seen.requests).toBeGreaterThanOrEqual(240);
 });
 
-test("empty spans hold nothing, and yet no more than a few hundred of them are fetched ahead", async () => {
+test("empty spans hold nothing, but at most a few hundred of them are fetched ahead", async () => {
   const { source, seen } = counted([], 50);
   const years = Array.from({ length: 5000 }, (_, index): Span => {
     const from = after(index * HOUR_MS);
@@ -113,7 +113,7 @@ test("empty spans hold nothing, and yet no more than a few hundred of them are f
   expect(seen.spans).toBeLessThan(300);
 });
 
-test("what waits for its turn ends when asked to stop, with the reason", async () => {
+test("an abort ends what waits for its turn, with the reason", async () => {
   const stop = new AbortController();
   const { source, seen } = counted(
     events(12_000, (index) => after(index * 300)),
@@ -129,7 +129,7 @@ test("what waits for its turn ends when asked to stop, with the reason", async (
   expect(seen.requests).toBe(requests);
 });
 
-test("a burst at the end of a quiet hour does not cut the quiet part into thousands", async () => {
+test("a burst at the end of a quiet hour does not cut the quiet part into thousands of spans", async () => {
   const small = Buffer.from("{}");
   const quiet = events(300, (index) => after(index * 11_000), small);
   const burst = events(20_000, (index) => epochMs(hour.to - SECOND_MS + Math.floor(index / 20)), small);
@@ -139,7 +139,7 @@ test("a burst at the end of a quiet hour does not cut the quiet part into thousa
   expect(seen.requests).toBeLessThan(2 * (history.length / 50));
 });
 
-test("a sparse hour is one request, and a busy one is fetched at once by all from its second page on", async () => {
+test("a sparse hour takes one request, and a busy one is fetched in parallel from its second page on", async () => {
   const sparse = counted(
     events(40, () => epochMs(hour.to - 1)),
     50,
@@ -169,7 +169,7 @@ test("a sparse hour is one request, and a busy one is fetched at once by all fro
   await reading.return(undefined);
 });
 
-test("a few events a minute, live: one request for each window", async () => {
+test("a few events a minute: one request for each window", async () => {
   const minutes = Array.from({ length: 30 }, (_, index): Span => {
     const from = after(index * 5 * MINUTE_MS);
     return { from, to: epochMs(from + 5 * MINUTE_MS) };
@@ -184,7 +184,7 @@ test("a few events a minute, live: one request for each window", async () => {
   expect(seen.spans).toBe(30);
 });
 
-test("items that are no events are held as events are: no more of them than may be", async () => {
+test("items that are not events are held within the same bound as events", async () => {
   const size = 100_000;
   let given = 0;
   const pages: Source["pages"] = async function* () {
@@ -208,9 +208,9 @@ test("items that are no events are held as events are: no more of them than may 
   expect(given).toBeLessThan(64 * MIB);
 });
 
-test("of a page, what is kept does not hold the rest in memory", async () => {
+test("what is kept of a page does not keep the rest of it in memory", async () => {
   const count = 120_000;
-  // As a source gives them: the records of a page are parts of one buffer.
+  // As from a source: the records of a page are views of one buffer.
   const history = events(count, () => after(1234), Buffer.alloc(1024));
   const pages: Source["pages"] = async function* () {
     for (let from = 0; from < count; from += 1000) {
@@ -233,7 +233,7 @@ test("of a page, what is kept does not hold the rest in memory", async () => {
   expect(found).toBe(count);
 });
 
-test("a span that was given up half-way is read from its start when it is asked for again", async () => {
+test("a span that was abandoned half-way is read from its start the next time", async () => {
   const history = events(5000, (index) => after(index * 700));
   const reader = readAhead(memorySource(history, { pageSize: 50 }), 4);
   for await (const chunk of reader.read(hour, [], never)) if (chunk.events.length > 0) break;

@@ -18,12 +18,12 @@ async function collect(reader: ReadAhead, span: Span, ahead: Iterable<Span> = []
   return found.map(({ id }) => id);
 }
 
-/** The same source, which tells what was asked of it, and how much at once. */
+/** The same source, which records what was requested, and how much at once. */
 function watched(source: Source) {
-  const asked: string[] = [];
+  const requested: string[] = [];
   const load = { now: 0, peak: 0, aborted: 0 };
   const pages: Source["pages"] = async function* (span, signal) {
-    asked.push(formatSpan(span));
+    requested.push(formatSpan(span));
     load.peak = Math.max(load.peak, ++load.now);
     const abort = () => load.aborted++;
     signal.addEventListener("abort", abort);
@@ -34,7 +34,7 @@ function watched(source: Source) {
       load.now--;
     }
   };
-  return { source: { ...source, pages }, asked, load };
+  return { source: { ...source, pages }, requested, load };
 }
 
 const idsWithin = ({ from, to }: Span) => hour.filter(({ time }) => time >= from && time < to).map(({ id }) => id);
@@ -50,7 +50,7 @@ test("each span has its own events, once and in order, however much is fetched a
   }
 });
 
-test("how the time is cut does not show: one span of an hour is the sixty of a minute", async () => {
+test("the result does not depend on how the time is cut: one span of an hour equals sixty of a minute", async () => {
   const whole = await collect(readAhead(memorySource(hour), 5), { from: START, to: minute(60).from });
   expect(whole).toEqual(hour.map(({ id }) => id));
 });
@@ -60,7 +60,7 @@ test("events of one instant come in order of their ids, whatever the pages say",
   expect(await collect(readAhead(memorySource(same), 3), minute(0))).toEqual(["a", "b", "c"]);
 });
 
-test("what is outside of the span is left out: the end belongs to the next", async () => {
+test("what is outside of the span is left out: its end belongs to the next span", async () => {
   const edge = [
     event("first", minute(1).from),
     event("last", epochMs(minute(2).from - 1)),
@@ -69,17 +69,17 @@ test("what is outside of the span is left out: the end belongs to the next", asy
   expect(await collect(readAhead(memorySource(edge), 3), minute(1))).toEqual(["first", "last"]);
 });
 
-test("no more than so many spans are asked for at once, and those ahead are asked for once", async () => {
-  const { source, asked, load } = watched(memorySource(hour));
+test("at most `parallel` spans are requested at once, and each is requested once", async () => {
+  const { source, requested, load } = watched(memorySource(hour));
   const reader = readAhead(source, 4);
   const all = spans(60);
   for (const [index, span] of all.entries()) await collect(reader, span, all.slice(index + 1));
   expect(load.peak).toBeGreaterThan(1);
   expect(load.peak).toBeLessThanOrEqual(4);
-  expect(new Set(asked).size).toBe(asked.length);
+  expect(new Set(requested).size).toBe(requested.length);
 });
 
-test("asking for another span than was announced drops what was fetched, and the answer is right", async () => {
+test("reading another span than the next drops what was fetched, and the result is right", async () => {
   const reader = readAhead(memorySource(hour), 4);
   await collect(reader, minute(0), spans(60).slice(1));
   expect(await collect(reader, minute(30), [])).toEqual(idsWithin(minute(30)));
@@ -100,7 +100,7 @@ test("a failure ahead is thrown when its turn comes, and not before", async () =
   await expect(collect(reader, minute(3), all.slice(4))).rejects.toThrow("the third is broken");
 });
 
-test("an abort ends what is under way, with its reason", async () => {
+test("an abort ends the requests under way, with its reason", async () => {
   const stop = new AbortController();
   const { source } = watched(memorySource(hour));
   const pages: Source["pages"] = async function* (_, signal) {
@@ -114,7 +114,7 @@ test("an abort ends what is under way, with its reason", async () => {
   await expect(collect(reader, minute(0), [], stop.signal)).rejects.toThrow("enough");
 });
 
-test("what cannot be exported is handed on with its span", async () => {
+test("items that cannot be exported come with their span", async () => {
   const poison = [{ reason: "no id", record: Buffer.from("{}") }];
   const found: string[] = [];
   const reader = readAhead(memorySource([], { poison }), 2);

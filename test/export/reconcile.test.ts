@@ -21,14 +21,14 @@ const ALL = { from: START, to: minutes(60) };
 const NOW = minutes(62);
 const lines = (events: typeof HISTORY) => events.map(({ record }) => record.toString());
 
-/** An archive of the history without the late ones, and a worker that now sees them too. */
+/** An archive of the history without the late events, and a worker that sees them, too. */
 async function archived(windows = { lookbackMs: 0, catchUpSizeMs: 5 * MINUTE_MS }) {
   const files = new Map<string, Buffer>();
   await tick(world(HISTORY, { files, windows }).pipeline, NOW, never);
   return { files, worker: world([...HISTORY, ...LATE], { files, windows }) };
 }
 
-test("an archive that has all reconciles as the same", async () => {
+test("a complete archive reconciles as the same", async () => {
   const { pipeline } = world(HISTORY);
   await tick(pipeline, NOW, never);
   expect(await reconcile(pipeline, ALL, NOW, never)).toEqual({
@@ -46,13 +46,13 @@ test("what became visible after its window is missing, and named", async () => {
   });
 });
 
-test("only the span that was asked for is judged, though its windows reach further", async () => {
+test("only the requested span is compared, although its windows reach further", async () => {
   const { worker } = await archived();
   const span = { from: minutes(16), to: minutes(18) };
   expect(await reconcile(worker.pipeline, span, NOW, never)).toMatchObject({ source: 5, missing: 1, extra: 0 });
 });
 
-test("what the source does not show any more is extra", async () => {
+test("what the source no longer shows is extra", async () => {
   const files = new Map<string, Buffer>();
   await tick(world(HISTORY, { files }).pipeline, NOW, never);
   const { pipeline } = world(HISTORY.slice(10), { files });
@@ -61,7 +61,7 @@ test("what the source does not show any more is extra", async () => {
   expect(report!.extraIds[0]).toBe(HISTORY[0]!.id.replaceAll("-", ""));
 });
 
-test("a span that is not exported yet, or not kept any more, is not compared", async () => {
+test("a span that is not exported yet, or no longer kept, is not compared", async () => {
   const { pipeline } = world(HISTORY, { source: { retentionMs: 30 * MINUTE_MS } });
   await tick(pipeline, NOW, never);
   expect(await reconcile(pipeline, { from: minutes(70), to: minutes(80) }, NOW, never)).toBeUndefined();
@@ -72,7 +72,7 @@ test("a span that is not exported yet, or not kept any more, is not compared", a
   });
 });
 
-test("a repair adds what is missing, once, rewrites nothing, and leaves the checkpoint where it was", async () => {
+test("a repair adds what is missing, once, rewrites nothing, and does not move the checkpoint", async () => {
   const { files, worker } = await archived();
   const before = new Map(files);
   expect(await repair(worker.pipeline, ALL, NOW, never)).toBe(3);
@@ -89,7 +89,7 @@ test("a repair adds what is missing, once, rewrites nothing, and leaves the chec
   expect(last.objects[0]!.key > dataKeys(new Map(before)).sort().at(-1)!).toBe(true);
 });
 
-test("the windows after a repair go on where the windows before it ended, and know its events", async () => {
+test("the windows after a repair continue where the windows before it ended, and know its events", async () => {
   const { files } = await archived();
   const windows = { lookbackMs: 30 * MINUTE_MS };
   const worker = world([...HISTORY, ...LATE], { files, windows });
@@ -102,7 +102,7 @@ test("the windows after a repair go on where the windows before it ended, and kn
   ]);
 });
 
-test("what happened before the stream's start is not missing, and a repair does not bring it", async () => {
+test("what happened before the stream's start is not missing, and a repair does not add it", async () => {
   const files = new Map<string, Buffer>();
   const windows = { start: minutes(30) };
   const { pipeline } = world(HISTORY, { files, windows });
@@ -113,7 +113,7 @@ test("what happened before the stream's start is not missing, and a repair does 
   });
 });
 
-test("an item without a time at a bound, which the window before has, is not missing", async () => {
+test("an item without a time that the window before has is not missing", async () => {
   const files = new Map<string, Buffer>();
   const windows = { lookbackMs: 0, catchUpSizeMs: 5 * MINUTE_MS };
   const poison = [{ reason: "no id", record: Buffer.from("{}") }];
@@ -123,7 +123,7 @@ test("an item without a time at a bound, which the window before has, is not mis
   expect(await reconcile(pipeline, span, minutes(12), never)).toMatchObject({ missing: 0, extra: 0 });
 });
 
-test("an item in quarantine counts as repaired too", async () => {
+test("an item in quarantine counts as repaired, too", async () => {
   const { files } = await archived();
   const poison = [{ reason: "no id", record: Buffer.from("{}"), time: minutes(3) }];
   const { pipeline } = world(HISTORY, { files, source: { poison }, windows: { lookbackMs: 0 } });
@@ -132,16 +132,16 @@ test("an item in quarantine counts as repaired too", async () => {
   expect(await reconcile(pipeline, ALL, NOW, never)).toMatchObject({ missing: 0 });
 });
 
-test("a repair that nothing is missing for is committed empty", async () => {
+test("a repair with nothing missing is committed empty", async () => {
   const { pipeline, files } = world(HISTORY);
   await tick(pipeline, NOW, never);
   expect(await repair(pipeline, ALL, NOW, never)).toBe(0);
   expect(manifestsIn(files).at(-1)).toMatchObject({ kind: "repair", events: 0, objects: [] });
 });
 
-test("a repair that died is carried out by the next worker that comes by, and adds each event once", async () => {
+test("the next worker resumes an interrupted repair, and adds each event once", async () => {
   const { files } = await archived();
-  const dying = world([...HISTORY, ...LATE], {
+  const crashing = world([...HISTORY, ...LATE], {
     files,
     windows: { lookbackMs: 0 },
     batch: { maxEvents: 1, maxBytes: 1 << 20 },
@@ -149,7 +149,7 @@ test("a repair that died is carried out by the next worker that comes by, and ad
       if (what.startsWith("create data/") && what.includes("-0001_") && moment === "after") throw new Error("died");
     },
   });
-  await expect(repair(dying.pipeline, ALL, NOW, never)).rejects.toThrow("died");
+  await expect(repair(crashing.pipeline, ALL, NOW, never)).rejects.toThrow("died");
   const next = world([...HISTORY, ...LATE], { files, windows: { lookbackMs: 0 } });
   await tick(next.pipeline, minutes(67), never);
   expect(
@@ -164,16 +164,16 @@ test("a repair that died is carried out by the next worker that comes by, and ad
   expect(dataKeys(files).sort()).toEqual(committedKeys(files).sort());
 });
 
-test("a window that somebody began comes before the repair", async () => {
+test("a window that another worker started comes before the repair", async () => {
   const { files } = await archived();
-  const dying = world([...HISTORY, ...LATE], {
+  const crashing = world([...HISTORY, ...LATE], {
     files,
     windows: { lookbackMs: 0 },
     effect: (what, moment) => {
       if (what.startsWith("create ledger/plans/") && moment === "after") throw new Error("died");
     },
   });
-  await tick(dying.pipeline, minutes(67), never).catch(() => undefined);
+  await tick(crashing.pipeline, minutes(67), never).catch(() => undefined);
   const next = world([...HISTORY, ...LATE], { files, windows: { lookbackMs: 0 } });
   expect(await repair(next.pipeline, ALL, minutes(67), never)).toBe(3);
   expect(
@@ -183,7 +183,7 @@ test("a window that somebody began comes before the repair", async () => {
   ).toEqual(["window", "repair"]);
 });
 
-test("a late event that a later window holds is not missing from its own", async () => {
+test("a late event that a later window has is not missing from its own", async () => {
   const files = new Map<string, Buffer>();
   let now = minutes(0);
   const source = {

@@ -23,7 +23,7 @@ const policies = fc
   });
 const clocks = fc.integer({ min: 0, max: 300_000 * SECOND_MS }).map((ms) => epochMs(START + ms));
 
-test("windows meet end to start, are settled, and end on the grid", () => {
+test("each window starts where the one before ends, has settled, and ends on the grid", () => {
   fc.assert(
     fc.property(policies, clocks, (policy, now) => {
       let from: EpochMs = policy.start;
@@ -35,7 +35,7 @@ test("windows meet end to start, are settled, and end on the grid", () => {
         from = window.to;
       }
       expect(wrong).toEqual([]);
-      // Nothing that is ready was left: the next end on the grid has not settled.
+      // No ready window was left out: the next end on the grid has not settled.
       expect((Math.floor(from / policy.sizeMs) + 1) * policy.sizeMs + policy.lagMs).toBeGreaterThan(now);
     }),
   );
@@ -53,19 +53,19 @@ test("a later clock only adds windows, whatever ticks there were in between", ()
   );
 });
 
-test("a window's bounds do not depend on the moment of the tick", () => {
+test("a window's bounds do not depend on the time of the tick", () => {
   const first = nextWindow(START, at("2026-11-01T00:07:00Z"), POLICY);
   const later = nextWindow(START, at("2026-11-01T00:59:59Z"), POLICY);
   expect(first).toEqual({ from: START, to: at("2026-11-01T00:05:00Z") });
   expect(later).toEqual(first);
 });
 
-test("a window is not ready until its end is the lag behind", () => {
+test("a window is not ready until its end is the lag behind the clock", () => {
   expect(nextWindow(START, at("2026-11-01T00:06:59.999Z"), POLICY)).toBeUndefined();
   expect(nextWindow(START, at("2026-11-01T00:07:00Z"), POLICY)).toBeDefined();
 });
 
-test("a catch-up window is used where it begins on its grid and all of it is ready", () => {
+test("a catch-up window is used if it begins on its grid and is ready as a whole", () => {
   const now = at("2026-11-01T01:02:00Z");
   expect(nextWindow(START, now, POLICY)).toEqual({ from: START, to: at("2026-11-01T01:00:00Z") });
   expect(nextWindow(START, epochMs(now - 1), POLICY)?.to).toBe(at("2026-11-01T00:05:00Z"));
@@ -74,7 +74,7 @@ test("a catch-up window is used where it begins on its grid and all of it is rea
   );
 });
 
-test("a start off the grid makes a shorter first window", () => {
+test("a start that is not on the grid makes a shorter first window", () => {
   const from = at("2026-11-01T00:03:20Z");
   expect(nextWindow(from, at("2026-11-02T00:00:00Z"), POLICY)).toEqual({ from, to: at("2026-11-01T00:05:00Z") });
 });
@@ -82,6 +82,6 @@ test("a start off the grid makes a shorter first window", () => {
 test("the look-back does not reach before the stream's start", () => {
   expect(lookbackStart(epochMs(START + HOUR_MS), POLICY)).toBe(START + 45 * MINUTE_MS);
   expect(lookbackStart(epochMs(START + 5 * MINUTE_MS), POLICY)).toBe(START);
-  // A start moved forward in the configuration does not make a window ask after its own beginning.
+  // If the configured start is moved forward, a window still reads from its own beginning.
   expect(lookbackStart(START, { ...POLICY, start: epochMs(START + HOUR_MS) })).toBe(START - 0);
 });

@@ -14,7 +14,7 @@ test("a UUID is packed, any other id is the first half of its SHA-256", () => {
 test("a set of ids behaves like a set, whatever the ids", () => {
   const ids = fc.oneof(fc.uuid(), fc.string(), fc.constant("00000000-0000-0000-0000-000000000000"));
   fc.assert(
-    fc.property(fc.array(ids), fc.array(ids), (added, asked) => {
+    fc.property(fc.array(ids), fc.array(ids), (added, others) => {
       const set = idSet();
       const oracle = new Set<string>();
       for (const id of added) {
@@ -23,13 +23,13 @@ test("a set of ids behaves like a set, whatever the ids", () => {
         oracle.add(key);
       }
       expect(set.size).toBe(oracle.size);
-      for (const id of [...added, ...asked]) expect(set.has(id)).toBe(oracle.has(packId(id).toString("hex")));
+      for (const id of [...added, ...others]) expect(set.has(id)).toBe(oracle.has(packId(id).toString("hex")));
       expect(set.sorted().toString("hex")).toBe([...oracle].sort().join(""));
     }),
   );
 });
 
-test("a packed list read back holds the same ids, many thousands too", () => {
+test("a packed list that is read again holds the same ids, also many thousands", () => {
   const ids = Array.from({ length: 20_000 }, () => randomUUID());
   const set = idSet();
   for (const id of ids) set.add(id);
@@ -42,7 +42,7 @@ test("a packed list read back holds the same ids, many thousands too", () => {
   expect(again.sorted().equals(packed)).toBe(true);
 });
 
-test("a set goes on after it was sorted", () => {
+test("a set can be added to after it was sorted", () => {
   const ids = Array.from({ length: 3000 }, () => randomUUID());
   const set = idSet();
   for (const [count, id] of ids.entries()) {

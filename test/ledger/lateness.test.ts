@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { boundFor, latenessHistogram } from "../../src/ledger/lateness.ts";
 import { DAY_MS, MINUTE_MS } from "../../src/time.ts";
 
-test("lateness is counted by the least bound that holds it, empty ones left out", () => {
+test("lateness is counted under the smallest bound that holds it; empty bounds are left out", () => {
   const histogram = latenessHistogram();
   for (const minutes of [0.5, 1, 1.01, 14, 59, 61]) histogram.add(minutes * MINUTE_MS);
   histogram.add(8 * DAY_MS);
@@ -16,7 +16,7 @@ test("histograms add up", () => {
   expect(histogram.counts()).toEqual({ "5m": 5, more: 1 });
 });
 
-test("the bound that would have caught a share of all events, those in time included", () => {
+test("the bound that would have caught a share of all events, including those in time", () => {
   expect(boundFor(0.999, {}, 1000)).toBe("0s");
   expect(boundFor(0.999, { "5m": 1 }, 1000)).toBe("0s");
   expect(boundFor(0.999, { "5m": 9, "15m": 1 }, 1000)).toBe("5m");

@@ -20,7 +20,7 @@ beforeEach(async () => {
   expect(manifestsIn(files)).toHaveLength(6);
 });
 
-/** What a freshly started worker makes of the ledger. */
+/** Starts a new worker on the ledger. Resolves with the kinds of its facts. */
 async function restart(clock = CLOCK) {
   const { pipeline, facts } = world(HISTORY, { files });
   await tick(pipeline, clock, never);
@@ -36,13 +36,13 @@ async function refusal(): Promise<LedgerError> {
 }
 
 describe("checkpoint.json is only a shortcut", () => {
-  test("as it is, the next start stands where the last one ended and writes nothing", async () => {
+  test("if it is unchanged, the next start continues where the last one ended and writes nothing", async () => {
     const before = new Map(files);
     expect(await restart()).toEqual(["head.found"]);
     expect(files).toEqual(before);
   });
 
-  test("it names the instant up to which all is exported, and the newest manifest", () => {
+  test("it names the instant up to which everything is exported, and the newest manifest", () => {
     expect(JSON.parse(files.get(CHECKPOINT)!.toString())).toMatchObject({
       schema: 1,
       stream: "test",
@@ -73,7 +73,7 @@ describe("checkpoint.json is only a shortcut", () => {
     },
   );
 
-  test("behind the manifests, as a crash leaves it, it is brought up", async () => {
+  test("behind the manifests, as after a crash, it is updated", async () => {
     const whole = files.get(CHECKPOINT)!;
     files.delete(CHECKPOINT);
     for (const seq of [4, 5, 6]) files.delete(manifest(seq));
@@ -89,7 +89,7 @@ describe("checkpoint.json is only a shortcut", () => {
     );
   });
 
-  test("a failed write of it is a warning, and the windows are committed all the same", async () => {
+  test("a failed write of it is a warning, and the windows are committed anyway", async () => {
     const { pipeline, facts } = world(HISTORY, {
       files,
       effect: (what, moment) => {
@@ -169,7 +169,7 @@ describe("a damaged ledger stops the stream, and nothing is written", () => {
   });
 });
 
-test("a first window that was begun and never committed does not look like lost manifests", async () => {
+test("a first window that was started and never committed does not look like lost manifests", async () => {
   for (const key of [...files.keys()]) {
     if (!key.endsWith("plans/000000000001.json") && !key.includes("/000000000001-0000")) files.delete(key);
   }
@@ -219,7 +219,7 @@ describe("ids files are needed for the look-back", () => {
   const expected = () =>
     HISTORY.filter(({ time }) => time < START + 35 * MINUTE_MS).map(({ record }) => record.toString());
 
-  test("one that is gone is rebuilt from the objects, with a warning, and nothing is exported twice", async () => {
+  test("a lost one is rebuilt from the objects, with a warning, and nothing is exported twice", async () => {
     const before = new Map(files);
     for (const key of idsKeys()) files.delete(key);
     expect((await restart(LATER)).filter((kind) => kind === "ids.rebuilt").length).toBeGreaterThan(2);
@@ -229,7 +229,7 @@ describe("ids files are needed for the look-back", () => {
     }
   });
 
-  test("one that is damaged is left as it is, and its ids are taken from the objects", async () => {
+  test("a damaged one stays as it is, and its ids are read from the objects", async () => {
     const damaged = Buffer.from("0123456789abcdef");
     for (const key of idsKeys()) files.set(key, damaged);
     expect(await restart(LATER)).toContain("ids.rebuilt");
@@ -237,7 +237,7 @@ describe("ids files are needed for the look-back", () => {
     expect(files.get(idsKeys()[0]!)).toEqual(damaged);
   });
 
-  test("where the objects are gone too, the stream stops", async () => {
+  test("if the objects are gone, too, the stream stops", async () => {
     for (const key of [...idsKeys(), ...dataKeys(files)]) files.delete(key);
     const error: unknown = await restart(LATER).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(LedgerError);

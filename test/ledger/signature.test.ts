@@ -31,14 +31,14 @@ async function links(signer?: typeof ours.signer): Promise<Link[]> {
   });
 }
 
-test("a signed manifest names its key in both lines, and the signature holds", async () => {
+test("a signed manifest names its key in both lines, and the signature is valid", async () => {
   const [first, second] = await links(ours.signer);
   expect(first!.manifest.keyId).toBe(ours.keyId);
   expect(first!.signature).toMatchObject({ alg: "Ed25519", keyId: ours.keyId });
   for (const link of [first!, second!]) expect(verifySignature(link, [readPublicKey(ours.path)])).toBe("ok");
 });
 
-test("a signature is over the words that keep it from being used elsewhere, and line 1", async () => {
+test("a signature covers line 1 and a prefix that keeps it from being used for anything else", async () => {
   const [link] = await links(ours.signer);
   const key = readPublicKey(ours.path);
   expect(verifySignature({ ...link!, line: `${link!.line} ` }, [key])).toBe("bad");
@@ -46,7 +46,7 @@ test("a signature is over the words that keep it from being used elsewhere, and 
   expect(verifySignature(swapped, [key])).toBe("bad");
 });
 
-test("a signature that was taken away is missed, one by another key is not known", async () => {
+test("a removed signature is noticed, and one by another key is unknown", async () => {
   const [link] = await links(ours.signer);
   expect(verifySignature({ ...link!, signature: { alg: "none" } }, [readPublicKey(ours.path)])).toBe("bad");
   expect(verifySignature(link!, [readPublicKey(theirs.path)])).toBe("unknown key");
@@ -55,7 +55,7 @@ test("a signature that was taken away is missed, one by another key is not known
   expect(verifySignature(unsigned!, [readPublicKey(ours.path)])).toBe("missing");
 });
 
-test("a key holds only for the sequences it was pinned to", async () => {
+test("a key is valid only for the sequences that it was limited to", async () => {
   const [first, second] = await links(ours.signer);
   const early = [readPublicKey(`${ours.path}@1-1`)];
   expect(verifySignature(first!, early)).toBe("ok");
@@ -64,7 +64,7 @@ test("a key holds only for the sequences it was pinned to", async () => {
   expect(() => readPublicKey(`${ours.path}@5-2`)).toThrow("not a range of sequences");
 });
 
-test("what is no Ed25519 key is refused, and its bytes are not shown", () => {
+test("a file without an Ed25519 key is refused, and its bytes are not shown", () => {
   const path = join(folder, "wrong");
   writeFileSync(path, "-----BEGIN PRIVATE KEY-----\nc2VjcmV0LXNlY3JldA==\n-----END PRIVATE KEY-----\n");
   expect(() => readSigner(path)).toThrow(`read the private key ${path}: it holds no Ed25519 private key in PEM`);
@@ -73,12 +73,12 @@ test("what is no Ed25519 key is refused, and its bytes are not shown", () => {
     generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" }),
   );
   expect(() => readSigner(path)).toThrow("no Ed25519 private key");
-  // Whoever verifies should not be handed the private one.
+  // Verifying must not need the private key.
   expect(() => readPublicKey(join(folder, "ours.key"))).toThrow("no Ed25519 public key");
   expect(() => readSigner(join(folder, "absent"))).toThrow("ENOENT");
 });
 
-test("keygen writes a pair that fits, the private one for its owner alone, and overwrites nothing", async () => {
+test("keygen writes a matching pair, the private key readable only by its owner, and overwrites nothing", async () => {
   const out = join(folder, "made");
   expect(await keygen.run({ out }, new AbortController().signal)).toBe(0);
   expect(statSync(`${out}.key`).mode & 0o777).toBe(0o600);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { cronAlarm, longestSpanMs, nextRing } from "../../src/worker/schedule.ts";
+import { cronTimer, longestSpanMs, nextRun } from "../../src/worker/schedule.ts";
 import { DAY_MS, epochMs, HOUR_MS, MINUTE_MS, parseInstant, SECOND_MS, type EpochMs } from "../../src/time.ts";
 
 const at = (text: string): EpochMs => parseInstant(text) ?? epochMs(Number.NaN);
@@ -16,7 +16,7 @@ test.each([
   ["0 3 1 * *", 92 * DAY_MS],
   ["0 3 1 1 *", (3 * 365 + 1) * DAY_MS],
   ["0 3 31 1 1#1", 0],
-])("the longest that three waits of %s in a row take is found, nights and weekends included", (expression, span) => {
+])("the longest time of three consecutive waits of %s is found, including nights and weekends", (expression, span) => {
   expect(longestSpanMs(expression, 3)).toBe(span);
 });
 
@@ -28,30 +28,30 @@ test.each([
   ["30 2 L * *", "2026-11-30T02:30:00Z"],
   ["0 0 29 2 *", "2028-02-29T00:00:00Z"],
   ["*/20 * * * * *", "2026-11-20T10:01:20Z"],
-])("%s rings next after 10:01 of a Friday at %s", (expression, ring) => {
-  expect(nextRing(expression, at("2026-11-20T10:01:00Z"))).toBe(at(ring));
-  expect(nextRing(expression, epochMs(at(ring) - 1))).toBe(at(ring));
-  expect(nextRing(expression, at(ring))).toBeGreaterThan(at(ring));
-  // As after a clock that was set back.
-  expect(nextRing(expression, at("2026-11-20T10:01:00Z"))).toBe(at(ring));
+])("%s: the next time after 10:01 of a Friday is %s", (expression, next) => {
+  expect(nextRun(expression, at("2026-11-20T10:01:00Z"))).toBe(at(next));
+  expect(nextRun(expression, epochMs(at(next) - 1))).toBe(at(next));
+  expect(nextRun(expression, at(next))).toBeGreaterThan(at(next));
+  // As after the clock was set back.
+  expect(nextRun(expression, at("2026-11-20T10:01:00Z"))).toBe(at(next));
 });
 
-test("what never comes, a 31st that is a first Monday, does not ring", () => {
-  expect(nextRing("0 0 31 1 1#1", at("2026-11-20T10:01:00Z"))).toBeUndefined();
+test("a time that never comes, a 31st that is a first Monday, is undefined", () => {
+  expect(nextRun("0 0 31 1 1#1", at("2026-11-20T10:01:00Z"))).toBeUndefined();
 });
 
-describe("an alarm", () => {
-  /** The clock that people set, and that goes on while the machine sleeps; the timers' time does neither. */
+describe("a cron timer", () => {
+  /** `clock` can be set, and goes on while the machine sleeps; the time of `timers` does neither. */
   let aheadMs = 0;
   const timers = () => epochMs(at("2026-11-20T10:00:30Z") + performance.now());
   const clock = () => epochMs(timers() + aheadMs);
-  let heard: string[] = [];
+  let seen: string[] = [];
   let stop = new AbortController();
   let ended: Promise<unknown> = Promise.resolve();
 
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"], now: 0 });
-    [aheadMs, heard, stop] = [0, [], new AbortController()];
+    [aheadMs, seen, stop] = [0, [], new AbortController()];
   });
   afterEach(async () => {
     stop.abort(new Error("enough"));
@@ -60,57 +60,57 @@ describe("an alarm", () => {
     vi.useRealTimers();
   });
 
-  /** Listens from now on; each ring is heard with the clock's time. */
+  /** Waits from now on; records the names with the time of the clock. */
   function listen(expressions: Record<string, string>): void {
-    const alarm = cronAlarm(new Map(Object.entries(expressions)), clock);
+    const timer = cronTimer(new Map(Object.entries(expressions)), clock);
     ended = (async () => {
       for (;;) {
-        const names = await alarm.next(stop.signal);
-        heard.push(`${new Date(clock()).toISOString().slice(11, 19)} ${[...names].join(" ")}`);
+        const names = await timer.next(stop.signal);
+        seen.push(`${new Date(clock()).toISOString().slice(11, 19)} ${[...names].join(" ")}`);
       }
     })();
     ended.catch(() => undefined);
   }
   const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
-  test("rings at each time of each expression, once", async () => {
+  test("resolves at each time of each expression, once", async () => {
     listen({ tick: "*/5 * * * *", reconcile: "10 * * * *" });
     await pass(16 * MINUTE_MS);
-    expect(heard).toEqual(["10:05:00 tick", "10:10:00 tick reconcile", "10:15:00 tick"]);
+    expect(seen).toEqual(["10:05:00 tick", "10:10:00 tick reconcile", "10:15:00 tick"]);
   });
 
-  test("rings by the new time within a minute after the clock was set back", async () => {
+  test("uses the new time within a minute after the clock was set back", async () => {
     listen({ tick: "*/5 * * * *" });
     await pass(5 * MINUTE_MS);
     aheadMs = -3 * HOUR_MS;
     await pass(10 * MINUTE_MS);
-    expect(heard).toEqual(["10:05:00 tick", "07:10:00 tick", "07:15:00 tick"]);
+    expect(seen).toEqual(["10:05:00 tick", "07:10:00 tick", "07:15:00 tick"]);
   });
 
-  test("rings once for all that was slept through, within a minute after waking", async () => {
+  test("resolves once for all times that passed during sleep, within a minute after waking", async () => {
     listen({ tick: "*/5 * * * *" });
     await pass(MINUTE_MS);
     aheadMs = 8 * HOUR_MS;
     await pass(MINUTE_MS);
-    expect(heard).toHaveLength(1);
-    expect(heard[0]).toMatch(/^18:0[12]:/);
+    expect(seen).toHaveLength(1);
+    expect(seen[0]).toMatch(/^18:0[12]:/);
     await pass(3 * MINUTE_MS);
-    expect(heard.slice(1)).toEqual(["18:05:00 tick"]);
+    expect(seen.slice(1)).toEqual(["18:05:00 tick"]);
   });
 
-  test("does not ring twice for one instant when the clock is corrected by a little", async () => {
+  test("does not resolve twice for one time after a small correction of the clock", async () => {
     listen({ tick: "*/5 * * * *" });
     await pass(4 * MINUTE_MS + 31 * SECOND_MS);
     aheadMs = -5 * SECOND_MS;
     await pass(4 * MINUTE_MS);
-    expect(heard).toEqual(["10:05:00 tick"]);
+    expect(seen).toEqual(["10:05:00 tick"]);
     await pass(MINUTE_MS + 5 * SECOND_MS);
-    expect(heard).toEqual(["10:05:00 tick", "10:10:00 tick"]);
+    expect(seen).toEqual(["10:05:00 tick", "10:10:00 tick"]);
   });
 
-  test("does not ring at once when the next time is years away", async () => {
+  test("does not resolve at once when the next time is years away", async () => {
     listen({ tick: "0 0 29 2 *" });
     await pass(40 * MINUTE_MS);
-    expect(heard).toEqual([]);
+    expect(seen).toEqual([]);
   });
 });

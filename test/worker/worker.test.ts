@@ -13,7 +13,7 @@ import { epochMs } from "../../src/time.ts";
 import { runTick, work } from "../../src/worker/worker.ts";
 import { eventsOver, manifestsIn, never, START, world, type WorldOptions } from "../support/world.ts";
 
-// The clock is real here, so the source's is set to two hours after the start.
+// Our clock is real here, so the source's clock is set to two hours after the start.
 const clockOffsetMs = START + 2 * 3_600_000 - Date.now();
 const history = eventsOver(START, epochMs(START + 3_600_000), 30);
 
@@ -29,7 +29,7 @@ function stage(name: string, options: WorldOptions = {}) {
 
 const kinds = (facts: readonly Fact[]) => facts.map(({ kind }) => kind);
 
-test("a tick that is done is observed with what it came to", async () => {
+test("a finished tick is observed with its totals and the head", async () => {
   const { pipeline, facts, files } = stage("one");
   expect(await runTick(pipeline, never)).toBeUndefined();
   const manifests = manifestsIn(files);
@@ -38,7 +38,7 @@ test("a tick that is done is observed with what it came to", async () => {
   expect(head).toEqual({ sequence: manifests.length, sha256: expect.stringMatching(/^[0-9a-f]{64}$/) as string });
 });
 
-test("a tick that fails is observed once, and its error is given back", async () => {
+test("a failed tick is observed once, and resolves with its error", async () => {
   const effect = (what: string) => {
     if (what === "request") throw new ProtocolError("GET /x: not JSON");
   };
@@ -60,7 +60,7 @@ test("a bug is thrown, never observed as a failed tick", async () => {
   ).rejects.toThrow(TypeError);
 });
 
-test("an abort is no failure: the tick throws its reason, the worker ends with 0", async () => {
+test("an abort is not a failure: the tick throws its reason, the worker ends with 0", async () => {
   const stop = new AbortController();
   const effect = (what: string) => {
     if (what === "request") stop.abort(new Error("stop"));
@@ -71,7 +71,7 @@ test("an abort is no failure: the tick throws its reason, the worker ends with 0
   expect(kinds(facts)).not.toContain("tick.failed");
 });
 
-test("asked to stop during a tick, what it did until then is told, with its counts and the head", async () => {
+test("after a stop during a tick, what it did until then is reported, with its totals and the head", async () => {
   const stop = new AbortController();
   const one = stage("one");
   const { pipeline, facts, files } = one;
@@ -93,7 +93,7 @@ test("asked to stop during a tick, what it did until then is told, with its coun
 test.each([
   ["the ledger is damaged", new LedgerError("cut"), 74],
   ["a bug", new TypeError("undefined is not a function"), undefined],
-])("what is met after it was asked to stop counts: %s", async (_, error, code) => {
+])("an error after the stop was requested still counts: %s", async (_, error, code) => {
   const stop = new AbortController();
   const effect = (what: string) => {
     if (!what.startsWith("create ledger/manifests/")) return;
@@ -107,7 +107,7 @@ test.each([
   if (code !== undefined) expect(facts.at(-1)).toMatchObject({ kind: "tick.failed", error: { code: "ledger" } });
 });
 
-test("a stream with a damaged ledger stops, the others go on, and the exit code is 74 at the end", async () => {
+test("a stream with a damaged ledger stops, the others continue, and the exit code is 74", async () => {
   const stop = new AbortController();
   const broken = stage("broken");
   broken.files.set("ledger/manifests/000000000001.json", Buffer.from("{"));
@@ -144,7 +144,7 @@ test.each([
   expect(worstExitCode([0, code, 0])).toBe(code);
 });
 
-test("of several exit codes the one counts that someone must see first", () => {
+test("of several exit codes the most urgent one counts", () => {
   expect(worstExitCode([])).toBe(0);
   expect(worstExitCode([0, 0])).toBe(0);
   expect(worstExitCode([75, 69, 77, 76, 74, 70])).toBe(70);
@@ -171,7 +171,7 @@ async function workUntil(
 
 const countOf = (facts: readonly Fact[], kind: Fact["kind"]) => facts.filter((fact) => fact.kind === kind).length;
 
-test("what a scheduled comparison finds broken in the past is said, and the stream goes on", async () => {
+test("a failed comparison is reported, and the stream continues", async () => {
   const one = stage("test");
   await runTick(one.pipeline, never);
   for (const key of [...one.files.keys()]) if (/\/ids\/0{11}1-|^data\/.*\/0{11}1-/.test(key)) one.files.delete(key);
@@ -184,10 +184,10 @@ test("what a scheduled comparison finds broken in the past is said, and the stre
   expect(kinds(one.facts)).not.toContain("stream.stopped");
 });
 
-test("a scheduled comparison is made though the tick beside it fails", async () => {
+test("a scheduled comparison runs even if the tick beside it fails", async () => {
   const whole = stage("test");
   await runTick(whole.pipeline, never);
-  // Ticks fail at their plans, comparisons need none.
+  // Ticks fail at their plans; comparisons need no plan.
   const effect = (what: string) => {
     if (what.startsWith("create ledger/plans/")) throw new TransientError("network", "made to fail");
   };
