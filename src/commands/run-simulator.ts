@@ -1,16 +1,16 @@
 import { once } from "node:events";
 import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { historyOf } from "../simulator/history.ts";
-import { lineOf, miningHistoryOf, shownIn } from "../simulator/mining-history.ts";
+import { pachcaHistory } from "../simulator/pachca-history.ts";
+import { lineOf, communicationsMiningHistory, shownIn } from "../simulator/communications-mining-history.ts";
 import { simulator, type AccessLine, type Simulator, type SimulatorOptions } from "../simulator/simulator.ts";
 import type { HistoryOptions } from "../simulator/timeline.ts";
 import type { Span } from "../time.ts";
 
 export interface SimulateOptions extends Omit<SimulatorOptions, "observe"> {
-  /** One line of JSON instead of text. */
+  /** Prints the addresses as a line of JSON instead of text. */
   readonly json?: boolean | undefined;
-  /** An access log on `err`. */
+  /** Writes an access log to `err`. */
   readonly verbose?: boolean | undefined;
   /** Default: stdout. */
   readonly out?: Writable | undefined;
@@ -18,14 +18,14 @@ export interface SimulateOptions extends Omit<SimulatorOptions, "observe"> {
   readonly err?: Writable | undefined;
 }
 
-/** Runs the simulator until aborted. Says on `out` where it is, with its token, as a configuration would. */
+/** Runs the simulator until aborted. Prints its addresses and its token on `out`, in the form of the configuration. */
 export async function simulateCommand(options: SimulateOptions, signal: AbortSignal): Promise<void> {
   const { out = process.stdout, err = process.stderr, json = false, verbose = false } = options;
   const observe = verbose ? (access: AccessLine): void => void err.write(accessLine(access)) : undefined;
   const running = await simulator({ ...options, observe });
   try {
     out.write(json ? `${JSON.stringify(placesOf(running))}\n` : welcome(running));
-    // Aborted before: the event is past.
+    // A signal that aborted before sends no event any more.
     if (!signal.aborted) await once(signal, "abort");
   } finally {
     await running.close();
@@ -39,23 +39,23 @@ function placesOf({ url, port, access, mining }: Simulator): object {
 function welcome({ url, mining, access }: Simulator): string {
   const source = (type: string, baseUrl: string): string =>
     `  source: { type: ${type}, baseUrl: ${JSON.stringify(baseUrl)}, token: ${JSON.stringify(access.token)} }\n`;
-  return `Two audit APIs are listening. In a stream of the configuration:\n${source("pachca", url)}${source("communications-mining", mining.url)}`;
+  return `Two audit APIs are listening. To use one, put its line into a stream of the configuration:\n${source("pachca", url)}${source("communications-mining", mining.url)}`;
 }
 
-/** Whose history. */
+/** The APIs that have a history. */
 export const HISTORIES = ["pachca", "communications-mining"] as const;
 
 export interface PrintHistoryOptions extends HistoryOptions, Span {
-  /** Default: Pachca's. */
+  /** Default: `pachca`. */
   readonly of?: (typeof HISTORIES)[number] | undefined;
 }
 
-/** Lines are handed on in pieces of about this size: one by one they would cost more than their making. */
+/** Lines are written in pieces of about this size: one by one, writing would cost more than generating. */
 const PIECE_BYTES = 64 * 1024;
 
 /**
- * Writes a history of a span as NDJSON, oldest first, as fast as `out` takes it: what an export of the simulator must
- * hold, but for the reads that were recorded. Does not end `out`. Whoever reads may stop early.
+ * Writes the history of a span as NDJSON, oldest first, as fast as `out` accepts it: the lines that an export from the simulator
+ * must contain, without the events of recorded reads. It does not end `out`. The reader of `out` may stop early.
  */
 export async function printHistory(options: PrintHistoryOptions, out: Writable, signal: AbortSignal): Promise<void> {
   try {
@@ -68,9 +68,9 @@ export async function printHistory(options: PrintHistoryOptions, out: Writable, 
 
 function* linesOf({ of, from, to, ...options }: PrintHistoryOptions): Generator<Buffer> {
   if (of === "communications-mining") {
-    for (const event of shownIn(miningHistoryOf(options), { from, to })) yield lineOf(event);
+    for (const event of shownIn(communicationsMiningHistory(options), { from, to })) yield lineOf(event);
   } else {
-    for (const { record } of historyOf(options).events({ from, to })) yield record;
+    for (const { record } of pachcaHistory(options).events({ from, to })) yield record;
   }
 }
 

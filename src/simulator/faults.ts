@@ -1,56 +1,56 @@
-import type { HistoryEvent } from "./history.ts";
+import { html, type Reply } from "./api.ts";
+import type { PachcaEvent } from "./pachca-history.ts";
 import type { Random } from "./random.ts";
-import { html, type Reply } from "./replies.ts";
 
-/** How often a fault occurs: a share of requests from 0 to 1, or the next so many and then no more (counted down in place). */
+/** How often a fault occurs: a share of the requests from 0 to 1, or the next N requests (`next` is counted down in place). */
 export type Chance = number | { next: number };
 
-/** What goes wrong. May be changed while the simulator runs: what is left out does not occur. */
+/** What goes wrong. It may be changed while the simulator runs. Faults that are left out do not occur. */
 export interface FaultOptions {
-  /** The endpoint that the faults of requests befall. Default: both vendors' logs. `unpaid` befalls all. */
+  /** The endpoint whose requests fail. Default: the audit logs of both vendors. `unpaid` affects every endpoint. */
   path?: string | undefined;
 
-  /** 429 with `retryAfter`, whatever the rate. */
+  /** 429 with `retryAfter`, whatever the request rate is. */
   rateLimited?: Chance | undefined;
-  /** The header of each 429: seconds, or any text; null for none. Default: when the limiter would let one through. */
+  /** The header of each 429: seconds or any text; null for none. Default: the time until the rate limit allows a request. */
   retryAfter?: number | string | null | undefined;
-  /** Says `retryAfter` seconds as an HTTP date. */
+  /** Sends `retryAfter` as an HTTP date. */
   retryAfterAsDate?: boolean | undefined;
-  /** `serverErrorStatus`; Pachca's body is HTML then. */
+  /** A reply with `serverErrorStatus`. The body of Pachca's is HTML. */
   serverError?: Chance | undefined;
-  /** Default: 500, 502 or 503, by chance. */
+  /** Default: 500, 502 or 503, at random. */
   serverErrorStatus?: number | undefined;
-  /** 402 on every method. */
+  /** 402 for every endpoint. */
   unpaid?: Chance | undefined;
-  /** 200 with a page for people, as a captive portal answers. */
+  /** 200 with an HTML page, like the answer of a captive portal. */
   html?: Chance | undefined;
-  /** 200 whose body says `"status":"error"`. Communications Mining only. */
+  /** 200 with `"status":"error"` in the body. Communications Mining only. */
   statusError?: Chance | undefined;
 
-  /** The connection ends before the body does: `Content-Length` says more than is sent. */
+  /** The connection is closed in the middle of the body, before `Content-Length` bytes were sent. */
   cutBody?: Chance | undefined;
-  /** Half of the JSON, with the `Content-Length` of that half. */
+  /** Half of the JSON, with the `Content-Length` of the half. */
   truncatedJson?: Chance | undefined;
   /** The connection is closed without an answer. */
   reset?: Chance | undefined;
   /** No answer, and the connection stays open. */
   silence?: Chance | undefined;
-  /** The head of an answer, and then nothing. */
+  /** The headers of an answer, and then nothing. */
   stalledBody?: Chance | undefined;
 
-  /** `next_page` leads to the top again, and `has_next` says that there is more; so does a continuation. */
+  /** `next_page` leads back to the first page, and `has_next` is true. The same for a continuation. */
   cursorLoop?: Chance | undefined;
-  /** The events of a page of Pachca's come in no order; the pages still do. */
+  /** Pachca: the events of a page have no order; the pages still have. */
   outOfOrder?: boolean | undefined;
-  /** A cursor is refused when it is older than this. */
+  /** Older cursors are refused. */
   cursorSeconds?: number | undefined;
 
-  // Of Pachca's events:
-  /** One event in so many is an item that cannot be exported: null, without an id, or without a time. */
+  // Events of Pachca:
+  /** One event in N is an item that cannot be exported: null, without an id, or without a time. */
   poisonEvery?: number | undefined;
-  /** One event in so many holds a byte that is not UTF-8. */
+  /** One event in N contains a byte that is not UTF-8. */
   invalidUtf8Every?: number | undefined;
-  /** One event in so many has `hugeBytes` of `details`. */
+  /** One event in N has `hugeBytes` of `details`. */
   hugeEvery?: number | undefined;
   /** Default 10 MiB. */
   hugeBytes?: number | undefined;
@@ -59,67 +59,65 @@ export interface FaultOptions {
 export type DeliveryFault = "cutBody" | "truncatedJson" | "reset" | "silence" | "stalledBody";
 const DELIVERIES: readonly DeliveryFault[] = ["reset", "silence", "stalledBody", "cutBody", "truncatedJson"];
 
-export interface Dice {
-  /** Whether a fault with this chance occurs now; counts `next` down. */
+/** The endpoints of the audit logs, below their base URLs. */
+const LOGS: readonly (string | undefined)[] = ["/audit_events", "/audit_events/query"];
+
+/** Decides which requests fail, and how. */
+export interface FaultInjector {
+  readonly options: FaultOptions;
+  /** Whether a fault with this chance occurs now. */
   strikes(chance: Chance | undefined): boolean;
+  /** The fault in the delivery of the answer to a request for `path`, if any. */
+  deliveryFault(path: string): DeliveryFault | undefined;
+  /** The reply instead of the real answer to a request for `path`, if any. */
+  replyFault(path: string, refuse: Refuse, nowMs: number): Reply | undefined;
+  /** The reply 429, by default with `waitSeconds` in its header. */
+  tooManyRequests(refuse: Refuse, nowMs: number, waitSeconds: number): Reply;
 }
 
-export function diceOf(random: Random): Dice {
+/** Makes a reply with a status, as `Api.refuse` does. */
+type Refuse = (status: number) => Reply;
+
+/** @param options is read for each request, and `next` in it is counted down */
+export function faultInjector(options: FaultOptions, random: Random): FaultInjector {
+  const affects = (path: string): boolean => (options.path === undefined ? LOGS.includes(path) : path === options.path);
+
+  function strikes(chance: Chance | undefined): boolean {
+    if (chance === undefined) return false;
+    if (typeof chance === "number") return random.share() < chance;
+    if (chance.next <= 0) return false;
+    chance.next--;
+    return true;
+  }
+
+  function tooManyRequests(refuse: Refuse, nowMs: number, waitSeconds: number): Reply {
+    const reply = refuse(429);
+    const wait = options.retryAfter === undefined ? waitSeconds : options.retryAfter;
+    if (wait === null) return reply;
+    const text =
+      options.retryAfterAsDate === true && typeof wait === "number"
+        ? new Date(nowMs + wait * 1000).toUTCString()
+        : String(wait);
+    return { ...reply, headers: { ...reply.headers, "retry-after": text } };
+  }
+
   return {
-    strikes(chance) {
-      if (chance === undefined) return false;
-      if (typeof chance === "number") return random.share() < chance;
-      if (chance.next <= 0) return false;
-      chance.next--;
-      return true;
+    options,
+    strikes,
+    tooManyRequests,
+    deliveryFault: (path) => (affects(path) ? DELIVERIES.find((name) => strikes(options[name])) : undefined),
+    replyFault(path, refuse, nowMs) {
+      if (strikes(options.unpaid)) return refuse(402);
+      if (!affects(path)) return undefined;
+      if (strikes(options.rateLimited)) return tooManyRequests(refuse, nowMs, 1);
+      if (strikes(options.serverError)) return refuse(options.serverErrorStatus ?? random.pick([500, 502, 503]));
+      if (strikes(options.html)) return html(200, "Sign in");
+      return undefined;
     },
   };
 }
 
-/** The endpoints of the logs, below their bases. */
-const LOGS: readonly (string | undefined)[] = ["/audit_events", "/audit_events/query"];
-
-const isBefallen = ({ path: named }: FaultOptions, path: string): boolean =>
-  named === undefined ? LOGS.includes(path) : path === named;
-
-/** The fault of delivery that strikes a request to `path`, if any. */
-export function deliveryFault(faults: FaultOptions, path: string, dice: Dice): DeliveryFault | undefined {
-  return isBefallen(faults, path) ? DELIVERIES.find((name) => dice.strikes(faults[name])) : undefined;
-}
-
-/** What an API says to a request that it does not look into. */
-export type Refuse = (status: number) => Reply;
-
-/** What is answered instead of the truth to a request to `path`, if anything. */
-export function replyFault(
-  faults: FaultOptions,
-  path: string,
-  refuse: Refuse,
-  dice: Dice,
-  random: Random,
-  nowMs: number,
-): Reply | undefined {
-  if (dice.strikes(faults.unpaid)) return refuse(402);
-  if (!isBefallen(faults, path)) return undefined;
-  if (dice.strikes(faults.rateLimited)) return tooManyRequests(faults, refuse, nowMs, 1);
-  if (dice.strikes(faults.serverError)) return refuse(faults.serverErrorStatus ?? random.pick([500, 502, 503]));
-  if (dice.strikes(faults.html)) return html(200, "Sign in");
-  return undefined;
-}
-
-/** 429; `waitSeconds` is what the limiter would say. */
-export function tooManyRequests(faults: FaultOptions, refuse: Refuse, nowMs: number, waitSeconds: number): Reply {
-  const reply = refuse(429);
-  const asked = faults.retryAfter === undefined ? waitSeconds : faults.retryAfter;
-  if (asked === null) return reply;
-  const text =
-    faults.retryAfterAsDate === true && typeof asked === "number"
-      ? new Date(nowMs + asked * 1000).toUTCString()
-      : String(asked);
-  return { ...reply, headers: { ...reply.headers, "retry-after": text } };
-}
-
-/** An item of an answer: an event as it is sent, or something that no exporter can take for one. */
+/** An item of an answer: an event as it is sent, or something that is not a valid event (poison). */
 export interface Item {
   readonly record: Buffer;
   readonly poison: boolean;
@@ -127,8 +125,8 @@ export interface Item {
 
 const HUGE_BYTES = 10 * 1024 * 1024;
 
-/** The item that stands for `event` in an answer. A function of the event and the faults alone, so that it is the same each time. */
-export function itemOf(event: HistoryEvent, faults: FaultOptions): Item {
+/** The item of an event. It depends only on the event and the options, so it is the same in every answer. */
+export function itemOf(event: PachcaEvent, faults: FaultOptions): Item {
   if (isOneIn(faults.poisonEvery, event.id, 0)) return { record: poisoned(event), poison: true };
   let record = event.record;
   if (isOneIn(faults.hugeEvery, event.id, 1)) record = padded(record, faults.hugeBytes ?? HUGE_BYTES);
@@ -136,13 +134,13 @@ export function itemOf(event: HistoryEvent, faults: FaultOptions): Item {
   return { record, poison: false };
 }
 
-/** Bits of the id decide, others for each fault; a UUID of version 4 is as good as dice. */
+/** Decided by random bits of the id, different ones for each fault (`salt`). */
 function isOneIn(every: number | undefined, id: string, salt: number): boolean {
   if (every === undefined) return false;
   return Number.parseInt(id.slice(24 + 4 * salt, 28 + 4 * salt), 16) % every === 0;
 }
 
-function poisoned({ id, time, record }: HistoryEvent): Buffer {
+function poisoned({ id, time, record }: PachcaEvent): Buffer {
   const text = record.toString();
   switch (Number.parseInt(id.slice(0, 4), 16) % 3) {
     case 0:
@@ -154,7 +152,7 @@ function poisoned({ id, time, record }: HistoryEvent): Buffer {
   }
 }
 
-/** The record with a member of `bytes` at its end. */
+/** The record with a member of `bytes` at the start of its details. */
 function padded(record: Buffer, bytes: number): Buffer {
   const details = Buffer.from('"details":{');
   const at = record.indexOf(details) + details.length;
@@ -163,7 +161,7 @@ function padded(record: Buffer, bytes: number): Buffer {
   return Buffer.concat([record.subarray(0, at), padding, record.subarray(at)]);
 }
 
-/** The record with a byte in its `actor_type` that no UTF-8 text has. */
+/** The record with a byte in its `actor_type` that is not UTF-8. */
 function garbled(record: Buffer): Buffer {
   const copy = Buffer.from(record);
   const before = '"actor_type":"';

@@ -1,14 +1,14 @@
 import { SECOND_MS } from "../time.ts";
 
-/** Counts requests over the last second, at every instant anew: no calendar second to hide at the edge of. */
+/** Counts the requests of the last second. The second slides, so a burst across two calendar seconds counts as one. */
 export interface SlidingSecond {
-  /** Counts one request at `nowMs`, whose clock never goes back; resolves nothing, waits for nothing. */
+  /** Counts a request at `nowMs`, which must not go back. */
   count(nowMs: number): void;
-  /** How many were counted in the second that ends at `nowMs`. */
+  /** The number of requests in the second that ends at `nowMs`. */
   load(nowMs: number): number;
-  /** When `load` falls below `limit`, in milliseconds from `nowMs`; 0 when it is. */
+  /** Milliseconds from `nowMs` until `load` is below `limit`; 0 when it already is. */
   waitMs(nowMs: number, limit: number): number;
-  /** The most that any second held. */
+  /** The highest number of requests in any second. */
   peak(): number;
 }
 
@@ -19,7 +19,7 @@ export function slidingSecond(): SlidingSecond {
 
   function load(nowMs: number): number {
     while (first < times.length && (times[first] ?? 0) <= nowMs - SECOND_MS) first++;
-    // Cut seldom, so that a request costs the same however many there were.
+    // Rarely, so that the cost of a request does not depend on the number of requests before it.
     if (first > 10_000) {
       times = times.slice(first);
       first = 0;

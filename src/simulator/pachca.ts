@@ -1,15 +1,13 @@
 import { epochMs, type EpochMs, type Span } from "../time.ts";
-import { bearerOf, type Access, type Api, type Ask } from "./api.ts";
-import { auditLog, type Query } from "./audit-log.ts";
+import { bearerOf, html, json, jsonBytes, type Access, type Api, type ApiRequest, type Reply } from "./api.ts";
 import { AFTER_ALL, formatCursor, type Cursor } from "./cursor.ts";
-import { itemOf, type Dice, type FaultOptions, type Item } from "./faults.ts";
-import type { History } from "./history.ts";
-import type { Lateness } from "./lateness.ts";
-import { OWNER_ID } from "./organisation.ts";
-import { parseQuery } from "./query.ts";
+import { itemOf, type FaultInjector, type Item } from "./faults.ts";
+import { auditLog, parseQuery, type Page } from "./pachca-audit-log.ts";
+import { OWNER_ID } from "./pachca-catalogue.ts";
+import { oauthError, validationError } from "./pachca-errors.ts";
+import type { PachcaHistory } from "./pachca-history.ts";
 import type { Random } from "./random.ts";
-import { apiError, html, json, jsonBytes, oauthError, type Reply } from "./replies.ts";
-import type { Position } from "./timeline.ts";
+import type { Lateness, Position } from "./timeline.ts";
 
 export interface PachcaOptions {
   readonly seed: number;
@@ -22,111 +20,67 @@ export interface PachcaOptions {
   readonly until: EpochMs | undefined;
 }
 
-/** A filter that finds nothing must not keep the server silent: after about half a second a short page is answered. */
+/** When a filter finds nothing, a short page is answered after about half a second, so that the client does not wait longer. */
 const SCAN_MAX = 50_000;
 
-/** Pachca's API over one history. */
-export interface Pachca extends Api {
-  /** What the log holds of `span` as it is sent, oldest first. */
+/** The API of Pachca over one history. */
+export interface PachcaApi extends Api {
+  /** The items of `span` as the log sends them, oldest first. */
   items(span: Span, now: EpochMs): Iterable<Item>;
-  /** The bodies of `POST /messages` so far. */
+  /** The accepted bodies of `POST /messages` so far. */
   readonly messages: readonly unknown[];
 }
 
-export function pachca(
-  history: History,
+export function pachcaApi(
+  history: PachcaHistory,
   options: PachcaOptions,
   access: Readonly<Access>,
-  faults: FaultOptions,
-  dice: Dice,
+  faults: FaultInjector,
   random: Random,
-): Pachca {
-  // Before it had `has_next`, an answer without data was the end: it must not come early.
+): PachcaApi {
+  // Before there was `has_next`, an answer without data was the end: a page must not be empty before the end.
   const scanMax = options.contract === "old" ? Infinity : SCAN_MAX;
   const log = auditLog(history, { ...options, scanMax }, random);
   const messages: unknown[] = [];
-  const tokenCreated = "2026-01-15T10:30:00.000Z";
   let lastUsed: EpochMs | undefined;
 
-  function auditEvents(ask: Ask, now: EpochMs): Reply {
-    const refusal = needs(access, "audit_events:read");
+  function auditEvents(request: ApiRequest, now: EpochMs): Reply {
+    const refusal = missingScope(access, "audit_events:read");
     if (refusal !== undefined) return refusal;
-    const { cursorSeconds } = faults;
+    const { cursorSeconds } = faults.options;
     const cursorsSince = cursorSeconds === undefined ? undefined : epochMs(now - cursorSeconds * 1000);
-    const query = parseQuery(ask.search, { ...options, cursorsSince });
+    const query = parseQuery(request.search, { ...options, cursorsSince });
     if ("status" in query) return query;
-    const page = pageOf(query, now);
-    if (options.recordReads) log.recordRead(now, ask.address, ask.userAgent);
-    return jsonBytes(200, page);
+    const body = bodyOf(log.page(query, now), options, faults, now);
+    if (options.recordReads) log.recordRead(now, request.address, request.userAgent);
+    return jsonBytes(200, body);
   }
 
-  function pageOf(query: Query, now: EpochMs): Buffer {
-    const answer = log.page(query, now);
-    const issued = faults.cursorSeconds === undefined ? undefined : now;
-    const cursor = ({ time, id }: Position, direction: Cursor["direction"]): string =>
-      formatCursor({ time, id, direction, issued }, options.seed);
-    const loops = dice.strikes(faults.cursorLoop);
-    const next = cursor(loops ? AFTER_ALL : answer.next, "next");
-    const paginate =
-      options.contract === "old"
-        ? { next_page: next }
-        : {
-            next_page: next,
-            prev_page: cursor(answer.prev, "prev"),
-            has_next: loops || answer.hasNext,
-            has_prev: answer.hasPrev,
-          };
-    const parts: Buffer[] = [];
-    const events =
-      faults.outOfOrder === true ? answer.events.toSorted((a, b) => (a.id < b.id ? -1 : 1)) : answer.events;
-    for (const event of events) parts.push(parts.length === 0 ? START : COMMA, itemOf(event, faults).record);
-    if (parts.length === 0) parts.push(START);
-    return Buffer.concat([...parts, Buffer.from(`],"meta":${JSON.stringify({ paginate })}}`)]);
-  }
-
-  function tokenInfo(): Reply {
-    return json(200, {
-      data: {
-        id: 4827,
-        token: `${access.token.slice(0, 8)}...${access.token.slice(-4)}`,
-        name: "SIEM export",
-        user_id: OWNER_ID,
-        scopes: access.scopes,
-        created_at: tokenCreated,
-        revoked_at: null,
-        expires_in: null,
-        last_used_at: lastUsed === undefined ? null : new Date(lastUsed).toISOString(),
-      },
-    });
-  }
-
-  function route(ask: Ask, now: EpochMs): Reply {
-    switch (`${ask.method} ${ask.path}`) {
+  function route(request: ApiRequest, now: EpochMs): Reply {
+    switch (`${request.method} ${request.path}`) {
       case "GET /audit_events":
-        return auditEvents(ask, now);
+        return auditEvents(request, now);
       case "GET /oauth/token/info":
-        return tokenInfo();
-      case "POST /messages": {
-        const refusal = needs(access, "messages:create");
-        return refusal ?? createMessage(ask.body, messages, now);
-      }
+        return tokenInfo(access, lastUsed);
+      case "POST /messages":
+        return missingScope(access, "messages:create") ?? createMessage(request.body, messages, now);
       default:
-        return apiError(404, "base", null, "not_found", "Not found");
+        return validationError(404, "base", null, "not_found", "Not found");
     }
   }
 
   return {
     messages,
     refuse,
-    answer(ask, now) {
-      const stranger = unauthorized(ask, access.token);
-      if (stranger !== undefined) return stranger;
-      const reply = route(ask, now);
+    answer(request, now) {
+      const refusal = unauthorized(request, access.token);
+      if (refusal !== undefined) return refusal;
+      const reply = route(request, now);
       lastUsed = now;
       return reply;
     },
     *items(span, now) {
-      for (const event of log.events(span, now)) yield itemOf(event, faults);
+      for (const event of log.events(span, now)) yield itemOf(event, faults.options);
     },
   };
 }
@@ -134,45 +88,85 @@ export function pachca(
 const START = Buffer.from('{"data":[');
 const COMMA = Buffer.from(",");
 
+/** The answer with a page of the log. */
+function bodyOf(page: Page, { seed, contract }: PachcaOptions, faults: FaultInjector, now: EpochMs): Buffer {
+  const issued = faults.options.cursorSeconds === undefined ? undefined : now;
+  const cursor = ({ time, id }: Position, direction: Cursor["direction"]): string =>
+    formatCursor({ time, id, direction, issued }, seed);
+  const loops = faults.strikes(faults.options.cursorLoop);
+  const next = cursor(loops ? AFTER_ALL : page.next, "next");
+  const paginate =
+    contract === "old"
+      ? { next_page: next }
+      : {
+          next_page: next,
+          prev_page: cursor(page.prev, "prev"),
+          has_next: loops || page.hasNext,
+          has_prev: page.hasPrev,
+        };
+  const events =
+    faults.options.outOfOrder === true ? page.events.toSorted((a, b) => (a.id < b.id ? -1 : 1)) : page.events;
+  const parts: Buffer[] = [START];
+  for (const event of events) parts.push(itemOf(event, faults.options).record, COMMA);
+  if (events.length > 0) parts.pop();
+  return Buffer.concat([...parts, Buffer.from(`],"meta":${JSON.stringify({ paginate })}}`)]);
+}
+
+function tokenInfo({ token, scopes }: Readonly<Access>, lastUsed: EpochMs | undefined): Reply {
+  return json(200, {
+    data: {
+      id: 4827,
+      token: `${token.slice(0, 8)}...${token.slice(-4)}`,
+      name: "SIEM export",
+      user_id: OWNER_ID,
+      scopes,
+      created_at: "2026-01-15T10:30:00.000Z",
+      revoked_at: null,
+      expires_in: null,
+      last_used_at: lastUsed === undefined ? null : new Date(lastUsed).toISOString(),
+    },
+  });
+}
+
 function refuse(status: number): Reply {
   switch (status) {
     case 402:
-      return apiError(402, "base", null, "payment_required", "Payment required");
+      return validationError(402, "base", null, "payment_required", "Payment required");
     case 413:
-      return apiError(413, "base", null, "too_long", "The body is too long");
+      return validationError(413, "base", null, "too_long", "The body is too long");
     case 429:
-      return apiError(429, "base", null, "rate_limit", "Rate limit reached");
+      return validationError(429, "base", null, "rate_limit", "Rate limit reached");
     default:
       return html(status);
   }
 }
 
-function unauthorized(ask: Ask, token: string): Reply | undefined {
-  const given = bearerOf(ask);
+function unauthorized(request: ApiRequest, token: string): Reply | undefined {
+  const given = bearerOf(request);
   if (given === undefined) return oauthError(401, "invalid_token", "Access token is missing");
   return given === token ? undefined : oauthError(401, "invalid_token", "Access token is invalid or has been revoked");
 }
 
-function needs({ scopes }: Readonly<Access>, scope: string): Reply | undefined {
+function missingScope({ scopes }: Readonly<Access>, scope: string): Reply | undefined {
   if (scopes.includes(scope)) return undefined;
   return oauthError(403, "insufficient_scope", `The access token has insufficient scope. Required: ${scope}`);
 }
 
 const ENTITY_TYPES = ["discussion", "thread", "user"];
 
-/** `POST /messages`: 201 with the message, which is added to `messages` as it came. */
+/** `POST /messages`: 201 with the message. Its body is added to `messages`. */
 function createMessage(body: Buffer, messages: unknown[], now: EpochMs): Reply {
   let asked: unknown;
   try {
     asked = JSON.parse(body.toString());
   } catch {
-    return apiError(400, "base", null, "wrong_params", "The body is not JSON");
+    return validationError(400, "base", null, "wrong_params", "The body is not JSON");
   }
   const message: unknown = (asked as { message?: unknown } | null)?.message;
   if (typeof message !== "object" || message === null) return blank("message");
   const { entity_type = "discussion", entity_id, content } = message as Partial<Record<string, unknown>>;
   if (typeof entity_type !== "string" || !ENTITY_TYPES.includes(entity_type.toLowerCase())) {
-    return apiError(400, "entity_type", String(entity_type), "invalid", "entity_type is not in the list");
+    return validationError(400, "entity_type", String(entity_type), "invalid", "entity_type is not in the list");
   }
   if (!Number.isInteger(entity_id)) return blank("entity_id");
   if (typeof content !== "string" || content === "") return blank("content");
@@ -202,4 +196,4 @@ function createMessage(body: Buffer, messages: unknown[], now: EpochMs): Reply {
   });
 }
 
-const blank = (key: string): Reply => apiError(422, key, null, "blank", `${key} cannot be blank`);
+const blank = (key: string): Reply => validationError(422, key, null, "blank", `${key} cannot be blank`);

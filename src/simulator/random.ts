@@ -1,33 +1,33 @@
-/** A stream of numbers that is the same each time for the same seeds. Not for secrets. */
+/** Random numbers that are the same for the same seed. Not for secrets. */
 export interface Random {
-  /** A whole number from 0 to 2^32 - 1. */
+  /** An integer from 0 to 2^32 - 1. */
   uint32(): number;
   /** A number in [0, 1). */
   share(): number;
-  /** A whole number in [0, limit). */
+  /** An integer in [0, limit). */
   below(limit: number): number;
   /** One of `items`, which must not be empty. */
   pick<Item>(items: readonly Item[]): Item;
-  /** A UUID of version 4 in its looks, lower case. */
+  /** A text in the form of a UUID version 4, lower case. */
   uuid(): string;
 }
 
 const UINT32 = 2 ** 32;
 const HEX_DIGITS = Buffer.from("0123456789abcdef");
-/** Where the digits of each of the eight bytes of either half of a UUID stand in its text. */
+/** The positions in the text of a UUID of the eight bytes of each half. */
 const UUID_HALVES = [
   [0, [0, 2, 4, 6, 9, 11, 14, 16]],
   [1, [19, 21, 24, 26, 28, 30, 32, 34]],
 ] as const;
-/** Numbers thrown away at first, so that neighbouring seeds have nothing in common. */
+/** The first numbers are discarded, so that similar seeds give unrelated numbers. */
 const WARM_UP = 12;
 
 /**
- * Numbers after the generator sfc32 of Chris Doty-Humphrey (PractRand): 128 bits of state, quick to start, so that each
- * cell of a history can have its own.
+ * The generator sfc32 of Chris Doty-Humphrey (PractRand): it has 128 bits of state and starts quickly, so that each cell of a
+ * history can have its own.
  */
 export function randomOf(seed: number, stream: number): Random {
-  // Typed, because a number above 2^31 in a closure's variable costs an allocation at each step.
+  // A typed array: a variable of the closure with a number above 2^31 would cost an allocation at each step.
   const state = Int32Array.of(seed, Math.floor(seed / UINT32) ^ Math.floor(stream / UINT32), stream, 1);
 
   function uint32(): number {
@@ -51,7 +51,7 @@ export function randomOf(seed: number, stream: number): Random {
     below,
     pick: <Item>(items: readonly Item[]): Item => items[below(items.length)] as Item,
     uuid() {
-      // Written as bytes and read as one text: pieces joined to a text would each be an object.
+      // Written as bytes and read as one text, which avoids an object for each piece.
       for (const [half, starts] of UUID_HALVES) {
         let [high, low] = [uint32(), uint32()];
         if (half === 0) low = (low & 0xffff_0fff) | 0x4000;

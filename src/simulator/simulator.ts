@@ -2,165 +2,141 @@ import { setMaxListeners } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { epochMs, type EpochMs, type Span } from "../time.ts";
-import type { Access, Api, Ask } from "./api.ts";
-import { deliver } from "./delivery.ts";
-import { deliveryFault, diceOf, replyFault, tooManyRequests, type Dice, type FaultOptions } from "./faults.ts";
-import { historyOf } from "./history.ts";
-import type { Lateness } from "./lateness.ts";
+import { indented, type Access, type Api, type Reply } from "./api.ts";
+import { communicationsMiningHistory } from "./communications-mining-history.ts";
+import { communicationsMiningApi, type CommunicationsMiningApi } from "./communications-mining.ts";
+import { faultInjector, type DeliveryFault, type FaultInjector, type FaultOptions } from "./faults.ts";
+import { bodyOf, closeServer, deliver, listen, serverOf } from "./http-server.ts";
 import { slidingSecond, type SlidingSecond } from "./limiter.ts";
-import { miningHistoryOf } from "./mining-history.ts";
-import { mining, type Mining } from "./mining.ts";
-import { pachca, type Pachca } from "./pachca.ts";
-import { prettyJson } from "./pretty.ts";
+import { pachcaHistory } from "./pachca-history.ts";
+import { pachcaApi, type PachcaApi } from "./pachca.ts";
 import { randomOf, type Random } from "./random.ts";
-import type { Reply } from "./replies.ts";
-import { bodyOf, endServer, listen, serverOf } from "./server.ts";
-import { DEFAULT_SEED } from "./timeline.ts";
+import { DEFAULT_SEED, type Lateness } from "./timeline.ts";
 
 export interface SimulatorOptions {
   /** Default 127.0.0.1. */
   readonly host?: string | undefined;
   /** Default 0: any free one. */
   readonly port?: number | undefined;
-  /** Of the histories, and of the faults. Default 1. */
+  /** The seed of the histories and of the faults. Default 1. */
   readonly seed?: number | undefined;
-  /** In each history. Default 20,000. */
+  /** The approximate number of events a day in each history. Default 20,000. */
   readonly eventsPerDay?: number | undefined;
-  /** All events of so many milliseconds share one instant. Default 1. */
+  /** All events within this time have the same instant. Default 1. */
   readonly tieMs?: number | undefined;
-  /** What each answer waits at least. Default 0. */
+  /** The least delay of an answer. Default 0. */
   readonly latencyMs?: number | undefined;
-  /** Beyond this many in any second, of each API: 429. Default 50, as Pachca's. */
+  /** The limit of each API; more requests in any second get 429. Default 50, like Pachca's. */
   readonly requestsPerSecond?: number | undefined;
-  /** The largest `limit`. Default 50, as Pachca's. Communications Mining gives pages of up to 1,000 at least. */
+  /** The largest `limit`. Default 50, like Pachca's. For Communications Mining it is at least 1,000. */
   readonly pageLimit?: number | undefined;
-  /** The token that is accepted, by both APIs. */
+  /** The token that both APIs accept. Default: `DEFAULT_TOKEN`. */
   readonly token?: string | undefined;
-  /** Default: the two that the simulator has a use for. */
+  /** The scopes of the token. Default: the two that the simulator checks. */
   readonly scopes?: readonly string[] | undefined;
-  /** Each `GET /audit_events` becomes an event of the log, as with Pachca. Default true. */
+  /** Each `GET /audit_events` adds an event to the log, like Pachca's. Default true. */
   readonly recordReads?: boolean | undefined;
   /** How far the simulated clock is ahead of this machine's (negative: behind). Default 0. */
   readonly clockOffsetMs?: number | undefined;
   readonly lateness?: Lateness | undefined;
   readonly faults?: FaultOptions | undefined;
-  /** There is history from here. Default: the vendor's retention, 90 days before now. */
+  /** The start of the history. Default: 90 days ago, the vendor's retention. */
   readonly since?: EpochMs | undefined;
-  /** There is history up to here, exclusive. Default: no end but now. */
+  /** The end of the history, exclusive. Default: none. */
   readonly until?: EpochMs | undefined;
   /** Indented JSON. Default false. */
   readonly pretty?: boolean | undefined;
-  /** Pachca's. `old`: no `has_next`, no `prev_page`; the end is an answer without data. Default `current`. */
+  /** Of Pachca. `old`: without `has_next` and `prev_page`; the end is an answer without data. Default `current`. */
   readonly contract?: "current" | "old" | undefined;
-  /** Whether `end_time` itself belongs to what is asked for. Default true. */
+  /** Pachca: whether events at `end_time` are included. Default true. */
   readonly endInclusive?: boolean | undefined;
-  /** Told of each request when it is answered or dropped. */
+  /** Called for each request when it is answered or dropped. */
   readonly observe?: ((access: AccessLine) => void) | undefined;
 }
 
-/** One request, for an access log. Never holds the token. */
+/** One request, for an access log. It never contains the token. */
 export interface AccessLine {
   readonly method: string;
   readonly path: string;
-  /** 0: no answer was given. */
+  /** 0: no answer was sent. */
   readonly status: number;
-  /** Of the whole body, also where a fault let only a part of it go. */
+  /** The size of the whole body, even when a fault cut it. */
   readonly bytes: number;
   readonly durationMs: number;
   readonly fault: string | undefined;
 }
 
 export interface Simulator {
-  /** What the configuration of a `pachca` source calls `baseUrl`. */
+  /** The `baseUrl` for a `pachca` source. */
   readonly url: string;
   readonly port: number;
-  /** All events of `span` as lines of JSON without newline, oldest first: what an export must hold. Items that `faults` poison are left out. */
+  /** The lines that an export of `span` must contain, oldest first: JSON without a newline. Poison of `faults` is left out. */
   history(span: Span): Iterable<Buffer>;
-  /** The items of `span` that `faults` poison, as they are sent. */
+  /** The items of `span` that `faults` made invalid, as they are sent. */
   poison(span: Span): Iterable<Buffer>;
-  /** The log of Communications Mining. */
+  /** The audit API of Communications Mining. */
   readonly mining: {
-    /** What the configuration of a `communications-mining` source calls `baseUrl`. */
+    /** The `baseUrl` for a `communications-mining` source. */
     readonly url: string;
     /**
-     * What an export must hold of `span`: lines of JSON without newline, each event with its `_resources`, by the time that the
-     * API shows, then by id. An event belongs to the span in which it shows.
+     * The lines that an export of `span` must contain: JSON without a newline, each event with its `_resources`. They are
+     * ordered, and belong to a span, by the time that the API shows, then by id.
      */
     history(span: Span): Iterable<Buffer>;
   };
   /** Requests so far, to both APIs. */
   readonly requests: number;
-  /** The most requests that any second held, refused ones included. */
+  /** The highest number of requests in any second, with refused ones. */
   readonly peakRequestsPerSecond: number;
-  /** Bodies of `POST /messages` so far. */
+  /** The accepted bodies of `POST /messages` so far. */
   readonly messages: readonly unknown[];
-  /** The token that is accepted and its scopes, from now on. */
+  /** The accepted token and its scopes. They may be changed. */
   readonly access: Access;
-  /** What goes wrong from now on. */
+  /** What goes wrong. It may be changed. */
   readonly faults: FaultOptions;
-  /** The simulated clock may be set while the simulator runs. */
+  /** How far the simulated clock is ahead of this machine's. It may be changed. */
   clockOffsetMs: number;
-  /** Ends all connections. */
+  /** Closes all connections. */
   close(): Promise<void>;
 }
 
 const PACHCA_PATH = "/api/shared/v1";
-/** As a tenant of UiPath's cloud has it; the older form has nothing before `/api`. */
+/** The path of a tenant in UiPath's cloud. In the older form nothing is before `/api`. */
 const MINING_PATH = "/acme/production/reinfer_";
 const MINING = new RegExp(`^(?:${MINING_PATH})?/api/v1(/.*)$`);
 const MINING_PAGE_LIMIT = 1000;
 export const DEFAULT_TOKEN = "simulated-token-of-nobody";
 const DEFAULT_SCOPES = ["audit_events:read", "messages:create"];
 
-/** Streams of numbers beside those of the history's cells, none of which is negative in our age. */
+/** Streams of random numbers. Those of the cells of histories are not negative. */
 const FAULT_STREAM = -1;
 const ID_STREAM = -2;
 
-/** Starts an audit API on this machine that behaves like Pachca's and like Communications Mining's. @throws ConfigError when it cannot listen there */
+/** Starts a server with an audit API like Pachca's and one like that of Communications Mining. @throws ConfigError when it cannot listen */
 export async function simulator(options: SimulatorOptions = {}): Promise<Simulator> {
-  const { host = "127.0.0.1", port = 0, seed = DEFAULT_SEED, latencyMs = 0, requestsPerSecond = 50 } = options;
-  const faults: FaultOptions = { ...options.faults };
+  const { host = "127.0.0.1", port = 0, seed = DEFAULT_SEED } = options;
   const access: Access = { token: options.token ?? DEFAULT_TOKEN, scopes: options.scopes ?? DEFAULT_SCOPES };
-  const random = randomOf(seed, FAULT_STREAM);
+  const faults = faultInjector({ ...options.faults }, randomOf(seed, FAULT_STREAM));
   const ids = randomOf(seed, ID_STREAM);
-  const dice = diceOf(random);
-  const { ofPachca, ofMining } = apisOf({ ...options, seed }, access, faults, dice, ids);
-  const endpointOf = endpoints(ofPachca, ofMining);
+  const apis = apisOf({ ...options, seed }, access, faults, ids);
   const received = slidingSecond();
   const closing = new AbortController();
-  // Each request that waits listens to it.
+  // Each waiting request adds a listener.
   setMaxListeners(0, closing.signal);
   let requests = 0;
   let { clockOffsetMs = 0 } = options;
   const clock = (): EpochMs => epochMs(Date.now() + clockOffsetMs);
 
+  const answer = responder(options, apis, faults, clock);
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const started = performance.now();
     requests++;
     received.count(started);
-    const { pathname, searchParams: search } = new URL(request.url ?? "/", "http://simulator");
-    const { api, path, admitted } = endpointOf(pathname);
-    const waitMs = admitted.waitMs(started, requestsPerSecond);
-    if (waitMs === 0) admitted.count(started);
-    const body = await bodyOf(request);
-    if (latencyMs > 0) await sleep(latencyMs, undefined, { signal: closing.signal });
-
-    const now = clock();
-    const { method = "", headers, socket } = request;
-    const answer = (): Reply => {
-      if (waitMs > 0) return tooManyRequests(faults, api.refuse, now, Math.ceil(waitMs / 1000));
-      if (body === undefined) return api.refuse(413);
-      const { authorization, "user-agent": userAgent } = headers;
-      const ask: Ask = { method, path, search, authorization, userAgent, address: socket.remoteAddress ?? "", body };
-      return replyFault(faults, path, api.refuse, dice, random, now) ?? api.answer(ask, now);
-    };
-    const truth = answer();
-    const reply = options.pretty === true && isJson(truth) ? { ...truth, body: prettyJson(truth.body) } : truth;
-    const fault = waitMs > 0 ? undefined : deliveryFault(faults, path, dice);
+    const { reply, now, path, fault } = await answer(request, closing.signal);
     deliver(response, reply, { date: new Date(now).toUTCString(), "x-request-id": ids.uuid() }, fault);
     const durationMs = performance.now() - started;
     const status = fault === "reset" || fault === "silence" ? 0 : reply.status;
-    options.observe?.({ method, path: pathname, status, bytes: reply.body.length, durationMs, fault });
+    options.observe?.({ method: request.method ?? "", path, status, bytes: reply.body.length, durationMs, fault });
   }
 
   const server = serverOf(serve, closing.signal);
@@ -170,15 +146,15 @@ export async function simulator(options: SimulatorOptions = {}): Promise<Simulat
   return {
     url: `${root}${PACHCA_PATH}`,
     port: address.port,
-    mining: { url: `${root}${MINING_PATH}`, history: (span) => ofMining.lines(span, clock()) },
+    mining: { url: `${root}${MINING_PATH}`, history: (span) => apis.mining.lines(span, clock()) },
     access,
-    faults,
-    messages: ofPachca.messages,
+    faults: faults.options,
+    messages: apis.pachca.messages,
     *history(span) {
-      for (const { record, poison } of ofPachca.items(span, clock())) if (!poison) yield record;
+      for (const { record, poison } of apis.pachca.items(span, clock())) if (!poison) yield record;
     },
     *poison(span) {
-      for (const { record, poison } of ofPachca.items(span, clock())) if (poison) yield record;
+      for (const { record, poison } of apis.pachca.items(span, clock())) if (poison) yield record;
     },
     get requests() {
       return requests;
@@ -194,44 +170,87 @@ export async function simulator(options: SimulatorOptions = {}): Promise<Simulat
     },
     async close() {
       closing.abort();
-      await endServer(server);
+      await closeServer(server);
     },
   };
 }
 
-/** What a request goes to: an API, the path below its base, and who was let through to it in the last second. */
+interface Answered {
+  readonly reply: Reply;
+  /** When it was answered, on the simulated clock. */
+  readonly now: EpochMs;
+  readonly path: string;
+  readonly fault: DeliveryFault | undefined;
+}
+
+/** Answers requests with the APIs, the rate limit, the delay and the faults. */
+function responder(
+  { latencyMs = 0, requestsPerSecond = 50, pretty = false }: SimulatorOptions,
+  apis: Apis,
+  faults: FaultInjector,
+  clock: () => EpochMs,
+): (request: IncomingMessage, closing: AbortSignal) => Promise<Answered> {
+  const endpointOf = endpoints(apis);
+  return async (request, closing) => {
+    const { pathname, searchParams: search } = new URL(request.url ?? "/", "http://simulator");
+    const { api, path, admitted } = endpointOf(pathname);
+    const arrived = performance.now();
+    const waitMs = admitted.waitMs(arrived, requestsPerSecond);
+    if (waitMs === 0) admitted.count(arrived);
+    const body = await bodyOf(request);
+    if (latencyMs > 0) await sleep(latencyMs, undefined, { signal: closing });
+
+    const now = clock();
+    const { method = "", headers, socket } = request;
+    const { authorization, "user-agent": userAgent } = headers;
+    const address = socket.remoteAddress ?? "";
+    const answer = (): Reply => {
+      if (waitMs > 0) return faults.tooManyRequests(api.refuse, now, Math.ceil(waitMs / 1000));
+      if (body === undefined) return api.refuse(413);
+      const asked = { method, path, search, authorization, userAgent, address, body };
+      return faults.replyFault(path, api.refuse, now) ?? api.answer(asked, now);
+    };
+    const reply = answer();
+    const fault = waitMs > 0 ? undefined : faults.deliveryFault(path);
+    return { reply: pretty ? indented(reply) : reply, now, path: pathname, fault };
+  };
+}
+
+/** Where a request goes: the API, the path below its base URL, and the requests that it got in the last second. */
 interface Endpoint {
   readonly api: Api;
   readonly path: string;
   readonly admitted: SlidingSecond;
 }
 
-function endpoints(ofPachca: Api, ofMining: Api): (pathname: string) => Endpoint {
+function endpoints({ pachca, mining }: Apis): (pathname: string) => Endpoint {
   const [toPachca, toMining] = [slidingSecond(), slidingSecond()];
   return (pathname) => {
     const path = MINING.exec(pathname)?.[1];
-    if (path !== undefined) return { api: ofMining, path, admitted: toMining };
+    if (path !== undefined) return { api: mining, path, admitted: toMining };
     const isBelow = pathname.startsWith(`${PACHCA_PATH}/`);
-    return { api: ofPachca, path: isBelow ? pathname.slice(PACHCA_PATH.length) : "", admitted: toPachca };
+    return { api: pachca, path: isBelow ? pathname.slice(PACHCA_PATH.length) : "", admitted: toPachca };
   };
+}
+
+interface Apis {
+  readonly pachca: PachcaApi;
+  readonly mining: CommunicationsMiningApi;
 }
 
 function apisOf(
   options: SimulatorOptions & { readonly seed: number },
   access: Access,
-  faults: FaultOptions,
-  dice: Dice,
+  faults: FaultInjector,
   ids: Random,
-): { readonly ofPachca: Pachca; readonly ofMining: Mining } {
+): Apis {
   const { seed, pageLimit = 50, recordReads = true, contract = "current", endInclusive = true } = options;
   const { lateness, since, until } = options;
   const both = { seed, lateness, since, until };
   const pachcaOptions = { ...both, pageLimit, recordReads, contract, endInclusive };
   const miningOptions = { ...both, pageLimit: Math.max(pageLimit, MINING_PAGE_LIMIT) };
   return {
-    ofPachca: pachca(historyOf(options), pachcaOptions, access, faults, dice, ids),
-    ofMining: mining(miningHistoryOf(options), miningOptions, access, faults, dice),
+    pachca: pachcaApi(pachcaHistory(options), pachcaOptions, access, faults, ids),
+    mining: communicationsMiningApi(communicationsMiningHistory(options), miningOptions, access, faults),
   };
 }
-
-const isJson = (reply: Reply): boolean => reply.headers?.["content-type"]?.startsWith("application/json") === true;

@@ -2,15 +2,15 @@ import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, type EpochMs, type Span } from "
 import { randomOf, type Random } from "./random.ts";
 
 export interface HistoryOptions {
-  /** A whole number. Default 1. */
+  /** An integer. Default 1. */
   readonly seed?: number | undefined;
-  /** About how many on each day. Default 20,000. */
+  /** The approximate number of events a day. Default 20,000. */
   readonly eventsPerDay?: number | undefined;
-  /** All events of so many milliseconds share one instant, over as many pages as they fill. Default 1. */
+  /** All events within this time have the same instant, even when they fill several pages. Default 1. */
   readonly tieMs?: number | undefined;
 }
 
-/** What two events are ordered by; a log has no other total order. */
+/** Events are ordered by time, then by id. */
 export interface Position {
   readonly time: EpochMs;
   readonly id: string;
@@ -21,22 +21,22 @@ export function comparePositions(a: Position, b: Position): number {
   return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
 }
 
-/** A piece of time whose events are made at once. */
+/** A piece of time whose events are generated together. */
 export interface Cell {
   readonly startMs: number;
   readonly lengthMs: number;
-  /** How many events it has. */
+  /** The number of its events. */
   readonly count: number;
   readonly tieMs: number;
 }
 
-/** A log without beginning or end: a pure function of its options, so that any span always answers the same. */
+/** A log without beginning or end: a pure function of its options, so a span always has the same events. */
 export interface Timeline<Event extends Position> {
-  /** The events of `span`, oldest first, those of one millisecond by id. */
+  /** The events of `span`, oldest first; events of the same millisecond by id. */
   events(span: Span): Iterable<Event>;
   /** The same, newest first. */
   eventsBackwards(span: Span): Iterable<Event>;
-  /** All events of each cell that `span` touches, oldest first. */
+  /** All events of each cell that overlaps `span`, oldest first. */
   cells(span: Span): Iterable<{ readonly startMs: number; readonly events: readonly Event[] }>;
 }
 
@@ -47,17 +47,17 @@ export const DEFAULT_EVENTS_PER_DAY = 20_000;
 const RHYTHM = [6, 5, 5, 8, 18, 45, 80, 95, 100, 92, 75, 85, 92, 88, 75, 55, 30, 16, 10, 7, 5, 3, 3, 2];
 const RHYTHM_MEAN = RHYTHM.reduce((sum, weight) => sum + weight, 0) / RHYTHM.length;
 
-/** A cell is made at once. It is as long as keeps it near this many events, so that a page costs about a page. */
+/** A cell is as long as gives it about this many events, so that generating a page costs about a page. */
 const CELL_EVENTS = 500;
 const CELL_SIZES_MS = [HOUR_MS, 10 * MINUTE_MS, MINUTE_MS, 10 * SECOND_MS, SECOND_MS];
 
-/** Made cells are kept up to this many events, about 40 MB. */
-const KEPT_EVENTS_MAX = 30_000;
+/** Generated cells are cached up to this many events, about 40 MB. */
+const CACHED_EVENTS_MAX = 30_000;
 
 /**
- * A timeline is cheap to make, and asking it in the middle costs the span asked for.
- * @param firstStream the stream of random numbers of the cell at the epoch; each cell has its own
- * @param make the events of a cell, oldest first
+ * A timeline is cheap to create, and reading a span costs only that span.
+ * @param firstStream the stream of random numbers of the cell at the epoch; each cell has its own stream
+ * @param make generates the events of a cell, oldest first
  */
 export function timelineOf<Event extends Position>(
   { seed = DEFAULT_SEED, eventsPerDay = DEFAULT_EVENTS_PER_DAY, tieMs = 1 }: HistoryOptions,
@@ -65,32 +65,32 @@ export function timelineOf<Event extends Position>(
   make: (random: Random, cell: Cell) => Event[],
 ): Timeline<Event> {
   const cellMs = CELL_SIZES_MS.find((size) => (eventsPerDay * size) / DAY_MS <= CELL_EVENTS) ?? SECOND_MS;
-  const kept = new Map<number, readonly Event[]>();
-  let keptEvents = 0;
+  const cache = new Map<number, readonly Event[]>();
+  let cachedEvents = 0;
 
   /** The events of one cell, oldest first. */
   function cell(index: number): readonly Event[] {
-    const known = kept.get(index);
+    const known = cache.get(index);
     if (known !== undefined) {
-      // Deleted and set again it is the youngest: a Map keeps the order of insertion.
-      kept.delete(index);
-      kept.set(index, known);
+      // A Map keeps the order of insertion: deleted and set again, the entry becomes the newest.
+      cache.delete(index);
+      cache.set(index, known);
       return known;
     }
     const random = randomOf(seed, firstStream + index);
     const startMs = index * cellMs;
     const made = make(random, { startMs, lengthMs: cellMs, count: countOf(random, startMs), tieMs });
-    kept.set(index, made);
-    keptEvents += made.length + 1;
-    for (const [oldest, events] of kept) {
-      if (keptEvents <= KEPT_EVENTS_MAX || oldest === index) break;
-      kept.delete(oldest);
-      keptEvents -= events.length + 1;
+    cache.set(index, made);
+    cachedEvents += made.length + 1;
+    for (const [oldest, events] of cache) {
+      if (cachedEvents <= CACHED_EVENTS_MAX || oldest === index) break;
+      cache.delete(oldest);
+      cachedEvents -= events.length + 1;
     }
     return made;
   }
 
-  /** Between 0.85 and 1.15 of the mean, and the rest of a whole number by chance: on average the mean. */
+  /** A random number between 0.85 and 1.15 of the mean, rounded up or down at random, so that its average is the mean. */
   function countOf(random: Random, startMs: number): number {
     const hour = Math.floor((((startMs % DAY_MS) + DAY_MS) % DAY_MS) / HOUR_MS);
     const mean = (eventsPerDay * cellMs * (RHYTHM[hour] ?? 0)) / RHYTHM_MEAN / DAY_MS;
@@ -120,4 +120,19 @@ export function timelineOf<Event extends Position>(
       }
     },
   };
+}
+
+/** A share of the events becomes visible late, by at most this many seconds. */
+export interface Lateness {
+  readonly share: number;
+  readonly maxSeconds: number;
+}
+
+/** Whether the event is visible at `now`. The first 6 and the last 8 characters of its id have to be random hexadecimal digits. */
+export function isVisible(event: Position, lateness: Lateness | undefined, now: EpochMs): boolean {
+  if (lateness === undefined || event.time < now - lateness.maxSeconds * SECOND_MS) return true;
+  // Decided by the id, so that an event is equally late in every answer.
+  const isLate = Number.parseInt(event.id.slice(0, 6), 16) / 2 ** 24 < lateness.share;
+  const delay = (Number.parseInt(event.id.slice(-8, -2), 16) / 2 ** 24) * lateness.maxSeconds * SECOND_MS;
+  return !isLate || event.time + delay <= now;
 }

@@ -3,7 +3,7 @@ import { PassThrough, Writable } from "node:stream";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { printHistory, simulateCommand } from "../../src/commands/run-simulator.ts";
-import { historyOf } from "../../src/simulator/history.ts";
+import { pachcaHistory } from "../../src/simulator/pachca-history.ts";
 import { simulator } from "../../src/simulator/simulator.ts";
 import { HOUR_MS, epochMs } from "../../src/time.ts";
 
@@ -11,7 +11,7 @@ const never = new AbortController().signal;
 const from = epochMs(Date.UTC(2026, 4, 12, 9));
 const to = epochMs(Date.UTC(2026, 4, 12, 11));
 
-test("it says in one line where it is, serves until aborted, and logs requests only when asked to", async () => {
+test("with json it prints its addresses in one line, serves until aborted, and logs requests only with verbose", async () => {
   for (const verbose of [false, true]) {
     const [out, err, stop] = [new PassThrough(), new PassThrough(), new AbortController()];
     const done = simulateCommand({ json: true, verbose, out, err, token: "a-token-to-be-hidden" }, stop.signal);
@@ -35,7 +35,7 @@ test("it says in one line where it is, serves until aborted, and logs requests o
   }
 });
 
-test("it says in words how to configure a source of each kind", async () => {
+test("it prints how to configure a source of each type", async () => {
   const [out, stop] = [new PassThrough(), new AbortController()];
   const done = simulateCommand({ out, token: 'to"ken' }, stop.signal);
   const [text] = (await once(out, "data")) as [Buffer];
@@ -61,21 +61,21 @@ test("it says in words how to configure a source of each kind", async () => {
   ]);
 });
 
-test("aborted before it starts, it ends at once", async () => {
+test("when aborted before the start it ends at once", async () => {
   await simulateCommand({ out: new PassThrough() }, AbortSignal.abort());
 });
 
-test("it prints its history as lines, the same that is served, and leaves the output open", async () => {
+test("it prints its history as lines, the same that it serves, and leaves the output open", async () => {
   const out = new PassThrough({ highWaterMark: 2 ** 30 });
   await printHistory({ seed: 3, eventsPerDay: 50_000, from, to }, out, never);
   expect(out.writableEnded).toBe(false);
   const lines = String(out.read()).split("\n");
   expect(lines.pop()).toBe("");
-  const events = historyOf({ seed: 3, eventsPerDay: 50_000 }).events({ from, to });
+  const events = pachcaHistory({ seed: 3, eventsPerDay: 50_000 }).events({ from, to });
   expect(lines).toEqual(Array.from(events, ({ record }) => record.toString()));
 });
 
-test("it prints the other history, with the rows that each event refers to", async () => {
+test("it prints the history of communications-mining, with the resources of each event", async () => {
   const [out, api] = [
     new PassThrough({ highWaterMark: 2 ** 30 }),
     await simulator({ seed: 3, since: epochMs(from - HOUR_MS) }),
@@ -89,7 +89,7 @@ test("it prints the other history, with the rows that each event refers to", asy
   expect(printed).toContain('"_resources":{"users":[');
 });
 
-test("an output that is slow holds the history back", async () => {
+test("a slow output slows down the history", async () => {
   let most = 0;
   let bytes = 0;
   const slow = new Writable({
@@ -105,7 +105,7 @@ test("an output that is slow holds the history back", async () => {
   expect(most).toBeLessThan(300_000);
 });
 
-test("it stops when it is told to, or when nobody reads on", async () => {
+test("it stops when aborted, or when the reader stops reading", async () => {
   const stop = new AbortController();
   let writes = 0;
   const counting = new Writable({

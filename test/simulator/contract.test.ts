@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { simulator, type Simulator } from "../../src/simulator/simulator.ts";
 import { ask, bounds, linesOf, pastSpan, type Event } from "./walk.ts";
 
-/** What the vendor's published contract says of answers, checked by hand-written shapes. */
+/** The answers of the vendor's published contract, as hand-written shapes. */
 
 let one: Simulator;
 beforeAll(async () => {
@@ -25,7 +25,7 @@ const SEARCH: Record<string, Shape> = {
   filters: "object",
 };
 
-/** The members of `details` by key of the event; all are required. */
+/** The required members of `details`, by the key of the event. */
 const DETAILS: Record<string, Record<string, Shape>> = {
   user_login: {},
   user_logout: {},
@@ -119,7 +119,7 @@ const EVENT: Record<string, Shape> = {
 test("every event of some hours has the members of the contract, and all 45 keys occur", () => {
   const events = linesOf(one.history(pastSpan(240))).map((line) => JSON.parse(line) as Event & Record<string, unknown>);
   const keys = new Set<string>();
-  // Gathered rather than expected one by one, which takes a hundred times as long.
+  // Compared together: one expectation for each event takes a hundred times as long.
   const wrong: string[] = [];
   for (const event of events) {
     const { id, created_at: createdAt, event_key: key, user_agent: agent, details } = event;
@@ -179,7 +179,7 @@ test.each<Refusal>([
   expect(await response.json()).toEqual(body);
 });
 
-test("a cursor of another workspace, or one that was touched, is refused", async () => {
+test("a cursor of another workspace, or a changed one, is refused", async () => {
   const other = await simulator({ seed: 2 });
   try {
     const { meta } = (await (await ask(other, "/audit_events")).json()) as {
@@ -196,7 +196,7 @@ test("a cursor of another workspace, or one that was touched, is refused", async
   }
 });
 
-test("without the token it is 401, without the scope 403, elsewhere 404", async () => {
+test("401 without the token, 403 without the scope, 404 for unknown paths", async () => {
   const missing = await fetch(`${one.url}/audit_events`);
   expect([missing.status, await missing.json()]).toEqual([
     401,
@@ -222,7 +222,7 @@ test("without the token it is 401, without the scope 403, elsewhere 404", async 
   expect([nowhere.status, await nowhere.json()]).toMatchObject([404, { errors: [{ code: "not_found" }] }]);
 });
 
-test("the token tells what it may, and hides itself", async () => {
+test("the token info has the scopes, and hides the token", async () => {
   const response = await ask(one, "/oauth/token/info");
   const { data } = (await response.json()) as { data: Record<string, unknown> };
   expect(data).toMatchObject({ scopes: ["audit_events:read", "messages:create"], revoked_at: null, expires_in: null });
@@ -230,7 +230,7 @@ test("the token tells what it may, and hides itself", async () => {
   for (const name of ["id", "name", "user_id", "created_at", "last_used_at"]) expect(data).toHaveProperty(name);
 });
 
-test("a message is taken, numbered and kept", async () => {
+test("a message is accepted, numbered and kept", async () => {
   const body = { message: { entity_type: "Thread", entity_id: 334, content: "Экспорт отстаёт на 2 часа" } };
   const response = await ask(one, "/messages", { method: "POST", body: JSON.stringify(body) });
   expect(response.status).toBe(201);
@@ -240,7 +240,7 @@ test("a message is taken, numbered and kept", async () => {
   expect(one.messages.at(-1)).toEqual(body);
 });
 
-test("each answer has an id of its own and the date of the simulated clock", async () => {
+test("each answer has its own id and the date of the simulated clock", async () => {
   const ahead = await simulator({ clockOffsetMs: 3_600_000, eventsPerDay: 0 });
   try {
     const answers = [await ask(ahead, "/audit_events"), await ask(ahead, "/nowhere")];
@@ -253,7 +253,7 @@ test("each answer has an id of its own and the date of the simulated clock", asy
   }
 });
 
-test("bounds in a zone, with or without a fraction, are the same instants", async () => {
+test("bounds in another time zone, with or without a fraction, are the same instants", async () => {
   const { start_time: start, end_time: end } = bounds(pastSpan(1));
   const texts = [start, start.replace(".000Z", "Z"), start.replace("T10:00:00.000Z", "T13:00:00+03:00")].map(
     async (text) => {

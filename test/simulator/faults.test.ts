@@ -16,7 +16,7 @@ async function start(faults: FaultOptions = {}, options: SimulatorOptions = {}):
 
 const statusOf = async (one: Simulator, path = "/audit_events"): Promise<number> => (await ask(one, path)).status;
 
-test("a count befalls the next so many requests, and can be set again while the simulator runs", async () => {
+test("a count affects the next requests, and can be set again while the simulator runs", async () => {
   const one = await start({ serverError: { next: 2 }, serverErrorStatus: 503 });
   const statuses = async (count: number): Promise<number[]> => {
     const all: number[] = [];
@@ -28,7 +28,7 @@ test("a count befalls the next so many requests, and can be set again while the 
   expect(await statuses(2)).toEqual([503, 200]);
 });
 
-test("a share befalls that share of requests, the same ones for the same seed", async () => {
+test("a share affects that share of requests, the same ones for the same seed", async () => {
   const fates = async (seed: number): Promise<boolean[]> => {
     const one = await start({ serverError: 0.3 }, { seed, eventsPerDay: 0 });
     const all: boolean[] = [];
@@ -42,13 +42,13 @@ test("a share befalls that share of requests, the same ones for the same seed", 
   expect(await fates(5)).toEqual(first);
 });
 
-test("faults befall the endpoint that is named", async () => {
+test("faults affect the named endpoint", async () => {
   const one = await start({ serverError: 1, serverErrorStatus: 500, path: "/oauth/token/info" });
   expect(await statusOf(one)).toBe(200);
   expect(await statusOf(one, "/oauth/token/info")).toBe(500);
 });
 
-test("a server error has a body that is HTML", async () => {
+test("a server error has an HTML body", async () => {
   const one = await start({ serverError: 1 });
   const response = await ask(one, "/audit_events");
   expect([500, 502, 503]).toContain(response.status);
@@ -56,7 +56,7 @@ test("a server error has a body that is HTML", async () => {
   expect(await response.text()).toMatch(/^<html>/);
 });
 
-test("above the rate, and by fault, it is 429 with the wait as asked for", async () => {
+test("above the rate limit, and by fault, the answer is 429 with the configured wait", async () => {
   const limited = await start({}, { requestsPerSecond: 0 });
   const refused = await ask(limited, "/audit_events");
   expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "1"]);
@@ -78,7 +78,7 @@ test("above the rate, and by fault, it is 429 with the wait as asked for", async
   expect(Math.abs(Date.parse(date!) - Date.now() - 3_600_000)).toBeLessThan(60_000);
 });
 
-test("the limiter lets exactly the limit through and counts what it refuses", async () => {
+test("the rate limit lets exactly the limit through, and refused requests are counted", async () => {
   const one = await start({}, { requestsPerSecond: 3, eventsPerDay: 0 });
   const statuses = await Promise.all(Array.from({ length: 9 }, () => statusOf(one)));
   expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(3);
@@ -96,14 +96,14 @@ test("an unpaid workspace is refused everywhere", async () => {
   }
 });
 
-test("a page for people may come with 200", async () => {
+test("an HTML page can come with 200", async () => {
   const one = await start({ html: 1 });
   const response = await ask(one, "/audit_events");
   expect(response.status).toBe(200);
   expect(await response.text()).toMatch(/^<html>/);
 });
 
-test("half of the JSON may come as if it were all", async () => {
+test("half of the JSON can come as if it were complete", async () => {
   const one = await start({ truncatedJson: 1 });
   const response = await ask(one, "/audit_events");
   const text = await response.text();
@@ -111,19 +111,19 @@ test("half of the JSON may come as if it were all", async () => {
   expect(() => JSON.parse(text) as unknown).toThrow(SyntaxError);
 });
 
-test("a body may be cut: the head comes, the end does not", async () => {
+test("a body can be cut: the headers come, the end does not", async () => {
   const one = await start({ cutBody: 1 });
   const response = await ask(one, "/audit_events");
   expect(response.status).toBe(200);
   await expect(response.text()).rejects.toThrow();
 });
 
-test("a connection may be closed without an answer", async () => {
+test("a connection can be closed without an answer", async () => {
   const one = await start({ reset: 1 });
   await expect(ask(one, "/audit_events")).rejects.toThrow();
 });
 
-test("a server may be silent, before the head or after it, until the simulator closes", async () => {
+test("a server can be silent, before or after the headers, until the simulator closes", async () => {
   const one = await start({ stalledBody: 1 });
   const response = await ask(one, "/audit_events");
   expect(response.status).toBe(200);
@@ -132,14 +132,14 @@ test("a server may be silent, before the head or after it, until the simulator c
   const silent = expect(ask(one, "/audit_events")).rejects.toThrow();
   const stalled = expect(response.text()).rejects.toThrow();
   await expect.poll(() => one.requests).toBe(2);
-  // Both are still waiting: an answer to a third, after them, does not wait for theirs.
+  // Both are still waiting: a third request, after them, is answered at once.
   one.faults.silence = 0;
   expect(await statusOf(one)).toBe(200);
   await one.close();
   await Promise.all([silent, stalled]);
 });
 
-test("cursors may expire, by the simulated clock", async () => {
+test("cursors can expire, by the simulated clock", async () => {
   const one = await start({ cursorSeconds: 60 });
   const span = bounds(pastSpan(30));
   const { paginate } = await pageOf(one, span);
@@ -150,7 +150,7 @@ test("cursors may expire, by the simulated clock", async () => {
   expect(await response.json()).toMatchObject({ errors: [{ key: "cursor", message: "Cursor has expired" }] });
 });
 
-test("cursors may go round: the top comes again, and there is always more", async () => {
+test("cursors can lead back to the first page, and there is always a next page", async () => {
   const one = await start({ cursorLoop: 1 });
   const span = bounds(pastSpan(30));
   const first = await pageOf(one, span);
@@ -161,7 +161,7 @@ test("cursors may go round: the top comes again, and there is always more", asyn
   expect(third.paginate.has_next).toBe(true);
 });
 
-test("poison stands where an event stood, three kinds of it, and the oracle knows", async () => {
+test("poison replaces an event in three ways, and the simulator lists it", async () => {
   const one = await start({ poisonEvery: 10 }, { eventsPerDay: 60_000 });
   const span = pastSpan(10);
   const pages = await walk(one, bounds(span));
@@ -179,7 +179,7 @@ test("poison stands where an event stood, three kinds of it, and the oracle know
   expect(linesOf(one.history(span)).map((line) => JSON.parse(line) as unknown)).toEqual(whole.toReversed());
 });
 
-test("an event may hold a byte that is not UTF-8, and is sent as the oracle has it", async () => {
+test("an event can contain a byte that is not UTF-8, and is sent as the history has it", async () => {
   const one = await start({ invalidUtf8Every: 5 });
   const span = pastSpan(10);
   const page = await ask(one, `/audit_events?${query(bounds(span))}`);
@@ -193,7 +193,7 @@ test("an event may hold a byte that is not UTF-8, and is sent as the oracle has 
   expect(body.subarray('{"data":['.length, end).equals(joined)).toBe(true);
 });
 
-test("an event may be huge", async () => {
+test("an event can be huge", async () => {
   const one = await start({ hugeEvery: 4, hugeBytes: 300_000 });
   const { data, text } = await pageOf(one, bounds(pastSpan(30)));
   const huge = data.filter(({ details }) => "padding" in details);
@@ -202,7 +202,7 @@ test("an event may be huge", async () => {
   expect(huge.length).toBeLessThan(data.length);
 });
 
-test("an access log tells each request with its fault, and no token", async () => {
+test("an access log has each request with its fault, and no token", async () => {
   const lines: unknown[] = [];
   const one = await start({ reset: { next: 1 } }, { observe: (line) => lines.push(line) });
   await ask(one, "/audit_events?limit=1").catch(() => undefined);

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { slidingSecond } from "../../src/simulator/limiter.ts";
 
-test("no second that ends at any request holds more than the limit, and nothing is refused below it", () => {
+test("no second has more requests than the limit, and nothing is refused below it", () => {
   const gaps = fc.array(fc.integer({ min: 0, max: 400 }), { maxLength: 200 });
   fc.assert(
     fc.property(gaps, fc.integer({ min: 1, max: 8 }), (waits, limit) => {
@@ -26,7 +26,7 @@ test("no second that ends at any request holds more than the limit, and nothing 
   );
 });
 
-test("the wait that it names is exact to the millisecond", () => {
+test("the wait is exact to the millisecond", () => {
   const second = slidingSecond();
   for (const now of [0, 300, 700]) second.count(now);
   expect(second.waitMs(999, 3)).toBe(1);
@@ -36,7 +36,7 @@ test("the wait that it names is exact to the millisecond", () => {
   expect(second.waitMs(1300, 2)).toBe(0);
 });
 
-test("it counts rightly through more requests than it keeps", () => {
+test("it counts correctly over more requests than it keeps", () => {
   const second = slidingSecond();
   for (let now = 0; now < 50_000; now++) second.count(now);
   expect(second.load(49_999)).toBe(1000);

@@ -16,7 +16,7 @@ async function start(options: SimulatorOptions = {}): Promise<Simulator> {
 
 const timesOf = (events: readonly Event[]): number[] => events.map((event) => Date.parse(event.created_at));
 
-test.each([1, 7, 50])("pages of %i walk from new to old without loss or repetition, byte for byte", async (limit) => {
+test.each([1, 7, 50])("pages of %i have every event once, from new to old, byte for byte", async (limit) => {
   const one = await start({ recordReads: false });
   const span = pastSpan(limit === 1 ? 1 : 5);
   const pages = await walk(one, { ...bounds(span), limit });
@@ -29,7 +29,7 @@ test.each([1, 7, 50])("pages of %i walk from new to old without loss or repetiti
   expect(pages.map(({ paginate }) => paginate.has_prev)).toEqual(pages.map((_, place) => place > 0));
 });
 
-test("fifty are answered when no limit is said, and times never rise", async () => {
+test("the default limit is 50, and times never increase", async () => {
   const one = await start();
   const { data, paginate } = await pageOf(one);
   expect(data).toHaveLength(50);
@@ -37,7 +37,7 @@ test("fifty are answered when no limit is said, and times never rise", async () 
   expect(timesOf(data)).toEqual(timesOf(data).toSorted((a, b) => b - a));
 });
 
-test("both bounds are inclusive, and the upper is not where that is asked for", async () => {
+test("both bounds are inclusive, and the upper bound is exclusive by option", async () => {
   const span = pastSpan(60);
   const inclusive = await start();
   const exclusive = await start({ endInclusive: false });
@@ -66,7 +66,7 @@ test.each(["event_key", "actor_id", "actor_type", "entity_id", "entity_type"] as
   expect((await pageOf(one, { ...bounds(span), [name]: "nobody" })).data).toEqual([]);
 });
 
-test("a filter that finds nothing for long is answered with short pages, which are not the end", async () => {
+test("a filter that finds nothing for a long time is answered with short pages, which are not the end", async () => {
   const one = await start({ recordReads: false, eventsPerDay: 2_000_000 });
   const pages = await walk(one, { ...bounds(pastSpan(60)), event_key: "nothing_of_the_kind" });
   expect(pages.length).toBeGreaterThan(1);
@@ -74,7 +74,7 @@ test("a filter that finds nothing for long is answered with short pages, which a
   expect(new Set(pages.map(({ paginate }) => paginate.next_page)).size).toBeGreaterThanOrEqual(pages.length - 1);
 });
 
-test("a cursor is never null, and the last one repeats itself over no data", async () => {
+test("a cursor is never null, and the last one repeats itself with empty pages", async () => {
   const one = await start({ recordReads: false });
   const span = pastSpan(1);
   const last = (await walk(one, bounds(span))).at(-1)!;
@@ -92,7 +92,7 @@ test("a cursor is never null, and the last one repeats itself over no data", asy
   });
 });
 
-test("prev_page leads to what is newer, nearest first, and stays while there is nothing", async () => {
+test("prev_page leads to the next newer events, and stays the same while there are none", async () => {
   const one = await start({ recordReads: false, eventsPerDay: 3_000_000, pageLimit: 200, clockOffsetMs: -2 * HOUR_MS });
   const top = await pageOf(one);
   const anchored = await pageOf(one, { cursor: top.paginate.prev_page });
@@ -109,11 +109,11 @@ test("prev_page leads to what is newer, nearest first, and stays while there is 
   expect(seen.length).toBeGreaterThan(100);
   const wanted = linesOf(one.history({ from, to: epochMs(Date.now() + one.clockOffsetMs) }));
   const ids = seen.map(({ id }) => id);
-  // The clock goes on between the last page and the question to the oracle.
+  // The clock moves on between the last page and the expected history.
   expect(wanted.map((line) => (JSON.parse(line) as Event).id).slice(0, ids.length)).toEqual(ids);
 });
 
-test("an old installation has a next_page alone, and ends with an answer without data", async () => {
+test("the old contract has only next_page, and ends with an answer without data", async () => {
   const one = await start({ contract: "old", recordReads: false });
   const span = pastSpan(5);
   let page = await pageOf(one, bounds(span));
@@ -127,7 +127,7 @@ test("an old installation has a next_page alone, and ends with an answer without
   expect(page.paginate.next_page).not.toBeNull();
 });
 
-test("each read is an event of the log, seen by the next one", async () => {
+test("each read adds an event to the log, which the next read shows", async () => {
   const one = await start({ eventsPerDay: 0 });
   const agent = `siem-export/1 ${"x".repeat(300)}`;
   await ask(one, "/audit_events", { headers: { "user-agent": agent } });
@@ -148,7 +148,7 @@ test("each read is an event of the log, seen by the next one", async () => {
   expect((await pageOf(silent)).data).toEqual([]);
 });
 
-test("nothing of the future is shown, by the simulated clock", async () => {
+test("future events do not appear, by the simulated clock", async () => {
   const one = await start({ eventsPerDay: 5_000_000, clockOffsetMs: -DAY_MS, recordReads: false });
   const before = Date.now() - DAY_MS;
   const { data } = await pageOf(one);
@@ -178,7 +178,7 @@ test("late events appear after their time, and then stay", async () => {
   expect(await ids()).toEqual(all);
 });
 
-test("there is no history before the retention of 90 days, nor outside of since and until", async () => {
+test("there is no history older than 90 days, nor outside of since and until", async () => {
   const one = await start({ recordReads: false });
   const floor = Date.now() - 90 * DAY_MS;
   const old = await walk(one, bounds({ from: epochMs(floor - DAY_MS), to: epochMs(floor + HOUR_MS) }));
@@ -220,7 +220,7 @@ test("a thousand events a page, many at once, are the same events", async () => 
   }
 });
 
-test("closing ends an answer that was held back, and can be done twice", async () => {
+test("closing ends a delayed answer, and can be repeated", async () => {
   const one = await start({ latencyMs: 600_000 });
   const asked = ask(one, "/audit_events");
   const refused = expect(asked).rejects.toThrow();
@@ -230,7 +230,7 @@ test("closing ends an answer that was held back, and can be done twice", async (
   await refused;
 });
 
-test("a port that is taken is said with what to do", async () => {
+test("a port that is in use is reported with what to do", async () => {
   const one = await start();
   await expect(simulator({ port: one.port })).rejects.toMatchObject({
     name: "ConfigError",

@@ -29,7 +29,7 @@ export interface Page {
 
 type Parameters = Readonly<Record<string, string | number>>;
 
-/** One request to `path` (with its query), as the holder of the token. */
+/** One request to `path` (with its query) with the token. */
 export function ask({ url, access }: Simulator, path: string, options: RequestInit = {}): Promise<Response> {
   const headers = {
     authorization: `Bearer ${access.token}`,
@@ -44,7 +44,7 @@ export function query(parameters: Parameters): string {
   return search.toString();
 }
 
-/** One page that is answered with 200. */
+/** One page; the answer must be 200. */
 export async function pageOf(simulator: Simulator, parameters: Parameters = {}): Promise<Page> {
   const response = await ask(simulator, `/audit_events?${query(parameters)}`);
   const text = await response.text();
@@ -53,7 +53,7 @@ export async function pageOf(simulator: Simulator, parameters: Parameters = {}):
   return { text, data, paginate: meta.paginate };
 }
 
-/** Page by page to the end. */
+/** All pages, one after another. */
 export async function walk(simulator: Simulator, parameters: Parameters = {}): Promise<Page[]> {
   const pages = [await pageOf(simulator, parameters)];
   for (let last = pages[0]; last?.paginate.has_next === true; last = pages.at(-1)) {
@@ -62,12 +62,12 @@ export async function walk(simulator: Simulator, parameters: Parameters = {}): P
   return pages;
 }
 
-/** The parameters that ask for `span`, whose end is inclusive with the vendor. */
+/** The parameters for `span`; the vendor's end is inclusive. */
 export function bounds({ from, to }: Span): { start_time: string; end_time: string } {
   return { start_time: new Date(from).toISOString(), end_time: new Date(to - 1).toISOString() };
 }
 
-/** A span of some days ago, in working hours: long past, and well within what is kept. */
+/** A span some days ago, in working hours and within the retention. */
 export function pastSpan(minutes: number): Span {
   const day = new Date(Date.now() - 5 * 86_400_000);
   const from = Date.UTC(day.getUTCFullYear(), day.getUTCMonth(), day.getUTCDate(), 10);
@@ -94,7 +94,7 @@ export interface MiningPage {
   readonly [more: string]: unknown;
 }
 
-/** One query of Communications Mining's log, as the holder of the token; `path` follows the base. */
+/** One query of the log of Communications Mining with the token; `path` follows the base URL. */
 export function queryMining(
   { mining, access }: Simulator,
   body: unknown = {},
@@ -108,7 +108,7 @@ export function queryMining(
   return fetch(`${mining.url}${path}`, { method: "POST", body: text, ...options, headers });
 }
 
-/** Page by page to the end; each is answered with 200 and `ok`. */
+/** All pages, one after another; each answer must be 200 and `ok`. */
 export async function walkMining(simulator: Simulator, query: object): Promise<MiningPage[]> {
   const pages: MiningPage[] = [];
   for (let continuation: string | undefined; ;) {
@@ -125,7 +125,7 @@ export async function walkMining(simulator: Simulator, query: object): Promise<M
 export const idsOf = (pages: readonly MiningPage[]): string[] =>
   pages.flatMap(({ audit_events }) => audit_events.map(({ event_id }) => event_id));
 
-/** The filter that asks for the true times of `span`, and so much more on both sides. */
+/** The filter for the true times of `span`, extended by this much on both sides. */
 export function trueTimes({ from, to }: Span, slackMs = 0): object {
   const timestamp = {
     minimum: new Date(from - slackMs).toISOString(),

@@ -27,7 +27,7 @@ const span: Span = { from: epochMs(FROM), to: epochMs(FROM + 300_000) };
 const idAt = (index: number) => String(1_152_922_976_252_290_800n + BigInt(index));
 
 /** `count` events, evenly over the five minutes of `span`, with neighbours outside and several in one millisecond. */
-function historyOf(count: number): Happened[] {
+function pachcaHistory(count: number): Happened[] {
   const inside = Array.from({ length: count }, (_, index) => ({
     id: idAt(index),
     time: epochMs(FROM + Math.floor((index * 300_000) / count / 3) * 3),
@@ -60,15 +60,15 @@ async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
 /** What every source does. `open` makes one within a test, in front of a server of that test. */
 export function sourceContract(name: string, open: (state: ApiState) => Promise<Source>): void {
   describe(`${name}, as a source`, () => {
-    const well = (count: number) => open({ history: historyOf(count), mood: "well" });
+    const well = (count: number) => open({ history: pachcaHistory(count), mood: "well" });
 
     test("gives every event of a span, over many pages", async () => {
       const events = (await eventsOf(await well(230), span)).filter(isIn(span));
-      expect(idsOf(events)).toEqual(idsOf(historyOf(230).filter(isIn(span))));
+      expect(idsOf(events)).toEqual(idsOf(pachcaHistory(230).filter(isIn(span))));
     });
 
     test("gives each event its own time", async () => {
-      const times = new Map(historyOf(60).map(({ id, time }) => [id, time]));
+      const times = new Map(pachcaHistory(60).map(({ id, time }) => [id, time]));
       for (const { id, time } of await eventsOf(await well(60), span)) expect(time).toBe(times.get(id));
     });
 
@@ -79,13 +79,13 @@ export function sourceContract(name: string, open: (state: ApiState) => Promise<
 
     test("loses nothing between two spans that meet", async () => {
       const source = await well(120);
-      const middle = historyOf(120)[60]!.time;
+      const middle = pachcaHistory(120)[60]!.time;
       const halves = [
         { from: span.from, to: middle },
         { from: middle, to: span.to },
       ];
       const parts = await Promise.all(halves.map(async (half) => (await eventsOf(source, half)).filter(isIn(half))));
-      expect(idsOf(parts.flat())).toEqual(idsOf(historyOf(120).filter(isIn(span))));
+      expect(idsOf(parts.flat())).toEqual(idsOf(pachcaHistory(120).filter(isIn(span))));
       expect(parts.flat()).toHaveLength(120);
     });
 
@@ -128,7 +128,7 @@ export function sourceContract(name: string, open: (state: ApiState) => Promise<
       ["cut", ["TransientError"]],
       ["nonsense", ["ProtocolError"]],
     ] as const)("never ends as if that were all when the API is %s", async (mood, names) => {
-      const source = await open({ history: historyOf(60), mood });
+      const source = await open({ history: pachcaHistory(60), mood });
       const error: unknown = await eventsOf(source, span).catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(ExporterError);
       expect(names).toContain((error as ExporterError).name);

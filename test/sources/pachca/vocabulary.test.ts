@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { withSeverities } from "../../../src/vocabulary.ts";
-import { KINDS } from "../../../src/simulator/catalogue.ts";
+import { KINDS } from "../../../src/simulator/pachca-catalogue.ts";
 import { randomOf } from "../../../src/simulator/random.ts";
 import { pachca } from "../../../src/sources/pachca/pachca.ts";
 

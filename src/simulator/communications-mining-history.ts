@@ -1,5 +1,13 @@
 import { MINUTE_MS, SECOND_MS, epochMs, type EpochMs, type Span } from "../time.ts";
-import { GROUPS, dangling, hexId, known, pickMiningKind, rowOf, type Group } from "./mining-catalogue.ts";
+import {
+  GROUPS,
+  dangling,
+  hexId,
+  known,
+  pickMiningKind,
+  rowOf,
+  type Group,
+} from "./communications-mining-catalogue.ts";
 import type { Random } from "./random.ts";
 import {
   comparePositions,
@@ -10,47 +18,47 @@ import {
   type Timeline,
 } from "./timeline.ts";
 
-/** An event of a Communications Mining log. Its `time` is the true one, in milliseconds; the API filters by it and never tells it. */
+/** An event. Its `time` is the true time, in milliseconds: the API filters by it, but does not show it. */
 export interface MiningEvent extends Position {
-  /** What the API tells: `time`, rounded to the nearest second. */
+  /** The time that the API shows: `time`, rounded to the nearest second. */
   readonly shown: EpochMs;
-  /** The exact bytes that the API sends, in compact form. */
+  /** The exact bytes that the API sends: compact JSON. */
   readonly record: Buffer;
-  /** The ids of each list that the event refers to, in the order of reference, the actor first, each once. */
+  /** The ids that the event refers to, without repeats, in the order of reference, the actor first. */
   readonly references: Readonly<Record<Group, readonly string[]>>;
 }
 
 export type MiningHistory = Timeline<MiningEvent>;
 
-/** Beyond the streams of the other history's cells. */
+/** Above the streams of the cells of Pachca's history. */
 const FIRST_STREAM = 2 ** 32;
 
-/** One in so many events shares the millisecond of the one before it. */
+/** One event in N has the same millisecond as the one before it. */
 const TIES = 24;
-/** One in so many events crowds a whole minute, at most so far from it: there, windows end, and rounding moves events over. */
+/** One event in N is this close to a whole minute, where windows end and rounding moves events into the next window. */
 const CROWDED = 12;
 const CROWD_MS = 600;
-/** One in so many references dangles. */
+/** One reference in N is to an unknown id. */
 const DANGLING = 12;
-/** One in so many events is the system's own: nobody known did it, and it refers to nothing. */
+/** One event in N is by the system: its actor is unknown, and it has no references. */
 const BY_NOBODY = 150;
 const WITHOUT_TENANT = 20;
 
-/** Cheap to make; asking it in the middle costs the span asked for. */
-export function miningHistoryOf(options: HistoryOptions = {}): MiningHistory {
+/** A history is cheap to create, and reading a span costs only that span. */
+export function communicationsMiningHistory(options: HistoryOptions = {}): MiningHistory {
   return timelineOf(options, FIRST_STREAM, makeCell);
 }
 
-/** `time`, as the API tells it. */
+/** `time` as the API shows it. */
 export const shownOf = (time: EpochMs): EpochMs => epochMs(Math.round(time / SECOND_MS) * SECOND_MS);
 
-/** The events of which the API tells a time in `span`, by that time and then by id; only those whose true time is `within`. */
-export function* shownIn(history: MiningHistory, { from, to }: Span, within?: Span): Generator<MiningEvent> {
+/** The events with a shown time in `span`, by that time and then by id; only those with a true time in `trueSpan`. */
+export function* shownIn(history: MiningHistory, { from, to }: Span, trueSpan?: Span): Generator<MiningEvent> {
   let tied: MiningEvent[] = [];
   const byId = (): MiningEvent[] => tied.sort((a, b) => (a.id < b.id ? -1 : 1));
   const trueTimes = {
-    from: epochMs(Math.max(from - SECOND_MS, within?.from ?? -Infinity)),
-    to: epochMs(Math.min(to + SECOND_MS, within?.to ?? Infinity)),
+    from: epochMs(Math.max(from - SECOND_MS, trueSpan?.from ?? -Infinity)),
+    to: epochMs(Math.min(to + SECOND_MS, trueSpan?.to ?? Infinity)),
   };
   for (const event of history.events(trueTimes)) {
     if (event.shown < from || event.shown >= to) continue;
@@ -63,7 +71,7 @@ export function* shownIn(history: MiningHistory, { from, to }: Span, within?: Sp
   yield* byId();
 }
 
-/** What an export must hold of an event: its own bytes, and a last member with the rows that it refers to. */
+/** The line that an export must contain for an event: its own bytes, and a last member with its resources. */
 export function lineOf({ record, references }: MiningEvent): Buffer {
   const groups: string[] = [];
   for (const group of GROUPS) {
@@ -89,7 +97,7 @@ function makeCell(random: Random, { startMs, lengthMs, count, tieMs }: Cell): Mi
   return positions.sort(comparePositions).map((position) => makeEvent(random, position));
 }
 
-/** Just before or after a whole minute (in a cell that is shorter, its own bounds), within the cell. */
+/** Just before or after a whole minute, within the cell. In a cell shorter than a minute, close to its bounds. */
 function crowded(random: Random, time: number, startMs: number, lengthMs: number): number {
   const unit = Math.min(MINUTE_MS, lengthMs);
   const minute = time - ((time - startMs) % unit);

@@ -1,16 +1,16 @@
-import { NAMES } from "./organisation.ts";
+import { NAMES } from "./pachca-catalogue.ts";
 import { randomOf, type Random } from "./random.ts";
 
 /*
- * The invented customer of UiPath Communications Mining whose log this is: what an event may refer to, and the kinds of
- * events. Rows are kept as JSON, ready to be joined.
+ * The invented customer of UiPath Communications Mining whose log this is: the resources that events refer to, and the kinds of
+ * events. Resources are JSON already.
  */
 
-/** The lists of resources beside the events of an answer. */
+/** The lists of resources in an answer. */
 export const GROUPS = ["users", "tenants", "projects", "datasets", "sources", "triggers"] as const;
 export type Group = (typeof GROUPS)[number];
 
-/** The stream of random numbers of this file; a history's streams are not negative. */
+/** The stream of random numbers of this file; the streams of histories are not negative. */
 const CATALOGUE_STREAM = -3;
 const SIZES = { tenants: 3, projects: 14, datasets: 40, sources: 60, triggers: 30, users: 260 } as const;
 
@@ -25,24 +25,24 @@ const LAST_NAMES = [
   "Smith",
 ];
 
-/** An id in the vendor's form. */
+/** An id in the form that the vendor uses. */
 export function hexId(random: Random): string {
   return [random.uint32(), random.uint32()].map((half) => half.toString(16).padStart(8, "0")).join("");
 }
 
-/** The rows of each list, by id. The same for every seed: they are the customer's, not the history's. */
+/** The resources of each list, by id. They belong to the customer, not to the history, so they are the same for every seed. */
 const rows: Readonly<Record<Group, ReadonlyMap<string, string>>> = makeRows(randomOf(0, CATALOGUE_STREAM));
 const ids = Object.fromEntries(GROUPS.map((group) => [group, [...rows[group].keys()]])) as Record<Group, string[]>;
 
-/** Undefined for an id that dangles, or that is another list's. */
+/** Undefined for an unknown id, and for an id of another list. */
 export const rowOf = (group: Group, id: string): string | undefined => rows[group].get(id);
 
-/** One of the ids that have a row; the first are the busiest. */
+/** An id with a resource; the first ones are more frequent. */
 export function known(random: Random, group: Group): string {
   return ids[group][Math.floor(random.share() ** 2 * ids[group].length)] ?? "";
 }
 
-/** An id without a row: of something deleted, or, as in the vendor's own example, a project's that is a dataset's. */
+/** An id without a resource: of something deleted, or, as in the vendor's example, a project's id that is a dataset's. */
 export function dangling(random: Random, group: Group): string {
   return group === "projects" && random.below(2) === 0 ? known(random, "datasets") : hexId(random);
 }
@@ -63,7 +63,7 @@ function makeRows(random: Random): Record<Group, Map<string, string>> {
   for (const [group, size] of Object.entries(SIZES) as [Group, number][]) {
     for (let number = 0; number < size; number++) {
       const id = hexId(random);
-      // Members that no contract names, and a number that no double holds.
+      // Undocumented members, and a number that a double cannot represent.
       const extra = number % 9 === 4 ? `,"quota":{"limit":90071992547409${93 + number},"used":${number}.50}` : "";
       made[group].set(id, `{"id":"${id}",${members[group]()}${extra}}`);
     }
@@ -78,12 +78,12 @@ function userOf(random: Random, tenant: string): string {
   return `"tenant_id":"${tenant}","username":"${username}","email":"${username}@acme.example","display_name":${shown}`;
 }
 
-/** One kind of event: how often it occurs beside the others, which lists of ids it has, and what else it says. */
+/** One kind of event: its frequency relative to the others, its lists of ids, and its other members. */
 export interface MiningKind {
   readonly type: string;
   readonly weight: number;
   readonly refers: readonly Group[];
-  /** Further members of the event as JSON, each with a comma before it; "" for none. */
+  /** Further members of the event as JSON, each after a comma; "" for none. */
   more(random: Random): string;
 }
 
@@ -93,10 +93,10 @@ const renamed = (random: Random): string => `,"changes":{"title":[${random.pick(
 const named = (random: Random): string => `,"name":${random.pick(NAMES)}`;
 const permissions = (random: Random): string =>
   `,"permissions_added":[${random.pick(['"sources_read"', '"users_write","audit_logs_read"', ""])}],"permissions_removed":[]`;
-/** Spelt as no program that writes JSON anew would, and too large for a double. */
+/** Numbers that are too large for a double, or that a JSON writer would spell differently. */
 const exported = (random: Random): string =>
   `,"bytes":9007199254740993${random.below(100)},"ratio":0.${random.below(10)}0,"scale":1E+${random.below(9)},"offset":-0`;
-/** Text that looks like the answer around it. */
+/** Text that looks like a part of the answer around it. */
 const queried = (random: Random): string =>
   `,"query":${random.pick(['"\\"audit_events\\":[{}],\\"users\\":[]}"', '"счёт \\u2116 7"', '"]},{"', '"🧾\\\\"'])},"limit":128`;
 
@@ -109,7 +109,7 @@ function kind(
   return { type, weight, refers, more };
 }
 
-/** What such an installation records. The vendor has no list; only `get_datasets` stands in its example. */
+/** Kinds that such an installation may record. The vendor has no list; only `get_datasets` is in its example. */
 export const MINING_KINDS: readonly MiningKind[] = [
   kind(160, "get_datasets", ["projects", "datasets"], found),
   kind(80, "get_sources", ["projects", "sources"], found),
@@ -140,5 +140,5 @@ const BY_WEIGHT: readonly MiningKind[] = MINING_KINDS.flatMap((each) =>
   Array.from({ length: each.weight }, () => each),
 );
 
-/** A kind, by its weight. */
+/** A random kind; frequent kinds are more likely. */
 export const pickMiningKind = (random: Random): MiningKind => random.pick(BY_WEIGHT);

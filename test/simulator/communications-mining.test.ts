@@ -17,7 +17,7 @@ const shows =
   ({ timestamp }: MiningEvent): boolean =>
     Date.parse(timestamp) >= from && Date.parse(timestamp) < to;
 
-test.each([1, 7, 128, 1000])("pages of %i give every event of a span, each once", async (limit) => {
+test.each([1, 7, 128, 1000])("pages of %i have every event of a span, each once", async (limit) => {
   const one = await start({ eventsPerDay: 60_000 });
   const span = pastSpan(limit === 1 ? 2 : 25);
   const pages = await walkMining(one, { ...trueTimes(span, SECOND_MS), limit });
@@ -29,7 +29,7 @@ test.each([1, 7, 128, 1000])("pages of %i give every event of a span, each once"
   expect(pages.slice(0, -1).every(({ audit_events }) => audit_events.length === limit)).toBe(true);
 });
 
-test("a page is the events as the oracle has them, and the rows that they refer to, in no order of time", async () => {
+test("a page has the events of the history and their resources, and no order of time", async () => {
   const one = await start({ eventsPerDay: 60_000 });
   const span = pastSpan(10);
   const [page] = await walkMining(one, { ...trueTimes(span, SECOND_MS), limit: 1000 });
@@ -48,7 +48,7 @@ test("a page is the events as the oracle has them, and the rows that they refer 
   expect(times).not.toEqual(times.toSorted().reverse());
 });
 
-test("128 are answered when no limit is said, and a thousand and more where that is set", async () => {
+test("the default limit is 128, and a thousand or more can be requested", async () => {
   const one = await start({ eventsPerDay: 300_000 });
   const lengthOf = async (body: object): Promise<number> =>
     ((await (await queryMining(one, body)).json()) as { audit_events: unknown[] }).audit_events.length;
@@ -59,13 +59,13 @@ test("128 are answered when no limit is said, and a thousand and more where that
   expect((await queryMining(larger, { limit: 5000 })).status).toBe(200);
 });
 
-test("an answer without events has the list of tenants, and no continuation", async () => {
+test("an answer without events has a list of tenants and no continuation", async () => {
   const one = await start();
   const none = trueTimes({ from: epochMs(0), to: epochMs(DAY_MS) });
   expect(await (await queryMining(one, none)).json()).toEqual({ audit_events: [], status: "ok", tenants: [] });
 });
 
-test("the filter goes by the true time: its minimum inclusive, its maximum exclusive", async () => {
+test("the filter uses the true time: the minimum is inclusive, the maximum exclusive", async () => {
   const one = await start({ eventsPerDay: 200_000, tieMs: 1000 });
   const { from, to } = pastSpan(3);
   const second = historyIn(one, { from, to }).map(({ timestamp }) => Date.parse(timestamp))[0]!;
@@ -79,7 +79,7 @@ test("the filter goes by the true time: its minimum inclusive, its maximum exclu
   expect(await found(second - 999, second)).toEqual([]);
 });
 
-test("an event may show a time outside of what was asked for", async () => {
+test("the shown time of an event may be outside of the filter", async () => {
   const one = await start({ eventsPerDay: 200_000 });
   const { from } = pastSpan(1);
   const before = { from: epochMs(from - SECOND_MS / 2), to: from };
@@ -106,7 +106,7 @@ test.each<readonly [string, unknown, RegExp]>([
   expect(await response.json()).toEqual({ status: "error", message: expect.stringMatching(message) as string });
 });
 
-test("strangers, paths and methods that it does not know are refused in the vendor's form", async () => {
+test("wrong tokens, unknown paths and methods are refused in the vendor's form", async () => {
   const one = await start();
   const statusOf = async (asked: Promise<Response>): Promise<number> => {
     const response = await asked;
@@ -122,7 +122,7 @@ test("strangers, paths and methods that it does not know are refused in the vend
   expect(await statusOf(queryMining(one))).toBe(403);
 });
 
-test("the older form of the base URL, a host alone, leads to the same log", async () => {
+test("the older form of the base URL, without a tenant, leads to the same log", async () => {
   const one = await start();
   const { origin } = new URL(one.mining.url);
   const body = JSON.stringify(trueTimes(pastSpan(1)));
@@ -131,7 +131,7 @@ test("the older form of the base URL, a host alone, leads to the same log", asyn
   expect(await response.text()).toBe(await (await queryMining(one, body)).text());
 });
 
-test("queries leave no event in either log, and have a limit of their own", async () => {
+test("queries add no event to either log, and have their own rate limit", async () => {
   const one = await start({ eventsPerDay: 0, requestsPerSecond: 1 });
   const statuses = [await queryMining(one), await ask(one, "/audit_events"), await queryMining(one)];
   expect(statuses.map(({ status }) => status)).toEqual([200, 200, 429]);
@@ -150,7 +150,7 @@ test.each<readonly [string, FaultOptions, number, unknown]>([
   expect([response.status, await response.json()]).toEqual([status, body]);
 });
 
-test("faults of delivery befall it as they do the other log, and faults of one path that path alone", async () => {
+test("faults of delivery affect it as they affect Pachca's log, and faults of one path affect only that path", async () => {
   const one = await start({ faults: { cutBody: { next: 1 } } });
   const cut = await queryMining(one);
   await expect(cut.text()).rejects.toThrow();
@@ -159,7 +159,7 @@ test("faults of delivery befall it as they do the other log, and faults of one p
   await expect(ask(one, "/audit_events")).rejects.toThrow();
 });
 
-test("continuations may expire, by the simulated clock, and may go round", async () => {
+test("continuations can expire, by the simulated clock, and can lead back to the start", async () => {
   const one = await start({ faults: { cursorSeconds: 60 } });
   const query = trueTimes(pastSpan(60));
   const first = (await (await queryMining(one, query)).json()) as { continuation: string; audit_events: unknown };
@@ -177,7 +177,7 @@ test("continuations may expire, by the simulated clock, and may go round", async
   expect(again).toEqual(looped);
 });
 
-test("late events appear after their time, and nothing of the future is shown", async () => {
+test("late events appear after their time, and future events do not appear", async () => {
   const lateness = { share: 0.3, maxSeconds: 600 };
   const one = await start({ eventsPerDay: 2_000_000, lateness, clockOffsetMs: -DAY_MS });
   const to = epochMs(Date.now() - DAY_MS - SECOND_MS);

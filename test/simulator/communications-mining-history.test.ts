@@ -1,46 +1,53 @@
 import { isDeepStrictEqual } from "node:util";
 import { expect, test } from "vitest";
-import { GROUPS, MINING_KINDS, rowOf } from "../../src/simulator/mining-catalogue.ts";
-import { lineOf, miningHistoryOf, shownIn, type MiningEvent } from "../../src/simulator/mining-history.ts";
+import { GROUPS, MINING_KINDS, rowOf } from "../../src/simulator/communications-mining-catalogue.ts";
+import {
+  lineOf,
+  communicationsMiningHistory,
+  shownIn,
+  type MiningEvent,
+} from "../../src/simulator/communications-mining-history.ts";
 import { DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, epochMs, type Span } from "../../src/time.ts";
 
 const MIDNIGHT = Date.UTC(2026, 4, 12);
 const span = (from: number, to: number): Span => ({ from: epochMs(MIDNIGHT + from), to: epochMs(MIDNIGHT + to) });
 const lines = (events: Iterable<MiningEvent>): string[] => Array.from(events, (event) => lineOf(event).toString());
-const day = (eventsPerDay: number): MiningEvent[] => [...miningHistoryOf({ eventsPerDay }).events(span(0, DAY_MS))];
+const day = (eventsPerDay: number): MiningEvent[] => [
+  ...communicationsMiningHistory({ eventsPerDay }).events(span(0, DAY_MS)),
+];
 
 test.each([300, 20_000, 3_000_000])(
   "with %i events a day, what shows in a span is the same however it is cut",
   (eventsPerDay) => {
     const [from, middle, to] = [9 * HOUR_MS, 9 * HOUR_MS + MINUTE_MS, 9 * HOUR_MS + 2 * MINUTE_MS];
     const options = { seed: 7, eventsPerDay };
-    const whole = lines(shownIn(miningHistoryOf(options), span(from, to)));
+    const whole = lines(shownIn(communicationsMiningHistory(options), span(from, to)));
     if (eventsPerDay > 300) expect(whole.length).toBeGreaterThan(10);
 
-    const cut = miningHistoryOf(options);
+    const cut = communicationsMiningHistory(options);
     const second = lines(shownIn(cut, span(middle, to)));
     const first = lines(shownIn(cut, span(from, middle)));
     expect([...first, ...second]).toEqual(whole);
   },
 );
 
-test("another seed is another history, and the other API's is a third", () => {
+test("another seed gives another history, which is not Pachca's either", () => {
   const ids = (seed: number): string[] =>
-    Array.from(miningHistoryOf({ seed }).events(span(0, HOUR_MS)), ({ id }) => id);
+    Array.from(communicationsMiningHistory({ seed }).events(span(0, HOUR_MS)), ({ id }) => id);
   const known = new Set(ids(1));
   expect(known.size).toBeGreaterThan(50);
   expect(ids(2).filter((id) => known.has(id))).toEqual([]);
 });
 
-test("lines rise by the time that they show and then by id, and no id comes twice", () => {
-  const events = [...shownIn(miningHistoryOf({ eventsPerDay: 20_000 }), span(0, DAY_MS))];
+test("lines are in order of their shown time, then of their id, and ids are unique", () => {
+  const events = [...shownIn(communicationsMiningHistory({ eventsPerDay: 20_000 }), span(0, DAY_MS))];
   const isBefore = (one: MiningEvent, next: MiningEvent) =>
     one.shown < next.shown || (one.shown === next.shown && one.id < next.id);
   expect(events.slice(1).filter((event, place) => !isBefore(events[place]!, event))).toEqual([]);
   expect(new Set(events.map(({ id }) => id)).size).toBe(events.length);
 });
 
-test("times are told to the nearest second, and crowd whole minutes from both sides", () => {
+test("times are shown rounded to the nearest second, and many are just before or after a whole minute", () => {
   const events = day(20_000);
   const isToldToTheSecond = ({ time, shown, record }: MiningEvent): boolean => {
     const { timestamp } = JSON.parse(record.toString()) as { timestamp: string };
@@ -55,7 +62,7 @@ test("times are told to the nearest second, and crowd whole minutes from both si
   expect(events.filter(({ time }, place) => events[place + 1]?.time === time).length).toBeGreaterThan(300);
 });
 
-test("a day has every kind of event, and each way in which a reference can fail", () => {
+test("a day has every kind of event, and every kind of reference to an unknown id", () => {
   const events = day(20_000);
   const members = events.map(({ record }) => JSON.parse(record.toString()) as Record<string, unknown>);
   expect(new Set(members.map((event) => event["event_type"]))).toEqual(new Set(MINING_KINDS.map(({ type }) => type)));
@@ -65,16 +72,16 @@ test("a day has every kind of event, and each way in which a reference can fail"
     expect(ids.filter((id) => rowOf(group, id) === undefined).length, group).toBeGreaterThan(30);
     expect(ids.filter((id) => rowOf(group, id) !== undefined).length, group).toBeGreaterThan(300);
   }
-  // As in the vendor's own example: a project that is listed as a dataset.
+  // As in the vendor's example: the id of a dataset among the projects.
   const projects = events.flatMap(({ references }) => references.projects);
   expect(projects.filter((id) => rowOf("datasets", id) !== undefined).length).toBeGreaterThan(50);
-  // An id that is named twice, and an event of which nothing is known.
+  // An id that occurs twice, and an event without any resource.
   expect(members.some(({ tenant_ids: ids }) => new Set(ids as string[]).size < (ids as string[]).length)).toBe(true);
   expect(events.filter((event) => lineOf(event) === event.record).length).toBeGreaterThan(50);
   expect(events.filter((event) => lineOf(event) !== event.record).length).toBeGreaterThan(10_000);
 });
 
-test("a day has numbers, names and rows that are easily damaged", () => {
+test("a day has numbers, names and resources that are easily damaged", () => {
   const text = lines(day(20_000)).join("\n");
   for (const spelling of [
     /"bytes":9007199254740993\d+,"ratio":0\.\d0,"scale":1E\+\d,"offset":-0[,}]/,
@@ -90,9 +97,9 @@ test("a day has numbers, names and rows that are easily damaged", () => {
   }
 });
 
-test("a line is the event as it is sent, and then its rows by group, in the order of reference, each once", () => {
+test("a line is the event as it is sent, then its resources by group, in the order of reference, without repeats", () => {
   let checked = 0;
-  // Gathered rather than expected one by one, which takes many times as long.
+  // Compared together: one expectation for each event takes many times as long.
   const wrong: string[] = [];
   for (const event of day(5_000)) {
     const line = lineOf(event).toString();

@@ -1,6 +1,5 @@
 import { SECOND_MS, epochMs, type EpochMs } from "../time.ts";
-import { pickKind } from "./catalogue.ts";
-import { USER_AGENTS, address, bot, person } from "./organisation.ts";
+import { USER_AGENTS, address, bot, person, pickKind } from "./pachca-catalogue.ts";
 import type { Random } from "./random.ts";
 import {
   comparePositions,
@@ -11,8 +10,8 @@ import {
   type Timeline,
 } from "./timeline.ts";
 
-/** One event: what the log is ordered and filtered by, and its JSON in compact form. */
-export interface HistoryEvent {
+/** One event: the members that the log sorts and filters by, and its compact JSON. */
+export interface PachcaEvent {
   readonly time: EpochMs;
   readonly id: string;
   readonly key: string;
@@ -24,23 +23,23 @@ export interface HistoryEvent {
   readonly record: Buffer;
 }
 
-/** A workspace's log. */
-export type History = Timeline<HistoryEvent>;
+/** The history of a workspace. */
+export type PachcaHistory = Timeline<PachcaEvent>;
 
-/** One in so many events shares the millisecond of the one before it. */
+/** One event in N has the same millisecond as the one before it. */
 const TIES = 24;
-/** One in so many events falls on a whole second, and the first of one in so many cells on the cell's start: on bounds. */
+/** One event in N is at a whole second, and the first event of one cell in N is at the start of the cell: at bounds. */
 const WHOLE_SECONDS = 40;
 const CELL_STARTS = 4;
-/** One in so many events has members that no contract names. */
+/** One event in N has members that the contract does not document. */
 const EXTRA_MEMBERS = 50;
 
-/** A history is cheap to make, and asking it in the middle costs the span asked for. */
-export function historyOf(options: HistoryOptions = {}): History {
+/** A history is cheap to create, and reading a span costs only that span. */
+export function pachcaHistory(options: HistoryOptions = {}): PachcaHistory {
   return timelineOf(options, 0, makeCell);
 }
 
-function makeCell(random: Random, { startMs, lengthMs, count, tieMs }: Cell): HistoryEvent[] {
+function makeCell(random: Random, { startMs, lengthMs, count, tieMs }: Cell): PachcaEvent[] {
   const positions: Position[] = [];
   let last = startMs;
   for (let number = 0; number < count; number++) {
@@ -56,11 +55,11 @@ function makeCell(random: Random, { startMs, lengthMs, count, tieMs }: Cell): Hi
   return positions.sort(comparePositions).map((position) => makeEvent(random, position));
 }
 
-function makeEvent(random: Random, { time, id }: Position): HistoryEvent {
+function makeEvent(random: Random, { time, id }: Position): PachcaEvent {
   const kind = pickKind(random);
   const entityId = String(kind.entityId(random));
   const details = kind.details(random);
-  // Nobody logs in for somebody else; all that has an initiator or attributes may be done to others.
+  // People log in only as themselves. Events with an initiator or attributes may be about other people.
   const actorId = kind.entityType === "User" && details === "{}" ? entityId : String(actor(random));
   const from = kind.serverSide
     ? '"ip_address":null,"user_agent":null'
@@ -74,7 +73,7 @@ function makeEvent(random: Random, { time, id }: Position): HistoryEvent {
 }
 
 /** The JSON of an event: its fields in the vendor's order, then `rest`. */
-export function recordOf(event: Omit<HistoryEvent, "record">, rest: string): string {
+export function recordOf(event: Omit<PachcaEvent, "record">, rest: string): string {
   return (
     `{"id":"${event.id}","created_at":"${new Date(event.time).toISOString()}","event_key":"${event.key}",` +
     `"entity_id":"${event.entityId}","entity_type":"${event.entityType}",` +
@@ -84,5 +83,5 @@ export function recordOf(event: Omit<HistoryEvent, "record">, rest: string): str
 
 const actor = (random: Random): number => (random.below(15) === 0 ? bot(random) : person(random));
 
-/** A whole number that no double holds. */
+/** An integer that a double cannot represent. */
 const bigNumber = (random: Random): string => `9007199254740993${random.below(10)}${random.below(10)}1`;
