@@ -7,8 +7,6 @@ import type { Frozen } from "./values/values.ts";
 import { completed } from "../sinks/index.ts";
 import { configError } from "./mistake.ts";
 
-export type { Secret } from "./values/secret.ts";
-
 /** All settings of a worker: checked once, then frozen. Relative paths are relative to the working directory. */
 export type Config = Frozen<z.output<typeof configSchema>>;
 /** One source account, one sink, one schedule, one ledger. */

@@ -68,7 +68,7 @@ export function s3Store(options: S3Options): Store {
       }
     },
 
-    list: (prefix, after, signal) => list(call, options, request("LIST", prefix), prefix, after, signal),
+    list: (prefix, after, signal) => list(call, options, prefix, after, signal),
 
     probe(probeKey, signal) {
       // Without a lock: an object that nobody can remove for a year is too much for a probe.
@@ -164,12 +164,12 @@ async function get({ sdk, client, signal }: Connection, bucket: string, key: str
 async function* list(
   call: S3Call,
   options: S3Options,
-  request: S3Request,
   prefix: string,
   after: string | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Entry> {
   const root = rootOf(options);
+  const request: S3Request = { operation: "LIST", url: `s3://${options.bucket}/${root}${prefix}` };
   const seen = new Set<string>();
   for (let token: string | undefined; ;) {
     const page = await call(request, signal, ({ sdk, client, signal: limit }) => {
