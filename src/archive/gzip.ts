@@ -7,16 +7,16 @@ const inflated = promisify(inflateRaw);
 const HEADER_BYTES = 10;
 const TRAILER_BYTES = 8;
 
-/** What the first member of a gzip file holds, and what lies behind it. */
+/** What the first member of a gzip file holds, and what follows it. */
 export interface Unpacked {
   readonly content: Buffer;
-  /** Bytes after the end of the member: a second member, or anything else. Readers differ in what they make of them. */
+  /** Bytes after the end of the member: a second member, or anything else. Some readers read them, others do not. */
   readonly trailingBytes: number;
 }
 
 /**
- * Unpacks one gzip member and says where it ends, which Node's own gunzip does not: it reads further members as if they
- * belonged to the first. Undefined when it is cut, damaged, or holds more than `maxBytes`.
+ * Unpacks one gzip member and returns where it ends. Node's gunzip does not: it reads further members as part of the first.
+ * Undefined when it is truncated, damaged, or holds more than `maxBytes`.
  */
 export async function unpack(stored: Buffer, maxBytes: number): Promise<Unpacked | undefined> {
   const start = headerEnd(stored);
@@ -32,7 +32,7 @@ export async function unpack(stored: Buffer, maxBytes: number): Promise<Unpacked
       stored.readUInt32LE(end) === crc32(buffer) && stored.readUInt32LE(end + 4) === buffer.length % 2 ** 32;
     return isSound ? { content: buffer, trailingBytes: stored.length - end - TRAILER_BYTES } : undefined;
   } catch (error) {
-    // The decompressor's own complaints; anything else is a bug.
+    // An error of the decompressor. Anything else is a bug.
     if (error instanceof Error && /^(?:Z_|ERR_BUFFER_TOO_LARGE$)/.test(String((error as NodeJS.ErrnoException).code))) {
       return undefined;
     }
@@ -45,7 +45,7 @@ const HAS_EXTRA = 4;
 const HAS_NAME = 8;
 const HAS_COMMENT = 16;
 
-/** Where the compressed data begins; undefined when it does not begin as gzip does. */
+/** Where the compressed data starts; undefined when there is no gzip header. */
 function headerEnd(stored: Buffer): number | undefined {
   if (stored.length < HEADER_BYTES + TRAILER_BYTES) return undefined;
   if (stored[0] !== 0x1f || stored[1] !== 0x8b || stored[2] !== 8) return undefined;

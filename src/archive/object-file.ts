@@ -10,14 +10,14 @@ import { gunzipSync } from "node:zlib";
 
 const NAMED_BY_CONTENT = new RegExp(`[_-]([0-9a-f]{8})${OBJECT_END}`);
 
-/** The first 8 hex digits of its lines' SHA-256, by the name of an object of lines. */
+/** The first 8 hex digits of the SHA-256 of an object's lines, from the object's name. */
 export function contentNameOf(key: string): string | undefined {
   return NAMED_BY_CONTENT.exec(key)?.[1];
 }
 
 /**
- * Creates a gzip object that is named by its content. Where the name exists, by an earlier try of ours or another worker's
- * hand, its bytes count, if they hold the same lines. Resolves with what is stored there.
+ * Creates a gzip object that is named by its content. If the name exists, from an earlier attempt or another worker, the existing
+ * object is used if it has the same lines. Resolves with the size and SHA-256 of the stored object.
  *
  * @throws LedgerError when the name exists with other lines
  */
@@ -32,12 +32,12 @@ export async function createByContent(
   const there = await store.read(key, signal);
   const lines = there && gunzipWhole(there);
   if (there === undefined || lines === undefined || sha256Of(lines) !== contentSha256) {
-    throw new LedgerError(`create ${store.place}/${key}: it is there with other lines`, { hint: RESTORE_HINT });
+    throw new LedgerError(`create ${store.place}/${key}: it already exists with other lines`, { hint: RESTORE_HINT });
   }
   return { bytes: there.length, sha256: sha256Of(there) };
 }
 
-/** The folder of a window's objects: by the window's start, never by an event's own time, so that keys only rise. */
+/** The folder of a window's objects: from the window's start, never from an event's time, so that keys only rise. */
 export function folderOf({ from, folder = from }: Pick<Plan, "from" | "folder">): string {
   const [date = "", time = ""] = new Date(folder).toISOString().split("T");
   return `data/dt=${date}/hour=${time.slice(0, 2)}`;
@@ -50,7 +50,7 @@ export function objectName({ seq, from, to }: Plan, part: number, contentSha256:
   return `${seq12(seq)}-${number}_${span}_${contentSha256.slice(0, 8)}.${suffix}.gz`;
 }
 
-/** What a gzip object holds; undefined when it is cut, damaged, or has anything behind its one stream. */
+/** The content of a gzip object; undefined when it is truncated, damaged, or anything follows its one stream. */
 export function gunzipWhole(stored: Buffer): Buffer | undefined {
   try {
     const { buffer, engine } = gunzipSync(stored, { info: true }) as unknown as {

@@ -15,19 +15,19 @@ const gzipped = promisify(gzip);
 /** A line of a quarantine object: an item that could not be exported, with its bytes as received. */
 export interface QuarantineLine {
   readonly reason: string;
-  /** The window that met it, and its number among the window's items in quarantine, from 1. */
+  /** The window that received it, and its number among the window's quarantined items, from 1. */
   readonly window: string;
   readonly item: number;
   readonly id?: string;
   readonly time?: string;
-  /** The bytes; as base64 where they are not UTF-8. */
+  /** The bytes; in base64 when they are not UTF-8. */
   readonly record?: string;
   readonly recordBase64?: string;
 }
 
 /**
- * Puts items aside that cannot be exported: one object `quarantine/<seq12>-<sha8>.ndjson.gz`, named by its content, so that
- * the same items make the same object whoever writes it.
+ * Quarantines items that cannot be exported: writes one object `quarantine/<seq12>-<sha8>.ndjson.gz`. It is named by its content,
+ * so the same items make the same object, whichever worker writes it.
  *
  * @param before how many items of this window are in quarantine already
  */
@@ -57,7 +57,7 @@ function lineOf({ reason, record, id, time }: Poison, plan: Plan, item: number):
   };
 }
 
-/** An item as a line of quarantine holds it; undefined when the line is none. */
+/** The item in a line of a quarantine object; undefined when the line is not an item. */
 export function quarantinedItem(
   line: Buffer,
 ): { readonly reason: string; readonly id: string | undefined; readonly record: Buffer } | undefined {

@@ -7,8 +7,8 @@ import type { Store } from "../store.ts";
 import { gunzipWhole } from "./object-file.ts";
 
 /**
- * The packed ids of a manifest, read from the objects and the quarantine that it names: what its ids file held. Undefined where
- * one of them cannot be read, or the sink keeps no objects.
+ * The packed ids of a manifest, read from the data and quarantine objects that it names: the content of its ids file. Undefined when
+ * one of the objects cannot be read.
  */
 export async function idsFromObjects(
   { events, objects, quarantine }: Manifest,
@@ -36,7 +36,7 @@ function eventId(line: Buffer, format: Format): string | undefined {
   return isPoison(event) ? undefined : event.id;
 }
 
-/** An item is known by its id, else by its bytes. */
+/** An item is identified by its id, or without one by its bytes. */
 function itemId(line: Buffer): string | Buffer | undefined {
   const item = quarantinedItem(line);
   return item && (item.id ?? item.record);

@@ -2,17 +2,17 @@ import { get } from "node:http";
 import type { ServerConfig } from "../config/config.ts";
 import { withTimeLimit } from "../http/time-limit.ts";
 
-/** What came of asking: an answer; nobody listens there; or somebody does, and says nothing that can be read in time. */
+/** The result: an answer; `nobody`: nothing listens there; `silent`: something listens but does not answer in time. */
 export type Asked = { readonly code: number; readonly text: string } | "nobody" | "silent";
 
-/** Where the worker on this machine is asked: one that listens on every address, on this machine's own. */
+/** The URL of the worker on this machine. A worker that listens on every address is reached on the loopback address. */
 export function workerUrl({ host, port }: Pick<ServerConfig, "host" | "port">, path: string): string {
   const near = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
   return `http://${near.includes(":") ? `[${near}]` : near}:${port}${path}`;
 }
 
 /**
- * Asks the worker on this machine. By `node:http`: `fetch` refuses some ports. A worker answers at once, or it hangs.
+ * Sends a GET to the worker on this machine. Uses `node:http`, because `fetch` refuses some ports.
  * @throws the signal's reason when it aborts
  */
 export async function askWorker(

@@ -28,14 +28,14 @@ async function collected(files: Files, removers: Removers | undefined, now = A_D
   return items.map((item) => `${item.kind} ${item.kind === "refused" ? item.finding.key : item.file.key}`).sort();
 }
 
-test("nothing is removed before it is asked for", async () => {
+test("nothing is removed without --delete", async () => {
   const { files, orphans } = await raced();
   const before = new Map(files);
   expect(await collected(files, undefined)).toEqual(orphans.map((key) => `removable ${key}`).sort());
   expect(files).toEqual(before);
 });
 
-test("what a race left is removed, and nothing else: the archive is as proved as before", async () => {
+test("files left by concurrent workers are removed, and nothing else: the archive verifies as before", async () => {
   const { files, orphans } = await raced();
   const before = new Set(files.keys());
   expect(await collected(files, removersOf(files))).toEqual(orphans.map((key) => `removed ${key}`).sort());
@@ -45,18 +45,18 @@ test("what a race left is removed, and nothing else: the archive is as proved as
   expect(await collected(files, removersOf(files))).toEqual([]);
 });
 
-test("what is younger than a day stays: its race may not be over", async () => {
+test("a file that is less than a day old is kept: its window may still be in progress", async () => {
   const { files, orphans } = await raced();
   const kept = await collected(files, removersOf(files), epochMs(DAY_MS - 1));
   expect(kept).toEqual(orphans.map((key) => `kept ${key}`).sort());
 });
 
-test("an event that stands nowhere else stays", async () => {
+test("a file with an event that is in no other file is kept", async () => {
   const { files, orphans } = await raced(1);
   expect(await collected(files, removersOf(files))).toEqual(orphans.map((key) => `kept ${key}`).sort());
 });
 
-test("an orphan stays when the object that holds the same lines was touched, if only compressed again", async () => {
+test("an orphan is kept when the object with the same lines was changed, even if only compressed again", async () => {
   const { files, orphans } = await raced();
   const { key } = shownAt(files, 1).objects[0]!;
   files.set(key, gzipSync(gunzipSync(files.get(key)!), { level: 1 }));
@@ -64,7 +64,7 @@ test("an orphan stays when the object that holds the same lines was touched, if 
   expect(kept).toContain(`kept ${orphans.find((key) => key.startsWith("data/"))!}`);
 });
 
-test("a window under way stays", async () => {
+test("the files of a window in progress are kept", async () => {
   const files: Files = new Map();
   await tick(world(HISTORY, { files }).pipeline, minutes(7), never);
   const dying: Effect = (what, moment) => {
@@ -76,7 +76,7 @@ test("a window under way stays", async () => {
   for (const item of kept) expect(item).toMatch(/^kept (?:data|ids)\/.*000000000002-/);
 });
 
-test("where a manifest is gone, nothing at all is removed", async () => {
+test("when a manifest is missing, nothing is removed", async () => {
   const { files } = await raced();
   const before = files.size;
   files.delete(manifestAt(2));
@@ -85,7 +85,7 @@ test("where a manifest is gone, nothing at all is removed", async () => {
 });
 
 describe("removing", () => {
-  test("a file takes it away, once or twice, and never one outside of the folder", async () => {
+  test("a file deletes it, once or twice, and never one outside the folder", async () => {
     const folder = mkdtempSync(join(tmpdir(), "siem-export-gc-"));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     const path = join(folder, "stream/data/x.ndjson.gz");
@@ -112,7 +112,7 @@ describe("removing", () => {
     expect(seen).toMatchObject([{ method: "DELETE", path: "/bucket/audit/acme/data/x.ndjson.gz" }]);
   });
 
-  test("without the right to it, it says which that is", async () => {
+  test("without the permission, the error names it", async () => {
     const { url } = await serve(refuse(403, "AccessDenied"));
     await expect(removerAt(url)("data/x.ndjson.gz", never)).rejects.toMatchObject({
       ...{ code: "forbidden", message: expect.stringContaining("DELETE s3://bucket/audit/acme/data/x") as string },

@@ -68,7 +68,7 @@ const cutTail = (files: Files, seq: number) => {
   files.set("ledger/checkpoint.json", Buffer.from(JSON.stringify({ ...checkpoint, ...place })));
 };
 
-test("an archive that nobody touched has nothing wrong, signed or not", async () => {
+test("an intact archive has nothing wrong, signed or not", async () => {
   expect(await verified(archiveIn(plain))).toMatchObject({
     ...{ errors: [], notices: [] },
     summary: { authenticity: "not authenticated", windows: 6, events: 60, quarantined: 1, isContiguous: true },
@@ -459,7 +459,7 @@ function narrowed(from: string, to: string) {
 }
 
 describe.each([...withObjects, ...withLedger])("found: $name", ({ do: tamper, besides }) => {
-  test("by the code and key, and nothing else is blamed", async () => {
+  test("by its code and key, and nothing else is reported", async () => {
     const files = new Map(plain);
     const expected = tamper(files);
     const { errors } = await verified(archiveIn(files));
@@ -477,14 +477,14 @@ test("the finding about an object that was compressed again says that its lines 
   expect(findings[0]!.message).toContain("the lines are the same, compressed again");
 });
 
-describe("a tail that was cut off", () => {
-  test("is not found without an anchor or a freshness limit, and the summary says so", async () => {
+describe("a deleted tail", () => {
+  test("is not found without an expected head or a maximum age, and the summary says so", async () => {
     const files = new Map(plain);
     cutTail(files, 5);
     expect(await verified(archiveIn(files))).toMatchObject({ errors: [], summary: { tail: "not proven" } });
   });
 
-  test("is found by an anchor", async () => {
+  test("is found by an expected head", async () => {
     const files = new Map(plain);
     cutTail(files, 5);
     const anchor = { seq: 6, sha256: headSha256(plain, 6) };
@@ -503,14 +503,14 @@ describe("a tail that was cut off", () => {
     expect((await verified(archiveIn(plain), fresh)).summary.tail).toBe("fresh");
   });
 
-  test("is found by a checkpoint that was left", async () => {
+  test("is found by the remaining checkpoint", async () => {
     const files = new Map(plain);
     cutTail(files, 5);
     files.set("ledger/checkpoint.json", plain.get("ledger/checkpoint.json")!);
     expect((await verified(archiveIn(files))).errors).toEqual(["TAIL_MISSING checkpoint.json"]);
   });
 
-  test.each(["data/", "ledger/ids/", "ledger/plans/"])("is found by what was left in %s", async (folder) => {
+  test.each(["data/", "ledger/ids/", "ledger/plans/"])("is found by the remaining files in %s", async (folder) => {
     const files = new Map(plain);
     cutTail(files, 5);
     for (const [name, bytes] of plain) if (name.startsWith(folder)) files.set(name, bytes);
@@ -520,10 +520,10 @@ describe("a tail that was cut off", () => {
   });
 });
 
-describe("a chain made anew as a whole", () => {
+describe("a chain that was replaced as a whole", () => {
   const forge = (files: Files) => rebuildFrom(files, 2, (shown) => (shown["exporter"] = { name: "x", version: "1" }));
 
-  test("is not found without key and anchor, and the summary says that nothing is authenticated", async () => {
+  test("is not found without a key and an expected head, and the summary says that nothing is authenticated", async () => {
     const files = new Map(plain);
     forge(files);
     expect(await verified(archiveIn(files))).toMatchObject({
@@ -532,7 +532,7 @@ describe("a chain made anew as a whole", () => {
     });
   });
 
-  test("is found by an anchor", async () => {
+  test("is found by an expected head", async () => {
     const files = new Map(plain);
     forge(files);
     const anchor = { seq: 6, sha256: headSha256(plain, 6) };
@@ -541,7 +541,7 @@ describe("a chain made anew as a whole", () => {
     expect(summary.tail).toBe("not proven");
   });
 
-  test("is found by a key, though every signature was taken away", async () => {
+  test("is found by a key, although every signature was removed", async () => {
     const files = new Map(signed);
     rebuildFrom(files, 1, () => undefined);
     const { errors, summary } = await verified(archiveIn(files), { keys: [key] });
@@ -551,7 +551,7 @@ describe("a chain made anew as a whole", () => {
 });
 
 describe("signatures", () => {
-  test("an edited manifest has a bad one", async () => {
+  test("an edited manifest has an invalid one", async () => {
     const files = new Map(signed);
     change(files, manifestAt(3), (bytes) =>
       Buffer.from(bytes.toString().replace('"version":"0.0.0"', '"version":"0.0.1"')),
@@ -560,21 +560,21 @@ describe("signatures", () => {
     expect(errors).toContain("SIG_BAD manifests/000000000003.json");
   });
 
-  test("one that was taken away is missed, with a key or without", async () => {
+  test("a removed one is found, with a key or without", async () => {
     const files = new Map(signed);
     change(files, manifestAt(3), (bytes) => Buffer.from(`${bytes.toString().split("\n")[0]!}\n{"alg":"none"}\n`));
     expect((await verified(archiveIn(files), { keys: [key] })).errors).toEqual(["SIG_BAD manifests/000000000003.json"]);
     expect((await verified(archiveIn(files))).errors).toEqual(["SIG_BAD manifests/000000000003.json"]);
   });
 
-  test("an unsigned manifest after a signed one is missing its own", async () => {
+  test("an unsigned manifest after a signed one is found", async () => {
     const files = new Map(signed);
     rebuildFrom(files, 5, () => undefined);
     const unsigned = [5, 6].map((seq) => `SIG_MISSING manifests/00000000000${seq}.json`);
     expect((await verified(archiveIn(files), { keys: [key] })).errors).toEqual(unsigned);
   });
 
-  test("one of a key that was not given, or not for this sequence, is unknown", async () => {
+  test("one by a key that was not given, or not for this sequence, is unknown", async () => {
     const other = readPublicKey(signingKeys().publicPath);
     const { errors } = await verified(archiveIn(signed), { keys: [other] });
     expect(errors[0]).toBe("SIG_UNKNOWN_KEY manifests/000000000001.json");
@@ -582,7 +582,7 @@ describe("signatures", () => {
     expect(late.errors).toEqual([1, 2].map((seq) => `SIG_UNKNOWN_KEY manifests/00000000000${seq}.json`));
   });
 
-  test("manifests before the first signed one are let through, unless the key's range says that they are signed", async () => {
+  test("manifests before the first signed one are accepted, unless the key's range says that they are signed", async () => {
     const { pipeline, files } = world(HISTORY);
     await tick(pipeline, minutes(12), never);
     await tick(world(HISTORY, { files, signer }).pipeline, minutes(22), never);

@@ -35,7 +35,7 @@ async function exported(clocks: readonly number[], options: Parameters<typeof wo
   return files;
 }
 
-describe("an archive that nobody touched", () => {
+describe("an intact archive", () => {
   /** Ticks at some minutes, each by a worker of its own, some of which die at their nth side effect. */
   const story = fc.record({
     events: fc.array(
@@ -83,7 +83,7 @@ describe("an archive that nobody touched", () => {
     );
   });
 
-  test("tells its windows, events, objects and items, from when to when", async () => {
+  test("is summarised: windows, events, objects, items, first and last instant", async () => {
     const files = await exported([7, 12, 17]);
     const { summary } = await verified(archiveIn(files));
     expect(summary).toMatchObject({
@@ -93,7 +93,7 @@ describe("an archive that nobody touched", () => {
     });
   });
 
-  test("may be on a medium that cannot be written", async () => {
+  test("can be on a read-only medium", async () => {
     const files = await exported([7, 12]);
     const readOnly = (store: Store): Store => ({
       ...store,
@@ -111,7 +111,7 @@ describe("an archive that nobody touched", () => {
     expect(errors).toEqual([]);
   });
 
-  test("may have a sink that keeps no objects: then its ledger is proved", async () => {
+  test("can have a sink that keeps no objects: then its ledger is verified", async () => {
     const { pipeline, files } = world(HISTORY);
     const sink = {
       ...pipeline.sink,
@@ -129,7 +129,7 @@ describe("an archive that nobody touched", () => {
   });
 });
 
-test("objects of a sink that the stream had before are out of reach, which is not said as if they were gone", async () => {
+test("objects of an earlier sink of the stream cannot be read, and the finding says why", async () => {
   const files = await exported([12]);
   const { findings } = await verified({ ...archiveIn(files), data: undefined });
   expect(findings).toEqual(
@@ -142,14 +142,14 @@ test("objects of a sink that the stream had before are out of reach, which is no
   );
 });
 
-test("where there is no manifest at all, nothing is proved, and that is wrong", async () => {
+test("without any manifest nothing is proved, which is an error", async () => {
   const { errors, summary } = await verified(archiveIn(new Map()));
   expect(errors).toEqual(["HEAD_MISSING manifests/000000000001.json"]);
   expect(summary.head).toBeUndefined();
 });
 
-describe("what is no fault is told as a notice", () => {
-  test("a gap, and the part of a window that the source had let go", async () => {
+describe("what is not wrong is a notice", () => {
+  test("a gap, and the part of a window that the source no longer had", async () => {
     const source = { retentionMs: HOUR_MS };
     const { pipeline, files } = world(HISTORY, { source });
     await tick(pipeline, minutes(82), never);
@@ -160,7 +160,7 @@ describe("what is no fault is told as a notice", () => {
     expect(summary).toMatchObject({ gaps: 2, isContiguous: true });
   });
 
-  test("another filter, and a checkpoint that is behind, torn or gone", async () => {
+  test("another filter, and a checkpoint that is behind, truncated or missing", async () => {
     const files = await exported([7]);
     const behind = files.get("ledger/checkpoint.json")!;
     await tick(world(HISTORY, { files, selection: { eventKeys: ["x"] } }).pipeline, minutes(12), never);
@@ -181,7 +181,7 @@ describe("what is no fault is told as a notice", () => {
     expect((await verified(archiveIn(files))).notices).toEqual(["CHECKPOINT_STALE checkpoint.json"]);
   });
 
-  test("a window under way, until it lies there for a day", async () => {
+  test("a window in progress, until it is a day old", async () => {
     const files = await exported([7]);
     const dying: Effect = (what, moment) => {
       if (what.startsWith("create ledger/manifests/") && moment === "before") throw new Error("died");
@@ -197,14 +197,14 @@ describe("what is no fault is told as a notice", () => {
     for (const error of old.errors) expect(error).toMatch(/^TAIL_MISSING (?:data|ids)\//);
   });
 
-  test("what two workers left that raced, when all of it stands in the archive too", async () => {
+  test("files left by concurrent workers, when everything in them is in the archive too", async () => {
     const { files, orphans } = await raced();
     const { errors, notices } = await verified(archiveIn(files));
     expect(errors).toEqual([]);
     expect([...notices].sort()).toEqual(orphans.map((key) => `ORPHAN ${key}`).sort());
   });
 
-  test("but not when an event of it stands nowhere else yet", async () => {
+  test("but not when an event in them is in no other file", async () => {
     const { files, orphans } = await raced(1);
     const { errors } = await verified(archiveIn(files));
     expect([...errors].sort()).toEqual(orphans.map((key) => `UNREFERENCED_OBJECT ${key}`).sort());
@@ -212,7 +212,7 @@ describe("what is no fault is told as a notice", () => {
 });
 
 describe("a live archive", () => {
-  test("is not blamed for windows that are committed while it is read", async () => {
+  test("has no findings for windows that are committed while it is read", async () => {
     const files = await exported([7, 12]);
     const archive = archiveIn(files);
     let isMoved = false;
@@ -234,7 +234,7 @@ describe("a live archive", () => {
 });
 
 describe("a part of an archive", () => {
-  test("after its older half has expired, is proved from a manifest that was noted", async () => {
+  test("is verified from a noted manifest, after its older half has expired", async () => {
     const files = await exported([7, 12, 17, 22]);
     const noted = headSha256(files, 2);
     // Objects may be kept for longer than the ledger is.
@@ -248,7 +248,7 @@ describe("a part of an archive", () => {
     expect((await verified(archive, { firstSeq: 2 })).errors).toContain("HEAD_MISSING manifests/000000000002.json");
   });
 
-  test("that was asked for by its time is read alone, and the chain is judged as a whole", async () => {
+  test("by its time is read alone, and the whole chain is judged", async () => {
     const files = await exported([7, 12, 17, 22]);
     const archive = archiveIn(files);
     for (const seq of [1, 3]) files.set(shownAt(files, seq).objects[0]!.key, gzipSync("{}\n"));
@@ -271,7 +271,7 @@ describe("a repair", () => {
     return files;
   }
 
-  test("goes back in time, and breaks nothing", async () => {
+  test("goes back in time and breaks nothing", async () => {
     const files = await repaired();
     expect(shownAt(files, 4)).toMatchObject({ kind: "repair", events: 1 });
     await exported([22], { files });
@@ -281,7 +281,7 @@ describe("a repair", () => {
     });
   });
 
-  test("that exports again what an old window holds is found, however long ago that was", async () => {
+  test("that exports events of an old window again is found, however old it is", async () => {
     const files = await repaired();
     const archive = archiveIn(files);
     // As far back as nothing of it is remembered: its ids say it.
@@ -296,7 +296,7 @@ describe("a repair", () => {
   });
 });
 
-test("a real folder is proved, and a file of it that cannot be one is told", async () => {
+test("a real folder is verified, and a name outside the folder is a finding", async () => {
   const folder = mkdtempSync(join(tmpdir(), "siem-export-verify-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   const store = fileStore(folder);
@@ -308,7 +308,7 @@ test("a real folder is proved, and a file of it that cannot be one is told", asy
   expect((await verified(archive)).errors).toContain("OBJECT_MISSING data/../../../etc/hostname");
 });
 
-test("what is under way at once is bounded in number and weight, and comes out in order", async () => {
+test("work at the same time is limited in number and weight, and its results are in order", async () => {
   let [now, most] = [0, 0];
   const work = async (item: number) => {
     now++;
@@ -337,7 +337,7 @@ test("what is under way at once is bounded in number and weight, and comes out i
   expect(seen).toEqual([0, 1, 2]);
 });
 
-test("of a gzip file the first member is unpacked, and what lies behind it is counted", async () => {
+test("the first member of a gzip file is unpacked, and the bytes after it are counted", async () => {
   const lines = Buffer.from("one\ntwo\n");
   const stored = gzipSync(lines);
   expect(await unpack(stored, 8)).toEqual({ content: lines, trailingBytes: 0 });
@@ -354,7 +354,7 @@ test("of a gzip file the first member is unpacked, and what lies behind it is co
   }
 });
 
-test("a gzip header with a name, a comment and an extra field is read over", async () => {
+test("a gzip header with a name, a comment and an extra field is skipped", async () => {
   const lines = Buffer.from("one\n");
   const plain = gzipSync(lines);
   const flags = 4 + 8 + 16;
@@ -363,7 +363,7 @@ test("a gzip header with a name, a comment and an extra field is read over", asy
   expect(await unpack(named, 100)).toEqual({ content: lines, trailingBytes: 0 });
 });
 
-test("an id is known among the last so many, and up to twice as many", () => {
+test("an id is found among the newest ids: at least the limit, at most twice as many", () => {
   const recent = recentIds(10);
   const packed = (from: number, count: number) =>
     Buffer.concat(Array.from({ length: count }, (_, index) => packId(`id-${from + index}`)));
@@ -393,7 +393,7 @@ test("progress goes from the first window to the last", async () => {
   ]);
 });
 
-test("a store that cannot be read is no finding: nothing is proved", async () => {
+test("a store that cannot be read is an error, not a finding", async () => {
   const files = await exported([7, 12]);
   const failing = memoryStore(files, failAt(1, "before", true));
   await expect(verified({ ...archiveIn(files), data: failing })).rejects.toThrow("made to fail");

@@ -28,7 +28,7 @@ async function listening(answer: RequestListener, ports: readonly number[] = [0]
   throw new Error(`none of ${ports.join(", ")} is free`);
 }
 
-test("a worker is asked with its token, at ports that a browser would refuse too", async () => {
+test("a worker is called with its token, also at ports that browsers refuse", async () => {
   const port = await listening(
     (request, response) => response.writeHead(403).end(`${request.url} ${request.headers.authorization}`),
     [10080, 6000, 5060, 6667],
@@ -37,7 +37,7 @@ test("a worker is asked with its token, at ports that a browser would refuse too
   expect(asked).toEqual({ code: 403, text: "/status.json Bearer s3cret" });
 });
 
-test("nobody there, somebody who says nothing, and an answer that is cut off are told apart", async () => {
+test("no listener, a silent listener and a truncated answer are told apart", async () => {
   expect(await askWorker({ host, port: await freePort() }, "/", 2000, never)).toBe("nobody");
   expect(await askWorker({ host, port: await listening(() => undefined) }, "/", 100, never)).toBe("silent");
   const cut = await listening((_, response) => {
@@ -54,7 +54,7 @@ async function health(config: unknown): Promise<number> {
   return healthCommand.run({ config: path }, never);
 }
 
-test("health needs the server's address alone: whatever else is wrong by now, a worker that runs is well", async () => {
+test("health needs only the server's address: other mistakes in the configuration do not matter", async () => {
   const port = await listening((request, response) => response.writeHead(request.url === "/healthz" ? 200 : 500).end());
   vi.stubEnv("HEALTH_PORT", String(port));
   onTestFinished(() => void vi.unstubAllEnvs());
@@ -63,7 +63,7 @@ test("health needs the server's address alone: whatever else is wrong by now, a 
   expect(await health({ server: { host, port: "${HEALTH_PORT}" } })).toBe(0);
 });
 
-test("health knows two answers, well and not: what cannot be asked is not well", async () => {
+test("health has two answers: a worker that cannot be reached is not healthy", async () => {
   const broken = await listening((_, response) => response.writeHead(500).end());
   const silent = { server: { port: await freePort() } };
   for (const config of [
