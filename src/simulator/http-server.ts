@@ -14,7 +14,7 @@ export type Serve = (request: IncomingMessage, response: ServerResponse) => Prom
 export function serverOf(serve: Serve, closing: AbortSignal): Server {
   const server = createServer((request, response) => {
     serve(request, response).catch((error: unknown) => {
-      // When the server is closing or the client has gone, there is nobody to answer. Any other error is a visible bug.
+      // When the server is closing or the client has gone, no one waits for an answer. Any other error is a bug, and must be visible.
       if (closing.aborted || response.destroyed) response.destroy();
       else deliver(response, html(500, `simulator: ${String(error)}`), {}, undefined);
     });

@@ -4,7 +4,7 @@ import { html, type Html } from "./html.ts";
 
 /* Small elements and texts that several sections of the page use. */
 
-/** Each state has a word and a sign, so that nobody depends on its colour. */
+/** Each state has a word and a sign, because colours alone are not readable for everyone. */
 const SIGNS: Readonly<Record<StreamState, string>> = {
   stopped: "■",
   failing: "✕",
