@@ -9,7 +9,6 @@ import { idSet } from "../ledger/ids.ts";
 import { progress } from "../observe/progress.ts";
 import { readAhead } from "../export/read-ahead.ts";
 import { earlierClock } from "../source.ts";
-import { writeOut } from "../sinks/stdout.ts";
 import { epochMs, formatInstant, SECOND_MS, type EpochMs, type Span } from "../time.ts";
 import { retentionFloor } from "../export/window.ts";
 import { linesOf } from "../sinks/delivered.ts";
@@ -39,6 +38,7 @@ async function exportEvents(options: OptionsOf<typeof flags>, signal: AbortSigna
   const { loadStreams, logOf } = await import("./streams.ts");
   const { sourceFor } = await import("../assemble.ts");
   const { hoursOf } = await import("../export/reconcile.ts");
+  const { writeOut } = await import("../sinks/stdout.ts");
   const span = spanOf(options);
   const config = await loadStreams(options.config, [options.stream]);
   const [stream] = config.streams;
