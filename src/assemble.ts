@@ -1,38 +1,38 @@
-import { createAgents } from "./http/agents.ts";
-import { requestBudget, type RequestBudget } from "./http/budget.ts";
-import type { Config, SourceConfig, StreamConfig } from "./config/config.ts";
+import { idsFromObjects } from "./archive/rebuild-ids.ts";
+import type { Removers } from "./archive/gc.ts";
+import type { Config, SecretsAre, SourceConfig, StreamConfig } from "./config/config.ts";
 import { ConfigError } from "./errors.ts";
+import type { Pipeline } from "./export/pipeline.ts";
+import { readAhead } from "./export/read-ahead.ts";
 import type { Observe, ObserveStream } from "./fact.ts";
 import type { Format } from "./format.ts";
 import { formatOf } from "./formats/index.ts";
-import type { Removers } from "./archive/gc.ts";
+import { createAgents } from "./http/agents.ts";
+import { requestBudget, type RequestBudget } from "./http/budget.ts";
+import { DEFAULT_RETRY } from "./http/retry.ts";
 import { ledger } from "./ledger/ledger.ts";
 import { fingerprintOf } from "./ledger/manifest.ts";
-import { withSeverities } from "./vocabulary.ts";
-import { readAhead } from "./export/read-ahead.ts";
-import { idsFromObjects } from "./archive/rebuild-ids.ts";
-import { DEFAULT_RETRY } from "./http/retry.ts";
-import { readSigner } from "./ledger/signature.ts";
+import { readSigner, type Signer } from "./ledger/signature.ts";
 import type { Place } from "./sinks/define.ts";
 import { openPlace, openSink, placesOf } from "./sinks/index.ts";
 import type { Source } from "./source.ts";
 import { openSource } from "./sources/index.ts";
 import { storeUnder, type Store } from "./store.ts";
+import { retryingStore } from "./stores/retrying.ts";
 import { formatInstant, type EpochMs } from "./time.ts";
 import { EXPORTER } from "./version.ts";
-import { retryingStore } from "./stores/retrying.ts";
-import type { Pipeline } from "./export/pipeline.ts";
+import { withSeverities } from "./vocabulary.ts";
 
-/** A stream put together: what runs, and the places that a preflight or a status looks into. */
+/** A stream with all its parts: the pipeline that runs, and the stores that commands read. */
 export interface Stream {
   readonly pipeline: Pipeline;
   readonly config: StreamConfig;
-  /** Where its ledger lies. */
+  /** The store of its ledger. */
   readonly ledgerStore: Store;
-  /** Where its objects lie; undefined for a sink without objects. */
+  /** The store of its objects; undefined for a sink without objects. */
   readonly dataStore: Store | undefined;
   readonly format: Format;
-  /** For `gc` alone: nothing of the pipeline can delete. */
+  /** Only for `gc`: no part of the pipeline can delete. */
   readonly removers: Removers;
 }
 
@@ -40,11 +40,13 @@ export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly observe: Observe;
   readonly now: EpochMs;
+  /** `read when used`: for commands that only read the archive. They need neither the signing key nor the source's `caFile`. */
+  readonly secrets?: SecretsAre;
 }
 
 /**
- * Puts the streams together: the one place that knows every source, format, store and sink.
- * @throws ConfigError when a stream starts in the future, or a certificate file cannot be read
+ * Assembles the streams: the only place that knows every source, format, store and sink. It sends and writes nothing.
+ * @throws ConfigError when a stream starts in the future, or its signing key or the source's `caFile` cannot be read
  */
 export function assemble(config: Config, surroundings: Surroundings): Stream[] {
   const budgets = budgetsOf(config.streams);
@@ -55,16 +57,17 @@ function assembleStream(
   config: StreamConfig,
   stateDirectory: string,
   budgets: ReadonlyMap<string, RequestBudget>,
-  { env, now, ...surroundings }: Surroundings,
+  surroundings: Surroundings,
 ): Stream {
   const { name, windows } = config;
+  const { env, now, secrets = "required" } = surroundings;
   if (windows.start > now) {
     throw new ConfigError(`stream ${name}: windows.start is in the future (${formatInstant(windows.start)})`, {
-      hint: `nothing could be exported before then; it is ${formatInstant(now)} by this machine's clock`,
+      hint: `there is nothing to export before that time; this machine's clock shows ${formatInstant(now)}`,
     });
   }
   const observe = observeStream(surroundings.observe, name);
-  const source = sourceOf(config, budgets.get(accountKey(config.source)), env, observe);
+  const source = sourceOf(config, budgets.get(accountKey(config.source)), { env, observe, secrets });
   const format = formatOf(config.format, source);
   const retried = (store: Store): Store =>
     retryingStore(store, DEFAULT_RETRY, (error, attempt, delayMs) =>
@@ -89,7 +92,7 @@ function assembleStream(
       fingerprint,
       lookbackMs: windows.lookbackMs,
       rebuildIds: data && ((manifest, signal) => idsFromObjects(manifest, data, format, signal)),
-      signer: config.ledger?.signingKeyFile === undefined ? undefined : readSigner(config.ledger.signingKeyFile),
+      signer: signerOf(config.ledger?.signingKeyFile, secrets),
       observe,
     }),
     windows,
@@ -102,26 +105,7 @@ function assembleStream(
   return { pipeline, config, ledgerStore, dataStore: dataPlace?.store, format, removers: removersOf(dataPlace, home) };
 }
 
-/** Quarantine files are with the data. */
-function removersOf(data: Place | undefined, home: Place): Removers {
-  const { remove } = data ?? home;
-  return { data: remove, quarantine: remove, ids: (key, signal) => home.remove(`ledger/${key}`, signal) };
-}
-
-/** A stream's source and format alone, with a request budget of their own: for reading without a ledger. */
-export function sourceFor(
-  config: StreamConfig,
-  { env, observe }: Omit<Surroundings, "now">,
-): { readonly source: Source; readonly format: Format } {
-  const source = sourceOf(config, undefined, env, observeStream(observe, config.name));
-  return { source, format: formatOf(config.format, source) };
-}
-
-function observeStream(observe: Observe, stream: string): ObserveStream {
-  return (fact) => observe({ ...fact, stream });
-}
-
-/** One budget an account, whatever the number of its streams; where they differ, the smallest limit counts. */
+/** One request budget for each account, shared by all its streams. If their limits differ, the smallest one applies. */
 function budgetsOf(streams: readonly StreamConfig[]): ReadonlyMap<string, RequestBudget> {
   const limits = new Map<string, number>();
   for (const { source } of streams) {
@@ -135,15 +119,56 @@ function accountKey({ type, baseUrl, account }: SourceConfig): string {
   return JSON.stringify([type, baseUrl, account]);
 }
 
+function observeStream(observe: Observe, stream: string): ObserveStream {
+  return (fact) => observe({ ...fact, stream });
+}
+
+interface SourceSurroundings {
+  readonly env: Surroundings["env"];
+  readonly observe: ObserveStream;
+  readonly secrets: SecretsAre;
+}
+
 function sourceOf(
   config: StreamConfig,
   budget = requestBudget(config.source.requestsPerSecond),
-  env: Surroundings["env"],
-  observe: ObserveStream,
+  { env, observe, secrets }: SourceSurroundings,
 ): Source {
   const { name, source, parallel, severities, windows } = config;
   const userAgent = `${EXPORTER.name}/${EXPORTER.version} (${name})`;
-  const agents = createAgents({ caFile: source.caFile, env, maxSockets: parallel });
+  const caFile = secrets === "required" ? source.caFile : undefined;
+  const agents = createAgents({ caFile, env, maxSockets: parallel });
   const plain = openSource(source, { agents, userAgent, budget, observe, lagMs: windows.lagMs });
   return { ...plain, vocabulary: withSeverities(plain.vocabulary, severities) };
+}
+
+/** A worker with a wrong key must fail at its start, not at the first commit. */
+function signerOf(path: string | undefined, secrets: SecretsAre): Signer | undefined {
+  if (path === undefined) return undefined;
+  if (secrets === "required") return readSigner(path);
+  return {
+    get keyId() {
+      return readSigner(path).keyId;
+    },
+    sign: (line) => readSigner(path).sign(line),
+  };
+}
+
+/** Quarantine files are stored with the data. */
+function removersOf(data: Place | undefined, home: Place): Removers {
+  const { remove } = data ?? home;
+  return { data: remove, quarantine: remove, ids: (key, signal) => home.remove(`ledger/${key}`, signal) };
+}
+
+/** Only the source and the format of a stream, with a request budget of their own: to read without a ledger. */
+export function sourceFor(
+  config: StreamConfig,
+  { env, observe }: Pick<Surroundings, "env" | "observe">,
+): { readonly source: Source; readonly format: Format } {
+  const source = sourceOf(config, undefined, {
+    env,
+    observe: observeStream(observe, config.name),
+    secrets: "required",
+  });
+  return { source, format: formatOf(config.format, source) };
 }

@@ -2,15 +2,17 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { assemble, type Stream } from "../src/assemble.ts";
+import type { SecretsAre } from "../src/config/config.ts";
 import { ConfigError } from "../src/errors.ts";
 import { FORMATS } from "../src/formats/index.ts";
+import type { Draft } from "../src/ledger/ledger.ts";
 import { loadText, oneStream, temporaryFolder } from "./support/config.ts";
 import { at } from "./support/world.ts";
 
 const now = at("2026-11-20T00:00:00Z");
 
-async function assembled(text: string, env: Record<string, string> = {}): Promise<Stream[]> {
-  return assemble(await loadText(text), { env, observe: () => undefined, now });
+async function assembled(text: string, secrets: SecretsAre = "required"): Promise<Stream[]> {
+  return assemble(await loadText(text, {}, secrets), { env: {}, observe: () => undefined, now, secrets });
 }
 
 async function only(text: string): Promise<Stream> {
@@ -65,6 +67,31 @@ test("a start in the future is refused, with both times", async () => {
   });
   const onTime = await only(oneStream({ windows: "windows: { start: 2026-11-20T00:00:00Z }" }));
   expect(onTime.pipeline.windows.start).toBe(now);
+});
+
+test("a file that holds no signing key is refused at once", async () => {
+  const ledger = "ledger: { type: beside, signingKeyFile: package.json }";
+  await expect(only(oneStream({ ledger }))).rejects.toThrow("it holds no Ed25519 private key in PEM");
+});
+
+test("a source's certificate authorities are read at once", async () => {
+  const source = "source: { type: pachca, token: t0ken, caFile: package.json }";
+  await expect(only(oneStream({ source }))).rejects.toThrow("read package.json: it contains no certificate");
+});
+
+test("to read the archive, neither the signing key nor the source's certificate authorities are needed", async () => {
+  const text = oneStream({
+    source: "source: { type: pachca, token: t0ken, caFile: /nowhere/ca.pem }",
+    sink: `sink: { type: file, directory: ${temporaryFolder()} }`,
+    ledger: "ledger: { type: beside, signingKeyFile: /nowhere/signing.key }",
+  });
+  const [stream] = await assembled(text, "read when used");
+  const { pipeline } = stream!;
+  const never = new AbortController().signal;
+  expect(await pipeline.ledger.head(never)).toMatchObject({ seq: 0 });
+  await expect(pipeline.ledger.commit({} as Draft, never)).rejects.toThrow(
+    "read the private key /nowhere/signing.key: ENOENT",
+  );
 });
 
 test("the fingerprint tells accounts and selections apart, and never the token", async () => {

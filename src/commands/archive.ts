@@ -26,7 +26,7 @@ export interface OpenArchive {
 /** The archives of the configured streams, or of the named ones. The log on stderr reports only retries. */
 export async function openArchives(path: string, names?: readonly string[]): Promise<OpenArchive[]> {
   const log = logOf("warn");
-  const streams = assembleNow(await loadStreams(path, names, "read when used"), log);
+  const streams = assembleNow(await loadStreams(path, names, "read when used"), log, "read when used");
   return streams.map((stream) => ({ stream, archive: archiveOf(stream, log) }));
 }
 

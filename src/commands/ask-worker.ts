@@ -14,6 +14,7 @@ export function workerUrl({ host, port }: Pick<ServerConfig, "host" | "port">, p
 /**
  * Sends a GET to the worker on this machine. Uses `node:http`, because `fetch` refuses some ports.
  * @throws the signal's reason when it aborts
+ * @throws ConfigError or RefusedError when the server's token is not set or cannot be read
  */
 export async function askWorker(
   server: Pick<ServerConfig, "host" | "port" | "token">,

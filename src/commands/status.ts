@@ -1,7 +1,7 @@
 import type { Stream } from "../assemble.ts";
 import type { Config } from "../config/config.ts";
 import type { StatusDocument, StreamStatus } from "../status/status-document.ts";
-import { ExporterError, exitCodeOf, LedgerError, worstExitCode } from "../errors.ts";
+import { ConfigError, ExporterError, exitCodeOf, LedgerError, RefusedError, worstExitCode } from "../errors.ts";
 import type { Fact } from "../fact.ts";
 import { applyFact, initialStatus, type StreamDescription } from "../status/status.ts";
 import { epochMs, formatDuration, SECOND_MS } from "../time.ts";
@@ -24,8 +24,8 @@ const WORKER_TIMEOUT_MS = 2 * SECOND_MS;
 
 /**
  * Whether the status is the worker's own (`told`). `none`: nothing listens at its address, or it has no address; `silent`:
- * something listens and does not answer; `refused`: it does not accept our token, or answers with another error; `other`: it
- * is not the worker of this configuration.
+ * something listens and does not answer; `refused`: we have no token for it, it does not accept ours, or it answers with
+ * another error; `other`: it is not the worker of this configuration.
  */
 type WorkerAnswer = "told" | "none" | "silent" | "refused" | "other";
 
@@ -43,7 +43,7 @@ async function showStatus(
   const { assembleNow, loadStreams } = await import("./streams.ts");
   const { describeStream } = await import("./describe.ts");
   const config = await loadStreams(path, names, "read when used");
-  const streams = assembleNow(config, () => undefined);
+  const streams = assembleNow(config, () => undefined, "read when used");
   const described = streams.map(describeStream);
   const running = await runningWorker(config.server, described, signal);
   const { document, errors } =
@@ -78,12 +78,20 @@ async function runningWorker(
     note: "\nNo worker answers on this machine: this is what the ledgers say.\n",
   };
   if (server === false) return none;
-  const asked = await askWorker(server, "/status.json", WORKER_TIMEOUT_MS, signal);
+  const asked = await askWorker(server, "/status.json", WORKER_TIMEOUT_MS, signal).catch((error: unknown) => {
+    // The variable of its token is not set, or the file cannot be read.
+    if (error instanceof ConfigError || error instanceof RefusedError) return "no token" as const;
+    throw error;
+  });
   const where = workerUrl(server, "");
   const without = (worker: WorkerAnswer, what: string): Running => ({
     worker,
     note: `\n${what} at ${where}: this is what the ledgers say.\n`,
   });
+  if (asked === "no token") {
+    const unset = "The token (server.token) is not set or cannot be read, so the worker could not be asked";
+    return without("refused", unset);
+  }
   if (asked === "nobody") return none;
   if (asked === "silent") return without("silent", "Something listens but does not answer (does the worker hang?)");
   if (asked.code === 401) return without("refused", "The token (server.token) is not accepted");

@@ -7,7 +7,7 @@ import { epochMs } from "../time.ts";
 
 /**
  * The configuration at `path`, with only the named streams when any is named.
- * @param secrets `read when used`: for a command that does not call the source
+ * @param secrets `read when used`: for a command that only reads the archive
  * @throws ConfigError, UsageError
  */
 export async function loadStreams(
@@ -26,9 +26,13 @@ export async function loadStreams(
     : { ...config, streams: config.streams.filter(({ name }) => names.includes(name)) };
 }
 
-/** The streams of a configuration, by this machine's clock and environment. @throws ConfigError */
-export function assembleNow(config: Config, observe: Observe): Stream[] {
-  return assemble(config, { env: process.env, observe, now: epochMs(Date.now()) });
+/**
+ * The streams of a configuration, by this machine's clock and environment.
+ * @param secrets as for `loadStreams`
+ * @throws ConfigError
+ */
+export function assembleNow(config: Config, observe: Observe, secrets: SecretsAre = "required"): Stream[] {
+  return assemble(config, { env: process.env, observe, now: epochMs(Date.now()), secrets });
 }
 
 /** A log of facts, on stderr unless `output` is given. LOG_LEVEL overrides `level`. @throws ConfigError */

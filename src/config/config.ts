@@ -2,7 +2,7 @@ import type { z } from "zod";
 import { configSchema } from "./schema.ts";
 import { lookupIn, type Lookup } from "./environment.ts";
 import { readConfigFile } from "./file.ts";
-import { mistakesOf, postponeSecrets, retype } from "./mistakes.ts";
+import { mistakesOf, postpone, retype } from "./mistakes.ts";
 import type { Frozen } from "./values/values.ts";
 import { completed } from "../sinks/index.ts";
 import { configError } from "./mistake.ts";
@@ -17,8 +17,8 @@ export type NotifyConfig = Config["notify"];
 export type PachcaNotifyConfig = NonNullable<NotifyConfig["pachca"]>;
 
 /**
- * Whether a secret that is not there (its variable is not set, its file is missing) is a mistake of the configuration, or of
- * the command that uses it: then the secret throws the same ConfigError.
+ * When a missing secret, key or certificate (its variable is not set, its file cannot be read) is a ConfigError: when the
+ * configuration is loaded, or when it is used.
  */
 export type SecretsAre = "required" | "read when used";
 
@@ -40,7 +40,7 @@ export async function loadConfig(
   if (!result.success && retype(file, result.error.issues)) result = configSchema.safeParse(file.value);
   let postponed: ReadonlySet<string> = new Set();
   if (!result.success && secrets === "read when used") {
-    postponed = postponeSecrets(file, result.error.issues);
+    postponed = postpone(file, result.error.issues);
     result = configSchema.safeParse(file.value);
   }
   const mistakes = [

@@ -31,22 +31,30 @@ export function retype(file: ConfigFile, issues: readonly Issue[]): boolean {
 }
 
 /**
- * Replaces each secret that has a flaw (its variable is not set, its file is missing) by one that throws this mistake when it
- * is used. Returns the paths of these secrets.
+ * Lets secrets and files with a flaw (a variable is not set, a file is missing) pass until they are used: a secret then throws
+ * this mistake, and whoever reads the file reports that it cannot be read. Returns the paths of these keys.
  */
-export function postponeSecrets(file: ConfigFile, issues: readonly Issue[]): ReadonlySet<string> {
+export function postpone(file: ConfigFile, issues: readonly Issue[]): ReadonlySet<string> {
   const postponed = new Set<string>();
   for (const issue of flatten(issues)) {
-    if (secretOf(issue) === undefined) continue;
+    const isFile = paramsOf(issue).file === true;
+    if (!isFile && secretOf(issue) === undefined) continue;
     const path = formatPath(issue.path);
     const mistake = file.mistakes.find((other) => other.path === path) ?? wrongValue(file, issue);
     const fail = (): never => {
       throw configError(file.path, [mistake]);
     };
-    replace(file, issue.path, fail);
+    const name = pathAsWritten(file, issue.path);
+    replace(file, issue.path, isFile ? () => name : fail);
     postponed.add(path);
   }
   return postponed;
+}
+
+/** The path of a file. If a variable in it is not set, its name: the error of whoever reads the file shows it. */
+function pathAsWritten(file: ConfigFile, path: Path): string {
+  const value = String(valueAt(file.value, path));
+  return value === "" ? (variablesOf(file, path) ?? []).map((name) => `\${${name}}`).join("") : value;
 }
 
 function replace(file: ConfigFile, path: Path, value: unknown): void {
@@ -145,7 +153,7 @@ function secretOf(issue: Issue): "here" | "in a file" | undefined {
   return paramsOf(issue).secret as "here" | "in a file" | undefined;
 }
 
-function paramsOf(issue: Issue): { readonly rule?: unknown; readonly because?: unknown; readonly secret?: unknown } {
+function paramsOf(issue: Issue): Readonly<Partial<Record<"rule" | "because" | "secret" | "file", unknown>>> {
   return (issue.code === "custom" ? issue.params : undefined) ?? {};
 }
 

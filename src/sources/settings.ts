@@ -1,16 +1,8 @@
 import { z } from "zod";
-import {
-  address,
-  group,
-  positive,
-  readableFile,
-  secretFile,
-  secretText,
-  text,
-  whole,
-} from "../config/values/values.ts";
 import { rules } from "../config/values/rules.ts";
 import type { Secret } from "../config/values/secret.ts";
+import { secretKeys, secretRules } from "../config/values/secret-keys.ts";
+import { address, group, positive, readableFile, text, whole } from "../config/values/values.ts";
 
 /* The settings of a source: those that all have, described once, and its own between them. */
 
@@ -61,7 +53,7 @@ export function settingsSchema<Type extends string, Own extends z.ZodRawShape>(s
     ...(source.settings as z.ZodRawShape),
     pageLimit,
   })
-    .check(tokenRules)
+    .check(rules((keys) => secretRules(keys, "token", "required")))
     .transform(({ tokenFile, token = tokenFile, ...rest }) => ({ ...rest, token: token ?? z.NEVER }));
   // The compiler does not follow a shape that it does not know yet.
   return schema as unknown as z.ZodType<SettingsOf<Type, Own>> & z.core.$ZodTypeDiscriminable;
@@ -77,10 +69,7 @@ function commonKeys({ baseUrl, token, requestsPerSecond, pageLimit }: AccountSet
     account: text("text of at most 200 characters", /^[^\p{Cc}]{0,200}$/u)
       .default("")
       .describe("Your name for this account: it tells accounts apart in the ledger, so do not change it later."),
-    token: secretText().optional().describe(`${token} Either this or tokenFile.`),
-    tokenFile: secretFile()
-      .optional()
-      .describe("A file that holds the token, as Docker and Kubernetes mount secrets. Read again whenever it is used."),
+    ...secretKeys("token", `${token} Either this or tokenFile.`),
     requestsPerSecond: positive(1000)
       .default(requestsPerSecond)
       .describe("How many requests a second this worker may make to the account, all its streams together."),
@@ -90,9 +79,3 @@ function commonKeys({ baseUrl, token, requestsPerSecond, pageLimit }: AccountSet
     pageLimit: whole(1, pageLimit.max).default(pageLimit.default).describe(pageLimit.about),
   };
 }
-
-/** A token is given, once. */
-const tokenRules = rules(({ token, tokenFile }: { token?: unknown; tokenFile?: unknown }) => [
-  ["token", "missing  (accepted: token or tokenFile)", token === undefined && tokenFile === undefined],
-  ["tokenFile", "set beside token; keep one of them", token !== undefined && tokenFile !== undefined],
-]);

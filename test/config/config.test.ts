@@ -238,6 +238,28 @@ describe("secrets that are read when they are used", () => {
     expect(message.match(/streams\[0\]\.[\w.]+/g)).toEqual(["streams[0].source.account", "streams[0].batch.maxEvents"]);
   });
 
+  test("keep the path of a file that is missing, for whoever reads the file", async () => {
+    const ledger = "ledger: { type: beside, signingKeyFile: /nowhere/signing.key }";
+    const text = oneStream({
+      source: "source: { type: pachca, token: t, caFile: '${FOLDER}/ca.pem' }",
+      sink: "sink: { type: syslog, transport: tls, host: h, certFile: /nowhere/a.pem, keyFile: '${KEY}' }",
+      ledger,
+    });
+    const { streams } = await load(text, { FOLDER: "/nowhere" });
+    expect(streams[0]).toMatchObject({
+      source: { caFile: "/nowhere/ca.pem" },
+      sink: { tls: { certFile: "/nowhere/a.pem", keyFile: "${KEY}" } },
+      ledger: { signingKeyFile: "/nowhere/signing.key" },
+    });
+    const { message } = await errorOf(loadText(text, { FOLDER: "/nowhere" }));
+    expect(message.match(/streams\[0\]\.[\w.]+/g)).toEqual([
+      "streams[0].source.caFile",
+      "streams[0].sink.certFile",
+      "streams[0].sink.keyFile",
+      "streams[0].ledger.signingKeyFile",
+    ]);
+  });
+
   test("must still be there: one of two keys, and only one", async () => {
     expect((await errorOf(load(source("account: a")))).message).toContain("source.token: missing");
     expect((await errorOf(load(source("token: t, tokenFile: /nowhere")))).message).toContain("set beside token");

@@ -11,23 +11,25 @@ afterAll(async () => {
   for (const end of ends) await end();
 });
 
+const firstStream = () => (stage.settings as { streams: [{ source: Record<string, unknown> }] }).streams[0];
+
+const READING: [string[], string][] = [
+  [["verify"], "✓ nothing wrong"],
+  [["gc"], "nothing to remove"],
+  [["quarantine", "list"], "nothing in quarantine"],
+  [["status"], "demo"],
+];
+
 describe.each([
   ["a variable that is not set", { token: "${NONESUCH}" }, /exporter\.yaml:\d+:\d+.*token.*\$\{NONESUCH\} is not set/],
-  ["a file that is not there", { tokenFile: "./nonesuch.txt" }, /exporter\.yaml:\d+:\d+.*tokenFile.*nonesuch\.txt/],
+  ["a file that is missing", { tokenFile: "./nonesuch.txt" }, /exporter\.yaml:\d+:\d+.*tokenFile.*nonesuch\.txt/],
 ])("with a token in %s", (_, secret, mistake) => {
   beforeAll(() => {
-    const settings = JSON.parse(JSON.stringify(stage.settings)) as { streams: { source: Record<string, unknown> }[] };
-    const { token: __, ...source } = settings.streams[0]!.source;
-    settings.streams[0]!.source = { ...source, ...secret };
-    stage.write(settings);
+    const { token: __, ...source } = firstStream().source;
+    stage.write({ ...stage.settings, streams: [{ ...firstStream(), source: { ...source, ...secret } }] });
   });
 
-  test.each([
-    [["verify"], "✓ nothing wrong"],
-    [["gc"], "nothing to remove"],
-    [["quarantine", "list"], "nothing in quarantine"],
-    [["status"], "demo"],
-  ])("%j needs no token", async (args, said) => {
+  test.each(READING)("%j needs no token", async (args, said) => {
     const { code, stdout, stderr } = await stage.run(args);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toContain(said);
@@ -43,5 +45,29 @@ describe.each([
     const { code, stdout } = await stage.run(["check"]);
     expect(code).toBe(78);
     expect(stdout).toMatch(mistake);
+  });
+});
+
+describe("without the signing key and the source's certificate authorities", () => {
+  beforeAll(() => {
+    const { source, ...stream } = firstStream();
+    const ledger = { type: "beside", signingKeyFile: "./nonesuch.key" };
+    stage.write({
+      ...stage.settings,
+      streams: [{ ...stream, source: { ...source, caFile: "./nonesuch.pem" }, ledger }],
+    });
+  });
+
+  test.each(READING)("%j reads the archive", async (args, said) => {
+    const { code, stdout, stderr } = await stage.run(args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain(said);
+  });
+
+  test.each([[["run"]], [["once"]]])("%j fails at the start and names both", async (args) => {
+    const { code, stdout, stderr } = await stage.run(args);
+    expect({ code, stdout }).toEqual({ code: 78, stdout: "" });
+    expect(stderr).toMatch(/source\.caFile: found "\.\/nonesuch\.pem" \(no such file\)/);
+    expect(stderr).toMatch(/ledger\.signingKeyFile: found "\.\/nonesuch\.key" \(no such file\)/);
   });
 });

@@ -235,3 +235,17 @@ test("status sends the token that a worker requires", async () => {
   const refused = await stage.run(["status", "--json"], { env: { STATUS_TOKEN: "another" } });
   expect(JSON.parse(refused.stdout)).toMatchObject({ startedAt: null, worker: "refused" });
 });
+
+test("status without the worker's token shows what the ledgers say", async () => {
+  const { stage, port } = await staged({ config: {} });
+  await stage.run(["once"]);
+  const without = `The token (server.token) is not set or cannot be read, so the worker could not be asked at http://127.0.0.1:${port}: this is what the ledgers say.\n`;
+  for (const secret of [{ token: "${STATUS_TOKEN}" }, { tokenFile: "./nonesuch" }]) {
+    stage.write({ ...stage.settings, server: { host: "127.0.0.1", port, ...secret } });
+    const table = await stage.run(["status"]);
+    expect([table.code, table.stderr]).toEqual([0, ""]);
+    expect(table.stdout).toContain(without);
+    const json = await stage.run(["status", "--json"]);
+    expect(JSON.parse(json.stdout)).toMatchObject({ worker: "refused", streams: [{ state: "ok" }] });
+  }
+});

@@ -169,7 +169,7 @@ export function address(example: string) {
 }
 
 /**
- * A secret. Either text that `read` turns into one, or a function, by which `postponeSecrets` has replaced text with a flaw.
+ * A secret. Either text that `read` turns into one, or a function: `postpone` has replaced text with a flaw by it.
  * Messages never show the text; with `isPath` they do if it looks like a path.
  */
 function secret(accepted: string, read: (text: string) => { value: Secret } | { flaw: string }, isPath = false) {
@@ -212,16 +212,29 @@ export function secretFile() {
   return secret(accepted, read, true);
 }
 
-/** The path of a file that can be read. */
+/** The path of a file that can be read, or a function that returns a path: `postpone` has replaced an unreadable file by it. */
 export function readableFile() {
-  return parsed("the path of a readable file", (found) => {
-    try {
-      accessSync(found, constants.R_OK);
-      return { value: found };
-    } catch (error) {
-      return { flaw: flawOfReading(error) };
-    }
-  });
+  const accepted = "the path of a readable file";
+  return z
+    .unknown()
+    .transform((found, context): string => {
+      if (typeof found === "function") return (found as () => string)();
+      const flaw = typeof found === "string" ? flawOfFile(found) : "";
+      if (flaw === undefined) return String(found);
+      const params = { because: flaw, file: typeof found === "string" };
+      context.addIssue({ code: "custom", message: accepted, params });
+      return z.NEVER;
+    })
+    .meta({ type: "string", accepted });
+}
+
+function flawOfFile(path: string): string | undefined {
+  try {
+    accessSync(path, constants.R_OK);
+    return undefined;
+  } catch (error) {
+    return flawOfReading(error);
+  }
 }
 
 export function directory() {
