@@ -29,12 +29,12 @@ export async function createByContent(
   signal: AbortSignal,
 ): Promise<{ readonly bytes: number; readonly sha256: string }> {
   if (await store.create(key, stored, signal)) return { bytes: stored.length, sha256: sha256Of(stored) };
-  const there = await store.read(key, signal);
-  const lines = there && gunzipWhole(there);
-  if (there === undefined || lines === undefined || sha256Of(lines) !== contentSha256) {
+  const existing = await store.read(key, signal);
+  const lines = existing && gunzipWhole(existing);
+  if (existing === undefined || lines === undefined || sha256Of(lines) !== contentSha256) {
     throw new LedgerError(`create ${store.place}/${key}: it already exists with other lines`, { hint: RESTORE_HINT });
   }
-  return { bytes: there.length, sha256: sha256Of(there) };
+  return { bytes: existing.length, sha256: sha256Of(existing) };
 }
 
 /** The folder of a window's objects: from the window's start, never from an event's time, so that keys only rise. */
@@ -64,7 +64,7 @@ export function gunzipWhole(stored: Buffer): Buffer | undefined {
 }
 
 /** Counts what an object contains: its lines, their bytes, the first and the last event time. */
-export function contentTally() {
+export function contentCounter() {
   let lines = 0;
   let contentBytes = 0;
   let first = Infinity;
@@ -96,9 +96,9 @@ export function wholeObject(key: string, stored: Buffer, format: Format): Leftov
     if (isPoison(event)) return undefined;
     events.push(event);
   }
-  const tally = contentTally();
-  tally.add(events);
-  tally.addBytes(text.length);
-  const object = { key, bytes: stored.length, sha256: sha256Of(stored), contentSha256, ...tally.sum() };
+  const counter = contentCounter();
+  counter.add(events);
+  counter.addBytes(text.length);
+  const object = { key, bytes: stored.length, sha256: sha256Of(stored), contentSha256, ...counter.sum() };
   return { object, events };
 }

@@ -7,30 +7,29 @@ import { OBJECT_END } from "../formats/index.ts";
 import type { Batch, Sink, StoredObject } from "../sink.ts";
 import type { AuditEvent } from "../source.ts";
 import type { Store } from "../store.ts";
-import { contentTally, createByContent, folderOf, objectName, wholeObject } from "../archive/object-file.ts";
+import { contentCounter, createByContent, folderOf, objectName, wholeObject } from "../archive/object-file.ts";
 
-/** Audit lines shrink to a tenth at this level. Higher levels take twice the time for a few percent. */
+/** Audit lines shrink to a tenth at this level. Higher levels take twice the time and save a few percent more. */
 const GZIP_LEVEL = 6;
 
-/** The number of the part in an object's name, in any format: the interrupted attempt may have used another one. */
+/** Finds the number of the part in an object's name, in any format: an interrupted attempt may have used another format. */
 const PART = new RegExp(`-(\\d{4,})_[^/]*${OBJECT_END}`);
 
-/** Lines are hashed and compressed in batches of this size: a call for each would cost more than its work. */
+/** Lines are hashed and compressed in blocks of this size: a call for each line would cost more than the work itself. */
 const TEXT_BYTES = 256 * 1024;
 const OUTPUT_BYTES = 64 * 1024;
 
-/** A sink that keeps each batch as one gzip object, named by its window and its content: a folder or a bucket. */
+/** A sink that keeps each batch as one gzip object in a folder or a bucket, named by its window and its content. */
 export function objects(store: Store, format: Format): Sink {
   return {
     place: store.place,
 
     async write(batch, signal) {
-      const sealed = await seal(batch, format, signal);
+      const { stored, ...content } = await compressed(batch, format, signal);
       const { plan, part } = batch;
-      const key = `${folderOf(plan)}/${objectName(plan, part, sealed.contentSha256, format)}`;
-      const { stored, ...content } = sealed;
+      const key = `${folderOf(plan)}/${objectName(plan, part, content.contentSha256, format)}`;
       return {
-        object: { key, ...(await createByContent(store, key, stored, sealed.contentSha256, signal)), ...content },
+        object: { key, ...(await createByContent(store, key, stored, content.contentSha256, signal)), ...content },
       };
     },
 
@@ -55,21 +54,25 @@ export function objects(store: Store, format: Format): Sink {
 
 type Content = Pick<StoredObject, "contentSha256" | "contentBytes" | "lines" | "first" | "last">;
 
-/** Reads the whole batch through gzip, and holds only the compressed bytes. */
-async function seal({ chunks }: Batch, format: Format, signal: AbortSignal): Promise<Content & { stored: Buffer }> {
+/** Reads the whole batch through gzip. Only the compressed bytes are held in memory. */
+async function compressed(
+  { chunks }: Batch,
+  format: Format,
+  signal: AbortSignal,
+): Promise<Content & { readonly stored: Buffer }> {
   const gzip = createGzip({ level: GZIP_LEVEL, chunkSize: OUTPUT_BYTES });
-  const compressed: Buffer[] = [];
-  gzip.on("data", (bytes: Buffer) => compressed.push(bytes));
+  const output: Buffer[] = [];
+  gzip.on("data", (bytes: Buffer) => output.push(bytes));
   const hash = createHash("sha256");
   const buffer = Buffer.allocUnsafeSlow(TEXT_BYTES);
-  const tally = contentTally();
+  const counter = contentCounter();
   try {
     for await (const events of chunks) {
       signal.throwIfAborted();
-      tally.add(events);
+      counter.add(events);
       for (const text of textsOf(events, format, buffer)) {
         hash.update(text);
-        tally.addBytes(text.length);
+        counter.addBytes(text.length);
         await compress(gzip, text);
       }
     }
@@ -78,17 +81,17 @@ async function seal({ chunks }: Batch, format: Format, signal: AbortSignal): Pro
   } finally {
     gzip.destroy();
   }
-  return { ...tally.sum(), contentSha256: hash.digest("hex"), stored: Buffer.concat(compressed) };
+  return { ...counter.sum(), contentSha256: hash.digest("hex"), stored: Buffer.concat(output) };
 }
 
-/** Compresses in another thread. Resolves when the text may be overwritten. */
+/** Compresses in another thread. Resolves when the buffer of the text may be overwritten. */
 function compress(gzip: Gzip, text: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     gzip.write(text, (error) => (error ? reject(error) : resolve()));
   });
 }
 
-/** The lines of some events, each with its newline, one buffer at a time: each overwrites the one before. */
+/** The lines of some events, each with its newline, in pieces. All pieces share `buffer`: each overwrites the previous one. */
 function* textsOf(events: readonly AuditEvent[], format: Format, buffer: Buffer): Generator<Buffer> {
   let bytes = 0;
   for (const event of events) {

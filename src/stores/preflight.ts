@@ -2,16 +2,16 @@ import { ExporterError, ProtocolError, RefusedError } from "../errors.ts";
 import type { Finding } from "../source.ts";
 import type { Store } from "../store.ts";
 
-/** Why it is there and that it may stay: whoever finds this object in an archive shall not have to guess. */
+/** The content of the probe object. It explains itself to anyone who finds it. Never change it: archives hold it. */
 export const PROBE = Buffer.from(
   "siem-export-worker: this object proves that an object cannot be created twice here. It can stay.\n",
 );
 
 /**
- * Proves that `create` is what it says: the second of two must find the first. Where the object is there from an
- * earlier start, one try is enough.
+ * Proves that `create` never overwrites: of two creations, the second must find the first. If the object exists from an
+ * earlier start, one attempt is enough.
  *
- * @throws RefusedError when both succeed
+ * @throws RefusedError if both succeed
  */
 export async function proveCreate(
   store: Pick<Store, "place" | "create">,
@@ -23,43 +23,43 @@ export async function proveCreate(
   if (!(await store.create(probeKey, PROBE, signal))) return;
   throw new RefusedError(
     "bad_request",
-    `create ${store.place}/${probeKey} twice: the second overwrote the first, so two workers could overwrite each other`,
+    `create ${store.place}/${probeKey} twice: the second overwrote the first, so two workers could overwrite each other's objects`,
     { hint },
   );
 }
 
-/** One step of a preflight; well when `run` resolves, whatever to. */
+/** One step of a preflight. It passes if `run` resolves, with any value. */
 export interface Step {
   readonly what: string;
   readonly run: () => Promise<unknown>;
 }
 
-/** What every store can be asked: is it there, does it create once, does it give back what it was given. */
+/** The steps for every store: it can be listed, it creates an object only once, and it returns the same bytes. */
 export function storeSteps(store: Store, probeKey: string, signal: AbortSignal): readonly Step[] {
   return [
     {
       what: `list ${store.place}`,
       run: async () => {
-        // One entry is enough, the rest of a long listing would only take time.
+        // One entry is enough. The rest of a long listing would only take time.
         for await (const _ of store.list(probeKey, undefined, signal)) break;
       },
     },
-    { what: `create an object once, and only once`, run: () => store.probe(probeKey, signal) },
+    { what: "create an object once, and only once", run: () => store.probe(probeKey, signal) },
     {
-      what: `read it back`,
+      what: "read it back",
       run: async () => {
         const bytes = await store.read(probeKey, signal);
         if (bytes?.equals(PROBE) === true) return;
-        const found = bytes === undefined ? "there is no such object" : "its bytes are not those that were written";
+        const found = bytes === undefined ? "no such object" : "its bytes differ from those that were written";
         throw new ProtocolError(`read ${store.place}/${probeKey}: ${found}`, {
-          hint: "something between here and the store changes what is stored; no archive can be trusted to it",
+          hint: "the store, or something in front of it, changes objects: do not keep an archive there",
         });
       },
     },
   ];
 }
 
-/** Runs the steps up to the first that fails: those after it would fail for the same reason. */
+/** Runs the steps until one fails: those after it would fail for the same reason. */
 export async function* findings(steps: readonly Step[], signal: AbortSignal): AsyncGenerator<Finding> {
   for (const { what, run } of steps) {
     try {

@@ -2,8 +2,8 @@ import type { Store } from "../store.ts";
 import { type RetryPolicy, type OnRetry, withRetry } from "../http/retry.ts";
 
 /**
- * The same store, whose operations are tried again when a failure may pass. `replace` is not: the checkpoint is written
- * again with the next window anyway. Neither are the findings of `check`, nor a listing that has shown something already.
+ * The same store, which retries operations after a TransientError. It does not retry `replace`, because the next window writes
+ * the checkpoint again anyway. It does not retry `check`, nor a listing that has returned entries already.
  */
 export function retryingStore(store: Store, policy: RetryPolicy, onRetry: OnRetry): Store {
   return {

@@ -103,7 +103,7 @@ test("a start in the future is refused, and so is a file in place of a folder", 
   const other = await openStage({ sink: { type: "file", directory: "exporter.yaml" } }, onTestFinished);
   const blocked = await other.run(["once"]);
   expect(blocked.code, blocked.stderr).toBe(69);
-  expect(blocked.stdout).toContain("a file stands where a folder should be");
+  expect(blocked.stdout).toContain("there is a file instead of a folder, or a folder instead of a file");
 });
 
 test("a simulator in its own process prints its address, and once exports its history", async () => {

@@ -28,18 +28,18 @@ afterAll(() => rmSync(place, { recursive: true, force: true }));
 
 storeContract("a folder", async () => fileStore(folder()));
 
-/** A process that writes to `directory`, as another user where `uid` says so. */
+/** Starts a process that writes to `directory`, as the user `uid` if given. */
 function startWriter(directory: string, uid?: number) {
   const program = fileURLToPath(new URL("writer.ts", import.meta.url));
   const args = ["--import", "tsx", program, directory, ...(uid === undefined ? [] : [`${uid}`])];
   return spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
 }
 
-/** Every file below a folder, temporary ones too. */
+/** Every file below a folder, temporary files included. */
 const filesIn = (directory: string) => readdirSync(directory, { recursive: true }).map(String).sort();
 
 describe("a folder", () => {
-  test("is made with all that is above it, at the first write and not before", async () => {
+  test("is created at the first write and not before, together with its parents", async () => {
     const directory = join(folder(), "below", "acme");
     const store = fileStore(directory);
     expect(store.place).toBe(directory);
@@ -60,7 +60,7 @@ describe("a folder", () => {
     "a\\..\\b",
     "a\0b",
     "x.tmp",
-  ])("does not know the key %j, which would lead out of it or nowhere", async (key) => {
+  ])("refuses the key %j, which would lead out of it or nowhere", async (key) => {
     const store = fileStore(folder());
     const refusal = { name: "RefusedError", code: "bad_request" };
     await expect(store.create(key, Buffer.from("x"), never)).rejects.toMatchObject(refusal);
@@ -73,7 +73,7 @@ describe("a folder", () => {
     await expect(keysOf(store, "../")).rejects.toMatchObject({ name: "RefusedError" });
   });
 
-  test("leaves no temporary file, whether it wins, loses or replaces", async () => {
+  test("leaves no temporary file, whether it creates, finds or replaces an object", async () => {
     const directory = folder();
     const store = fileStore(directory);
     await store.create("once.json", Buffer.from("1"), never);
@@ -83,7 +83,7 @@ describe("a folder", () => {
     expect(filesIn(directory)).toEqual(["checkpoint.json", "once.json"]);
   });
 
-  test("does not list what a write in progress, or a killed one, left; and removes it an hour later", async () => {
+  test("does not list temporary files, and removes them when they are an hour old", async () => {
     const directory = folder();
     await fileStore(directory).create("data/a.json", Buffer.from("1"), never);
     const old = join(directory, "data", "b.json.4711-0123456789abcdef.tmp");
@@ -98,25 +98,25 @@ describe("a folder", () => {
     expect([old, young, foreign].map((path) => existsSync(path))).toEqual([false, true, true]);
   });
 
-  test("killed in the middle of many writes, holds only whole objects", { timeout: 60_000 }, async () => {
+  test("holds only whole objects after its writer was killed", { timeout: 60_000 }, async () => {
     const directory = folder();
     const writer = startWriter(directory);
-    let said = "";
+    let output = "";
     for await (const chunk of writer.stdout) {
-      said += String(chunk);
-      if (said.split("\n").length > 20) break;
+      output += String(chunk);
+      if (output.split("\n").length > 20) break;
     }
     writer.kill("SIGKILL");
     if (writer.exitCode === null && writer.signalCode === null) await once(writer, "exit");
 
     const store = fileStore(directory);
     const keys = await keysOf(store, "objects/");
-    expect(keys).toEqual(expect.arrayContaining(said.split("\n").slice(0, 20)));
+    expect(keys).toEqual(expect.arrayContaining(output.split("\n").slice(0, 20)));
     for (const key of keys) expect(await store.read(key, never)).toHaveLength(300_000);
     expect(String(await store.read("checkpoint.json", never))).toMatch(/^x{300000}$/);
   });
 
-  test("says that a folder in place of a file is in the way, rather than that there is no such object", async () => {
+  test("reports a folder in place of a file as an error, not as a missing object", async () => {
     const directory = folder();
     mkdirSync(join(directory, "checkpoint.json"), { recursive: true });
     const store = fileStore(directory);
@@ -130,7 +130,7 @@ describe("a folder", () => {
     expect(filesIn(directory)).toEqual(["checkpoint.json"]);
   });
 
-  test("says that a file in place of a folder is in the way", async () => {
+  test("reports a file in place of a folder as an error", async () => {
     const directory = folder();
     mkdirSync(directory);
     writeFileSync(join(directory, "data"), "a file");
@@ -140,7 +140,7 @@ describe("a folder", () => {
     });
   });
 
-  test("reads and lists files that are links, and does not go round in linked folders", async () => {
+  test("reads and lists files that are links, and does not follow links to folders", async () => {
     const directory = folder();
     const store = fileStore(directory);
     await store.create("data/a.json", Buffer.from("1"), never);
@@ -150,7 +150,7 @@ describe("a folder", () => {
     expect(await keysOf(store, "")).toEqual(["data/a.json", "data/b.json"]);
   });
 
-  test("tells in its preflight what is wrong, and what to do", async () => {
+  test("reports in its preflight what is wrong and what to do", async () => {
     const directory = folder();
     writeFileSync(directory, "a file, not a folder");
     const [first, ...rest] = await collect(fileStore(directory).check("probe", never));
@@ -170,17 +170,17 @@ describe("a folder", () => {
   });
 });
 
-describe("a folder that one may not write to", () => {
-  test("is refused, with the user and the folder to change, and stays as it was", async () => {
+describe("a folder without write permission", () => {
+  test("is an error that names the user and the folder to change, and the folder stays as it was", async () => {
     const directory = folder();
     mkdirSync(directory);
     chmodSync(directory, 0o555);
     chmodSync(place, 0o755);
-    // Root may write anywhere, so it has to be somebody else.
+    // Root may write anywhere, so it must be another user.
     const writer = startWriter(directory, process.getuid?.() === 0 ? 65534 : undefined);
-    const said = (await collect(writer.stdout)).join("");
-    expect(said).toMatch(/^RefusedError forbidden; (create|replace) .*: EACCES; /);
-    expect(said).toMatch(/uid \d+, gid \d+: chown \d+:\d+ /);
+    const output = (await collect(writer.stdout)).join("");
+    expect(output).toMatch(/^RefusedError forbidden; (create|replace) .*: EACCES; /);
+    expect(output).toMatch(/uid \d+, gid \d+: chown \d+:\d+ /);
     expect(filesIn(directory)).toEqual([]);
   });
 });
@@ -194,7 +194,7 @@ describe("a disk", () => {
   };
   const unmount = (directory: string) => spawnSync("umount", [directory]);
 
-  test("that is full is an outage; what was written stays, and nothing half-written is left", async (context) => {
+  test("that is full is an outage: what was written stays, and no partial file is left", async (context) => {
     const directory = mounted("size=1m") ?? context.skip("only root may mount a small disk");
     try {
       const store = fileStore(directory);
@@ -214,7 +214,7 @@ describe("a disk", () => {
     }
   });
 
-  test("that is mounted read-only is refused, with what to do", async (context) => {
+  test("that is mounted read-only is a refusal whose hint says what to do", async (context) => {
     const directory = mounted("ro") ?? context.skip("only root may mount a disk");
     try {
       await expect(fileStore(directory).create("x.json", Buffer.from("x"), never)).rejects.toMatchObject({
@@ -228,7 +228,7 @@ describe("a disk", () => {
   });
 });
 
-describe("what the file system says", () => {
+describe("an error of the file system", () => {
   test.each([
     ["link", "EPERM", "RefusedError", "bad_request", "hard links"],
     ["link", "ENOTSUP", "RefusedError", "bad_request", "hard links"],
@@ -239,7 +239,7 @@ describe("what the file system says", () => {
     ["fsync", "EINVAL", "RefusedError", "bad_request", "use another"],
     ["open", "ENAMETOOLONG", "RefusedError", "bad_request", "shorter"],
     ["link", "ENOENT", "TransientError", "unavailable", "disk"],
-  ])("on %s, %s is a %s (%s) whose hint says %j", async (syscall, code, name, ours, hint) => {
+  ])("from %s, %s, is a %s (%s) whose hint says %j", async (syscall, code, name, ours, hint) => {
     const cause = Object.assign(new Error(code), { code, syscall });
     const failing = storeFailure("create /x/y", "/x", never, () => Promise.reject(cause));
     await expect(failing).rejects.toMatchObject({
@@ -251,7 +251,7 @@ describe("what the file system says", () => {
     });
   });
 
-  test("a bug is not taken for an outage", async () => {
+  test("is passed on as it is if it is a bug", async () => {
     const bug = new TypeError("undefined is not a function");
     await expect(storeFailure("create /x/y", "/x", never, () => Promise.reject(bug))).rejects.toBe(bug);
   });

@@ -6,14 +6,14 @@ import { RefusedError } from "../../src/errors.ts";
 import { s3Store } from "../../src/stores/s3/s3.ts";
 import { answer, refuse, serve, stored, type Seen } from "../support/s3-server.ts";
 
-/* AWS's own chain of credentials: without keys in the configuration, from what the process is given. */
+/* AWS's own chain of credentials: without keys in the configuration, they come from the process's environment. */
 
 const never = new AbortController().signal;
 const bytes = Buffer.from("x");
 const place = mkdtempSync(join(tmpdir(), "siem-export-credentials-"));
 
 beforeEach(() => {
-  // Whoever runs the tests may have credentials; they must neither be used nor help.
+  // The user who runs the tests may have credentials. The tests must not use them.
   for (const name of Object.keys(process.env)) if (name.startsWith("AWS_")) vi.stubEnv(name, undefined);
   vi.stubEnv("AWS_EC2_METADATA_DISABLED", "true");
   vi.stubEnv("AWS_CONFIG_FILE", join(place, "none"));
@@ -29,7 +29,7 @@ const storeAt = (endpoint: string) =>
 
 const keyOf = ({ headers }: Seen) => /Credential=(\w+)/.exec(headers.authorization ?? "")?.[1];
 
-/** Credentials as a container's agent hands them out, for `lifeMs` from now. */
+/** The answer of a container's agent: credentials that expire `lifeMs` from now. */
 const container = (key: string, lifeMs: number) => {
   const Expiration = new Date(Date.now() + lifeMs).toISOString();
   const body = { AccessKeyId: key, SecretAccessKey: "SECRET", Token: `token-${key}`, Expiration };
@@ -46,7 +46,7 @@ const assumed = (key: string) =>
     { "content-type": "text/xml" },
   );
 
-test("a container's role is used, and asked for again only when it is about to expire", async () => {
+test("a container's role is used, and its credentials are renewed only when they are about to expire", async () => {
   const agent = await serve([container("FIRST", 60_000), container("SECOND", 3_600_000)]);
   vi.stubEnv("AWS_CONTAINER_CREDENTIALS_FULL_URI", `${agent.url}/role`);
   vi.stubEnv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "agent-token");
@@ -61,7 +61,7 @@ test("a container's role is used, and asked for again only when it is about to e
   expect(bucket.seen.at(-1)?.headers["x-amz-security-token"]).toBe("token-SECOND");
 });
 
-test("a Kubernetes service account's role (web identity) is used", async () => {
+test("the role of a Kubernetes service account (web identity) is used", async () => {
   const sts = await serve(assumed("IRSA"));
   const tokenFile = join(place, "token");
   writeFileSync(tokenFile, "web-identity-token");
@@ -77,7 +77,7 @@ test("a Kubernetes service account's role (web identity) is used", async () => {
   expect(new URLSearchParams(String(sts.seen[0]?.body)).get("WebIdentityToken")).toBe("web-identity-token");
 });
 
-test("a role that may not be taken is told apart from a bucket that may not be used", async () => {
+test("a role that must not be assumed is reported differently from a bucket that must not be used", async () => {
   const sts = await serve(refuse(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"));
   const tokenFile = join(place, "token");
   writeFileSync(tokenFile, "web-identity-token");
@@ -93,7 +93,7 @@ test("a role that may not be taken is told apart from a bucket that may not be u
   expect(bucket.seen).toEqual([]);
 });
 
-test("no credentials at all are refused, with what to set", async () => {
+test("without any credentials the error names what to set", async () => {
   const bucket = await serve(stored);
   await expect(storeAt(bucket.url).replace("checkpoint.json", bytes, never)).rejects.toMatchObject({
     name: "RefusedError",
@@ -103,11 +103,11 @@ test("no credentials at all are refused, with what to set", async () => {
   expect(bucket.seen).toEqual([]);
 });
 
-test("a secret that cannot be read is told as such", async () => {
+test("a secret that cannot be read is reported as that", async () => {
   const bucket = await serve(stored);
-  const lost = new RefusedError("unauthorized", "read secret file /run/secrets/key: no such file");
+  const unreadable = new RefusedError("unauthorized", "read secret file /run/secrets/key: no such file");
   const secretAccessKey = () => {
-    throw lost;
+    throw unreadable;
   };
   const store = s3Store({
     bucket: "bucket",
@@ -117,10 +117,10 @@ test("a secret that cannot be read is told as such", async () => {
     secretAccessKey,
     env: {},
   });
-  await expect(store.replace("checkpoint.json", bytes, never)).rejects.toBe(lost);
+  await expect(store.replace("checkpoint.json", bytes, never)).rejects.toBe(unreadable);
 });
 
-test("a region that nobody names is asked for", async () => {
+test("without a region the error names what to set", async () => {
   const store = s3Store({
     bucket: "bucket",
     prefix: "p",

@@ -12,7 +12,7 @@ interface Policy {
 }
 const policyOf = (more: object) => JSON.parse(leastPolicy({ ...options, ...more })) as Policy;
 
-test("the least policy is to write and read below the prefix, and to list it", () => {
+test("the policy allows writing and reading below the prefix, and listing it", () => {
   expect(policyOf({})).toEqual({
     Version: "2012-10-17",
     Statement: [
@@ -33,7 +33,7 @@ test("the least policy is to write and read below the prefix, and to list it", (
   });
 });
 
-test("locks and keys of one's own need rights of their own", () => {
+test("Object Lock and KMS keys need further permissions", () => {
   const kmsKeyId = "arn:aws:kms:eu-central-1:1:key/x";
   const { Statement } = policyOf({
     serverSideEncryption: "aws:kms",
@@ -44,7 +44,7 @@ test("locks and keys of one's own need rights of their own", () => {
   expect(Statement[2]).toMatchObject({ Action: ["kms:GenerateDataKey", "kms:Decrypt"], Resource: kmsKeyId });
 });
 
-test("other partitions of AWS have names of their own, and a whole bucket is below no prefix", () => {
+test("other AWS partitions have their own ARNs, and without a prefix the policy covers the whole bucket", () => {
   const { Statement } = policyOf({ region: "cn-north-1", prefix: "" });
   expect(Statement[0]?.Resource).toBe("arn:aws-cn:s3:::acme-siem/*");
 });

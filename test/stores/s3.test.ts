@@ -30,8 +30,8 @@ const storeAt = (endpoint: string, more: Partial<S3Options> = {}) =>
 
 const text = (part: string) => expect.stringContaining(part) as string;
 
-describe("what is sent", () => {
-  test("creation is one conditional request with the whole object, and nothing of the SDK's framing", async () => {
+describe("a request", () => {
+  test("that creates is conditional and carries the whole object, without the SDK's framing", async () => {
     const { url, seen } = await serve(stored);
     expect(await storeAt(url).create("data/dt=2026-11-20/a.ndjson.gz", bytes, never)).toBe(true);
     expect(seen).toHaveLength(1);
@@ -56,13 +56,13 @@ describe("what is sent", () => {
     ["data/a.cef.gz", "text/plain; charset=utf-8"],
     ["data/a.leef.gz", "text/plain; charset=utf-8"],
     ["ids/a.bin", "application/octet-stream"],
-  ])("%s is sent as %s", async (key, contentType) => {
+  ])("for %s has the content type %s", async (key, contentType) => {
     const { url, seen } = await serve(stored);
     await storeAt(url).create(key, bytes, never);
     expect(seen[0]!.headers["content-type"]).toBe(contentType);
   });
 
-  test("a lock and its checksum go with what is created; neither a checkpoint nor a probe is locked", async () => {
+  test("that creates has the lock and its checksum; one for a checkpoint or a probe has none", async () => {
     const { url, seen } = await serve([stored, stored, stored, refuse(412, "PreconditionFailed")]);
     const objectLock = { mode: "COMPLIANCE", retainMs: 3_600_000 } as const;
     const store = storeAt(url, { objectLock, now: () => Date.parse("2026-11-20T10:00:00Z") });
@@ -83,7 +83,7 @@ describe("what is sent", () => {
     expect(seen.map(({ headers }) => headers["if-none-match"])).toEqual(["*", undefined, "*", "*"]);
   });
 
-  test("encryption goes with every write", async () => {
+  test("that writes asks for encryption", async () => {
     const { url, seen } = await serve(stored);
     const store = storeAt(url, { serverSideEncryption: "aws:kms", kmsKeyId: "alias/audit" });
     await store.create("ids/x.bin", bytes, never);
@@ -97,7 +97,7 @@ describe("what is sent", () => {
     expect(seen[0]!.headers["content-type"]).toBe("application/octet-stream");
   });
 
-  test("keys and session tokens are read anew for each request", async () => {
+  test("reads the access keys and the session token again", async () => {
     const { url, seen } = await serve(stored);
     let round = 0;
     const store = storeAt(url, { accessKeyId: () => `KEY${round}`, sessionToken: () => `token${round}` });
@@ -109,7 +109,7 @@ describe("what is sent", () => {
     expect(seen.map(({ headers }) => headers["x-amz-security-token"])).toEqual(["token0", "token1"]);
   });
 
-  test("goes through the proxy of the environment, to a store whose authority is trusted by file", async () => {
+  test("goes through the environment's proxy to a store whose authority is in caFile", async () => {
     const authority = makeAuthority(place);
     const { url, port } = await serve(stored, authority);
     const proxy = await startProxy();
@@ -121,27 +121,27 @@ describe("what is sent", () => {
 });
 
 describe("creation", () => {
-  test("somebody was first", async () => {
+  test("finds an object that another writer created first", async () => {
     const { url } = await serve(refuse(412, "PreconditionFailed"));
     expect(await storeAt(url).create("x.json", bytes, never)).toBe(false);
   });
 
-  test("a conflict means look: the object is there, so somebody was first", async () => {
+  test("lists the key after a conflict: if the object exists, another writer was first", async () => {
     const { url, seen } = await serve([refuse(409, "ConditionalRequestConflict"), listing(["audit/acme/x.json"])]);
     expect(await storeAt(url).create("x.json", bytes, never)).toBe(false);
     expect(seen[1]?.query.get("prefix")).toBe("audit/acme/x.json");
   });
 
-  test("a conflict means look: it is not there, so it may be tried again", async () => {
+  test("lists the key after a conflict: if the object is missing, creation can be retried", async () => {
     const { url } = await serve([refuse(409, "ConditionalRequestConflict"), listing(["audit/acme/x.json.other"])]);
     await expect(storeAt(url).create("x.json", bytes, never)).rejects.toMatchObject({
       name: "TransientError",
       code: "unavailable",
-      message: text("PUT s3://bucket/audit/acme/x.json: HTTP 409"),
+      message: "PUT s3://bucket/audit/acme/x.json: HTTP 409: another writer is creating the same object",
     });
   });
 
-  test("a store that ignores the condition is refused, at the second start too", async () => {
+  test("is refused on a store that ignores the condition, at the second start too", async () => {
     const { url } = await serve(stored);
     for (const store of [storeAt(url), storeAt(url)]) {
       await expect(store.probe("probe", never)).rejects.toMatchObject({
@@ -153,13 +153,13 @@ describe("creation", () => {
     }
   });
 
-  test("a store that was proved before is asked once", async () => {
+  test("is probed with one request on a store that was probed before", async () => {
     const { url, seen } = await serve(refuse(412, "PreconditionFailed"));
     await storeAt(url).probe("probe", never);
     expect(seen).toHaveLength(1);
   });
 
-  test("an answer that no S3 gives is not taken for a write", async () => {
+  test("fails if the answer is not from S3", async () => {
     const { url } = await serve(answer(200, "<html>Please log in</html>", { "content-type": "text/html" }));
     const store = storeAt(url);
     await expect(store.create("x.json", bytes, never)).rejects.toMatchObject({ name: "ProtocolError" });
@@ -168,7 +168,7 @@ describe("creation", () => {
 });
 
 describe("reading", () => {
-  test("an object that is not there", async () => {
+  test("a missing object gives undefined", async () => {
     const { url } = await serve(refuse(404, "NoSuchKey"));
     expect(await storeAt(url).read("x.json", never)).toBeUndefined();
   });
@@ -176,23 +176,23 @@ describe("reading", () => {
   test.each([
     ["without its bucket", refuse(404, "NoSuchBucket"), "RefusedError"],
     [
-      "at a server that is no S3",
+      "at a server that is not S3",
       answer(404, "<html>not found</html>", { "content-type": "text/html" }),
       "RefusedError",
     ],
-    ["at a server that says nothing of it", answer(404), "RefusedError"],
+    ["at a server that explains nothing", answer(404), "RefusedError"],
     ["behind a portal", answer(200, "<html>Please log in</html>", { "content-type": "text/html" }), "ProtocolError"],
     ["refused", refuse(403, "AccessDenied"), "RefusedError"],
-  ])("an object %s is an error, never an absent one", async (_, reply, name) => {
+  ])("an object %s is an error, never a missing object", async (_, reply, name) => {
     const { url } = await serve(reply);
     await expect(storeAt(url).read("x.json", never)).rejects.toMatchObject({ name });
   });
 
-  test("who may list only the prefix is told 403 of what is not there: the listing decides", async () => {
-    const absent = await serve([refuse(403, "AccessDenied"), listing([])]);
-    expect(await storeAt(absent.url).read("x.json", never)).toBeUndefined();
-    const there = await serve([refuse(403, "AccessDenied"), listing(["audit/acme/x.json"])]);
-    await expect(storeAt(there.url).read("x.json", never)).rejects.toMatchObject({
+  test("after a 403, which S3 answers for missing objects too, a listing decides", async () => {
+    const missing = await serve([refuse(403, "AccessDenied"), listing([])]);
+    expect(await storeAt(missing.url).read("x.json", never)).toBeUndefined();
+    const existing = await serve([refuse(403, "AccessDenied"), listing(["audit/acme/x.json"])]);
+    await expect(storeAt(existing.url).read("x.json", never)).rejects.toMatchObject({
       code: "forbidden",
       hint: text("s3:GetObject"),
     });
@@ -206,7 +206,7 @@ describe("reading", () => {
     await expect(storeAt(url).read("x.json", never)).rejects.toMatchObject({ name: "TransientError", code: "network" });
   });
 
-  test("an object that stops coming half-way is an outage", async () => {
+  test("an object that stalls in the middle is an outage", async () => {
     const { url } = await serve((_, response) => {
       response.writeHead(200, { "content-length": 1000, etag: '"1"' }).write("half");
     });
@@ -217,7 +217,7 @@ describe("reading", () => {
     });
   });
 
-  test("stops in the middle of an object when asked to", async () => {
+  test("an abort in the middle of an object rejects with the signal's reason", async () => {
     const stop = new AbortController();
     const reason = new Error("asked to stop");
     const { url } = await serve((_, response) => {
@@ -228,7 +228,7 @@ describe("reading", () => {
 });
 
 describe("listing", () => {
-  test("leaves out what comes before, where the store does not know StartAfter", async () => {
+  test("leaves out earlier keys if the store does not support StartAfter", async () => {
     const keys = ["a", "b", "c"].map((name) => `audit/acme/manifests/${name}.json`);
     const { url, seen } = await serve([listing(keys.slice(0, 2), "next"), listing(keys.slice(2))]);
     expect(await keysOf(storeAt(url), "manifests/", "manifests/a.json")).toEqual([
@@ -239,15 +239,15 @@ describe("listing", () => {
     expect(seen[1]?.query.get("continuation-token")).toBe("next");
   });
 
-  test("leaves out what another store's prefix holds", async () => {
+  test("leaves out the objects of other prefixes", async () => {
     const { url } = await serve(listing(["audit/acme-2/x.json", "audit/acme/", "audit/acme/x.json", "other"]));
     expect(await keysOf(storeAt(url), "")).toEqual(["x.json"]);
   });
 
   test.each([
-    ["goes round", [listing(["audit/acme/a"], "one"), listing(["audit/acme/b"], "two"), listing([], "one")]],
+    ["repeats", [listing(["audit/acme/a"], "one"), listing(["audit/acme/b"], "two"), listing([], "one")]],
     ["is missing", [listing(["audit/acme/a"], "")]],
-  ])("a continuation token that %s ends in an error, not in a short list", async (_, pages) => {
+  ])("fails if a continuation token %s, instead of ending early", async (_, pages) => {
     const { url } = await serve(pages);
     await expect(keysOf(storeAt(url), "")).rejects.toMatchObject({
       name: "ProtocolError",
@@ -256,10 +256,10 @@ describe("listing", () => {
   });
 
   test.each([
-    ["a page of HTML", answer(200, "<html><body>Please log in</body></html>", { "content-type": "text/html" })],
+    ["an HTML page", answer(200, "<html><body>Please log in</body></html>", { "content-type": "text/html" })],
     ["no body", answer(200)],
     ["half a body", answer(200, "<?xml version='1.0'?><ListBucketResult><Name>buc")],
-  ])("%s is not an empty listing", async (_, reply) => {
+  ])("does not take %s for an empty listing", async (_, reply) => {
     const { url } = await serve(reply);
     await expect(keysOf(storeAt(url), "")).rejects.toMatchObject({ name: "ProtocolError" });
   });
@@ -282,7 +282,7 @@ describe("a failure", () => {
     [400, "AuthorizationHeaderMalformed", "RefusedError", "bad_request", "region"],
     [501, "NotImplemented", "RefusedError", "bad_request", "If-None-Match"],
     [400, "InvalidArgument", "RefusedError", "bad_request", undefined],
-  ])("HTTP %i %s is a %s (%s), asked once", async (status, code, name, ours, hint) => {
+  ])("with HTTP %i %s is a %s (%s) and is not retried", async (status, code, name, ours, hint) => {
     const { url, seen } = await serve(refuse(status, code));
     const failure = await storeAt(url)
       .replace("checkpoint.json", bytes, never)
@@ -298,26 +298,29 @@ describe("a failure", () => {
     expect(seen).toHaveLength(1);
   });
 
-  test.each([503, 502, 429, 403])("HTTP %i with a page of HTML from a proxy is told by its status", async (status) => {
-    const { url } = await serve(answer(status, "<html><h1>Sorry</h1>", { "content-type": "text/html" }));
-    await expect(storeAt(url).replace("x.json", bytes, never)).rejects.toMatchObject({
-      name: status === 403 ? "RefusedError" : "TransientError",
-      message: text(`HTTP ${status}`),
-    });
+  test.each([503, 502, 429, 403])(
+    "with HTTP %i and a proxy's HTML page is classified by its status",
+    async (status) => {
+      const { url } = await serve(answer(status, "<html><h1>Sorry</h1>", { "content-type": "text/html" }));
+      await expect(storeAt(url).replace("x.json", bytes, never)).rejects.toMatchObject({
+        name: status === 403 ? "RefusedError" : "TransientError",
+        message: text(`HTTP ${status}`),
+      });
+    },
+  );
+
+  test("quotes the store's message if it says more than the error code", async () => {
+    const message = "User: arn:aws:iam::1:user/x is not authorized to perform: s3:PutObject";
+    const { url } = await serve(refuse(403, "AccessDenied", message));
+    await expect(storeAt(url).replace("x.json", bytes, never)).rejects.toThrow(`HTTP 403 AccessDenied (${message})`);
   });
 
-  test("holds what the store says, where it says more than the name", async () => {
-    const says = "User: arn:aws:iam::1:user/x is not authorized to perform: s3:PutObject";
-    const { url } = await serve(refuse(403, "AccessDenied", says));
-    await expect(storeAt(url).replace("x.json", bytes, never)).rejects.toThrow(`HTTP 403 AccessDenied (${says})`);
-  });
-
-  test("tells how long to wait, where the store says so", async () => {
+  test("says how long to wait, if the store does", async () => {
     const { url } = await serve(refuse(503, "SlowDown", "", { "retry-after": "7" }));
     await expect(storeAt(url).replace("x.json", bytes, never)).rejects.toMatchObject({ retryAfterMs: 7000 });
   });
 
-  test("names the bucket's region, where the store tells it", async () => {
+  test("names the bucket's region, if the store does", async () => {
     const { url } = await serve(refuse(301, "PermanentRedirect", "", { "x-amz-bucket-region": "eu-west-1" }));
     await expect(storeAt(url).read("x.json", never)).rejects.toMatchObject({
       name: "RefusedError",
@@ -325,7 +328,7 @@ describe("a failure", () => {
     });
   });
 
-  test("a clock that is wrong is corrected for the next try", async () => {
+  test("because of a wrong clock corrects it for the next attempt", async () => {
     const date = new Date(Date.now() - 3 * 3_600_000);
     const { url, seen } = await serve([refuse(403, "RequestTimeTooSkewed", "", { date: date.toUTCString() }), stored]);
     const store = storeAt(url);
@@ -334,7 +337,7 @@ describe("a failure", () => {
     expect(seen[1]?.headers["x-amz-date"]?.slice(0, 11)).toBe(date.toISOString().replaceAll(/[-:]/g, "").slice(0, 11));
   });
 
-  test("silence is an outage", async () => {
+  test("to answer in time is an outage", async () => {
     const { url } = await serve(() => undefined);
     const store = storeAt(url, { timeouts: { connectMs: 5000, idleMs: 5000, requestMs: 300 } });
     await expect(store.create("x.json", bytes, never)).rejects.toMatchObject({
@@ -343,7 +346,7 @@ describe("a failure", () => {
     });
   });
 
-  test("a connection that is cut is an outage", async () => {
+  test("of the connection is an outage", async () => {
     const { url } = await serve((_, response) => response.destroy());
     await expect(storeAt(url).create("x.json", bytes, never)).rejects.toMatchObject({
       name: "TransientError",
@@ -352,7 +355,7 @@ describe("a failure", () => {
     });
   });
 
-  test("nobody there is an outage", async () => {
+  test("to connect is an outage", async () => {
     await expect(storeAt("http://127.0.0.1:1").create("x.json", bytes, never)).rejects.toMatchObject({
       name: "TransientError",
       code: "network",
@@ -360,7 +363,7 @@ describe("a failure", () => {
     });
   });
 
-  test("an authority that is not trusted is refused, with what to set", async () => {
+  test("to trust the store's certificate is a refusal whose hint names caFile", async () => {
     const { url } = await serve(stored, makeAuthority(place));
     await expect(storeAt(url).create("x.json", bytes, never)).rejects.toMatchObject({
       name: "RefusedError",
@@ -368,7 +371,7 @@ describe("a failure", () => {
     });
   });
 
-  test("being asked to stop is not a failure", async () => {
+  test("is not reported after an abort: the signal's reason is", async () => {
     const stop = new AbortController();
     const reason = new Error("asked to stop");
     const { url } = await serve(() => stop.abort(reason));
@@ -377,7 +380,7 @@ describe("a failure", () => {
 });
 
 describe("the preflight", () => {
-  test("prints the least policy, filled in, where a right is missing", async () => {
+  test("prints the policy, filled in, if a permission is missing", async () => {
     const { url } = await serve(refuse(403, "AccessDenied"));
     const [finding, ...rest] = await collect(storeAt(url).check("ledger/probe", never));
     expect(finding).toMatchObject({ state: "failed", hint: text("s3:ListBucket") });
@@ -386,7 +389,7 @@ describe("the preflight", () => {
   });
 
   test("says what to do about a bucket without Object Lock", async () => {
-    const without = refuse(400, "InvalidRequest", "Bucket is missing Object Lock Configuration");
+    const withoutLock = refuse(400, "InvalidRequest", "Bucket is missing Object Lock Configuration");
     const body = Buffer.from(
       "siem-export-worker: this object proves that an object cannot be created twice here. It can stay.\n",
     );
@@ -394,7 +397,7 @@ describe("the preflight", () => {
       listing([]),
       refuse(412, "PreconditionFailed"),
       answer(200, body, { etag: '"1"' }),
-      without,
+      withoutLock,
     ]);
     const store = storeAt(url, { objectLock: { mode: "GOVERNANCE", retainMs: 1000 } });
     const findings = await collect(store.check("ledger/probe", never));

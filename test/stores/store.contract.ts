@@ -5,7 +5,7 @@ import { storeUnder } from "../../src/store.ts";
 
 const never = new AbortController().signal;
 
-/** What every store does. `make` gives one that is empty, under a name of its own at each call. */
+/** What every store does. Each call of `make` gives a new, empty store. */
 export function storeContract(name: string, make: () => Promise<Store>): void {
   describe(`${name}, as a store`, () => {
     let store: Store;
@@ -13,13 +13,13 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       store = await make();
     });
 
-    test("gives back the bytes it was given, whatever they are", async () => {
+    test("returns the bytes that it was given, whatever they are", async () => {
       const bytes = Buffer.concat([Buffer.from([0, 255, 10, 13, 0x1f, 0x8b, 0xc3, 0x28]), randomBytes(5000)]);
       expect(await store.create("ids/000000000001-1a2b3c4d.bin", bytes, never)).toBe(true);
       expect(await store.read("ids/000000000001-1a2b3c4d.bin", never)).toEqual(bytes);
     });
 
-    test("keeps an object of no bytes at all", async () => {
+    test("keeps an object without bytes", async () => {
       expect(await store.create("empty.json", Buffer.alloc(0), never)).toBe(true);
       expect(await store.read("empty.json", never)).toEqual(Buffer.alloc(0));
     });
@@ -31,7 +31,7 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       expect(read?.equals(bytes)).toBe(true);
     });
 
-    test("has no bytes for what is not there, neither an object nor a folder of that name", async () => {
+    test("has no bytes for a missing object, also if part of its key is another object", async () => {
       expect(await store.read("manifests/000000000099.json", never)).toBeUndefined();
       await store.create("plans/000000000001.json", Buffer.from("{}"), never);
       expect(await store.read("plans/000000000001.json/deeper.json", never)).toBeUndefined();
@@ -44,11 +44,11 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       expect(String(await store.read("manifests/once.json", never))).toBe("first");
     });
 
-    test("lets exactly one of sixteen racing creations win, and keeps the winner's bytes", async () => {
+    test("of sixteen concurrent creations, exactly one wins, and its bytes are kept", async () => {
       for (let round = 0; round < 3; round++) {
         const key = `manifests/race-${round}.json`;
         const tries = Array.from({ length: 16 }, (_, number) =>
-          createWhateverItTakes(store, key, Buffer.from(`${number}`.repeat(1000))),
+          createWithRetries(store, key, Buffer.from(`${number}`.repeat(1000))),
         );
         const created = await Promise.all(tries);
         expect(created.filter(Boolean)).toHaveLength(1);
@@ -56,14 +56,14 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       }
     });
 
-    test("replaces in place, and makes what was not there", async () => {
+    test("replaces an object, or creates it if it is missing", async () => {
       await store.replace("checkpoint.json", Buffer.from("a longer first text"), never);
       expect(String(await store.read("checkpoint.json", never))).toBe("a longer first text");
       await store.replace("checkpoint.json", Buffer.from("second"), never);
       expect(String(await store.read("checkpoint.json", never))).toBe("second");
     });
 
-    test("lists what starts with the prefix and comes after the key, with sizes and times", async () => {
+    test("lists the keys that start with the prefix and sort after a key, with sizes and times", async () => {
       const inside = storeUnder(store, "listing/");
       const keys = [
         "data/dt=2026-11-20/hour=09/000000000041-0000.ndjson.gz",
@@ -98,13 +98,13 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       expect(await keysOf(store, "many/", keys[1001])).toEqual(keys.slice(1002));
     });
 
-    test("proves its creation more than once, and leaves one object", async () => {
+    test("can be probed more than once, and the probe leaves one object", async () => {
       await store.probe("ledger/probe", never);
       await store.probe("ledger/probe", never);
       expect(await keysOf(store, "ledger/")).toEqual(["ledger/probe"]);
     });
 
-    test("finds nothing wrong with itself", async () => {
+    test("passes its preflight, the first time and again", async () => {
       const inside = storeUnder(store, "checked/");
       for (const round of ["new", "again"]) {
         const findings = await collect(inside.check("probe", never));
@@ -116,7 +116,7 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
       }
     });
 
-    test("stops with the signal's reason when asked to, and does nothing then", async () => {
+    test("after an abort, does nothing and rejects with the signal's reason", async () => {
       const reason = new Error("asked to stop");
       const aborted = AbortSignal.abort(reason);
       await expect(store.create("aborted.json", Buffer.from("x"), aborted)).rejects.toBe(reason);
@@ -129,8 +129,8 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
   });
 }
 
-/** A store may answer "in a race, try again" to a loser; it must not say so for ever. */
-async function createWhateverItTakes(store: Store, key: string, bytes: Buffer): Promise<boolean> {
+/** A store may answer a concurrent creation with "try again", but not forever. */
+async function createWithRetries(store: Store, key: string, bytes: Buffer): Promise<boolean> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await store.create(key, bytes, never);
@@ -155,7 +155,7 @@ export async function collect<Item>(items: AsyncIterable<Item>): Promise<Item[]>
   return collected;
 }
 
-/** Sorted: no store promises an order. */
+/** The keys of a listing, sorted, because no store promises an order. */
 export async function keysOf(store: Store, prefix: string, after?: string): Promise<string[]> {
   return (await entriesOf(store, prefix, after)).map(({ key }) => key).sort();
 }

@@ -1,9 +1,9 @@
 import type { ExporterError } from "../../src/errors.ts";
 import { fileStore } from "../../src/stores/file/file.ts";
 
-// A process of its own for file.test.ts: writes objects until it is killed or fails, and says which are durable.
+// A separate process for file.test.ts: it writes objects until it is killed or fails, and prints which are durable.
 const uid = process.argv[3];
-// Only now: as somebody else, it might not be able to load this program.
+// Only after the imports: another user might not be able to load this program.
 if (uid !== undefined) process.setuid?.(Number(uid));
 const store = fileStore(process.argv[2] ?? "");
 const never = new AbortController().signal;

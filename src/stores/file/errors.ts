@@ -1,14 +1,11 @@
 import { ExporterError, RefusedError, TransientError } from "../../errors.ts";
 
-/**
- * Keys come from manifests too, and a manifest may be forged: a part of these would lead out of the folder, or
- * nowhere.
- */
+/** Keys come from manifests too, and a manifest may be forged. Such a part of a key would lead out of the folder, or nowhere. */
 const BAD_PART = /^(?:|\.|\.\.)$|[\\\0]|\.tmp$/;
 
 /**
- * The parts of `key`.
- * @throws RefusedError when it does not name a place below the folder
+ * The parts of `key`, to join to the folder's path.
+ * @throws RefusedError if the key does not name a file below the folder
  */
 export function checkKey(root: string, key: string): readonly string[] {
   const parts = key.split("/");
@@ -22,7 +19,7 @@ export function isErrno(error: unknown, ...codes: readonly string[]): error is N
   return error instanceof Error && codes.includes((error as NodeJS.ErrnoException).code ?? "");
 }
 
-/** Does `work`, and turns what the file system says into our errors. An abort goes through as the signal's reason. */
+/** Does `work`, and turns errors of the file system into ours. After an abort it throws the signal's reason. */
 export async function storeFailure<Result>(
   what: string,
   root: string,
@@ -41,13 +38,13 @@ export async function storeFailure<Result>(
 }
 
 function failureOf(message: string, code: string, syscall: string, root: string, cause: Error): ExporterError {
-  // First, because a file system without hard links says EPERM, which is not about permissions then.
+  // First, because a file system without hard links answers EPERM, which is not about permissions then.
   if (syscall === "link" && ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EXDEV"].includes(code)) {
-    const hint = `the file system of ${root} has no hard links, by which an object is created once: use another`;
+    const hint = `the file system of ${root} has no hard links, which are needed to create an object only once: use another`;
     return new RefusedError("bad_request", message, { hint, cause });
   }
   if (syscall === "fsync" && ["EINVAL", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"].includes(code)) {
-    const hint = `the file system of ${root} cannot put a file or directory on the disk when asked to: use another`;
+    const hint = `the file system of ${root} cannot sync a file or directory to disk: use another`;
     return new RefusedError("bad_request", message, { hint, cause });
   }
   switch (code) {
@@ -64,23 +61,26 @@ function failureOf(message: string, code: string, syscall: string, root: string,
     case "EEXIST":
     case "ELOOP":
       return new RefusedError("bad_request", message, {
-        hint: "a file stands where a folder should be, or the reverse: move it away",
+        hint: "there is a file instead of a folder, or a folder instead of a file: move it away",
         cause,
       });
     case "ENAMETOOLONG":
     case "EINVAL":
-      return new RefusedError("bad_request", message, { hint: "use a shorter directory, of plain characters", cause });
+      return new RefusedError("bad_request", message, {
+        hint: "use a shorter path for the directory, without special characters",
+        cause,
+      });
     case "ENOSPC":
     case "EDQUOT":
       return new TransientError("unavailable", message, {
-        hint: `the disk of ${root} is full (space, inodes or quota): free some; nothing is lost, the export goes on from there`,
+        hint: `the disk of ${root} is full (space, inodes or quota): free some; nothing is lost, and the export then continues`,
         cause,
       });
     case "EMFILE":
     case "ENFILE":
-      return new TransientError("unavailable", message, { hint: "raise the limit of open files (ulimit -n)", cause });
+      return new TransientError("unavailable", message, { hint: "raise the limit on open files (ulimit -n)", cause });
     default:
-      return new TransientError("unavailable", message, { hint: `look at the disk of ${root}`, cause });
+      return new TransientError("unavailable", message, { hint: `check the disk of ${root}`, cause });
   }
 }
 

@@ -7,31 +7,28 @@ import { HOUR_MS, epochMs } from "../../time.ts";
 import { checkKey, isErrno, storeFailure } from "./errors.ts";
 import { findings, proveCreate, storeSteps } from "../preflight.ts";
 
-/** `<name>.<pid>-<random>.tmp`: what a write in progress is called, and all that a killed one can leave. */
+/** `<name>.<pid>-<random>.tmp`: the name of a file while it is written, and all that a killed process can leave. */
 const TEMPORARY = /\.\d+-[0-9a-f]{16}\.tmp$/;
 
-/** No write takes this long: an older temporary file is what a killed process left. */
+/** No write takes this long: an older temporary file was left by a killed process. */
 const TEMPORARY_MAX_AGE_MS = HOUR_MS;
 
-/**
- * Directories remembered as synced and swept; past this all are forgotten and looked at again, so that memory is
- * bounded.
- */
+/** How many directories are remembered as synced and cleaned. Then all are forgotten and prepared again: memory is bounded. */
 const DIRECTORIES_MAX = 1000;
 
-/** `stat` calls at once in a listing. */
+/** Concurrent `stat` calls in a listing. */
 const STATS_AT_ONCE = 64;
 
 /**
- * A folder as a store. An object is a file, written and synced beside its name, then linked to it: a name is never
- * visible before its bytes, and `link` fails where `rename` would overwrite. Needs a file system with hard links.
+ * A folder as a store. An object is written to a temporary file and synced, then linked to its name: a name is never visible
+ * before its bytes, and `link` fails if the name exists, while `rename` would overwrite it. Needs a file system with hard links.
  *
- * A process that is killed in the middle of a write leaves a `*.tmp` file, which is never listed and is removed by a later
- * write to the same directory.
+ * A process that is killed in the middle of a write leaves a `*.tmp` file. It is never listed, and a later write to the same
+ * directory removes it.
  */
 export function fileStore(directory: string): Store {
   const root = resolve(directory);
-  const prepare = directoryKeeper(root);
+  const prepare = directoryPreparer(root);
   const pathOf = (key: string) => join(root, ...checkKey(root, key));
 
   const store: Store = {
@@ -41,7 +38,7 @@ export function fileStore(directory: string): Store {
       const path = pathOf(key);
       return storeFailure(`create ${path}`, root, signal, async () => {
         const created = await throughTemporary(path, bytes, prepare, signal, (temporary) => linkOnce(temporary, path));
-        // Also when somebody was first: their name may not be on the disk yet, and our caller will build on it.
+        // Also if another process was first: its name may not be on disk yet, and our caller will rely on it.
         await syncDirectory(dirname(path));
         return created;
       });
@@ -63,7 +60,7 @@ export function fileStore(directory: string): Store {
     list: (prefix, after, signal) => walk(root, prefix, after, signal),
 
     probe(probeKey, signal) {
-      return proveCreate(store, probeKey, "use a local disk or a file system that keeps hard links", signal);
+      return proveCreate(store, probeKey, "use a local disk, or a file system that supports hard links", signal);
     },
 
     check: (probeKey, signal) => findings(storeSteps(store, probeKey, signal), signal),
@@ -71,9 +68,7 @@ export function fileStore(directory: string): Store {
   return store;
 }
 
-/**
- * Writes the bytes beside `path`, lets `publish` give them their name, and leaves no temporary file whatever happens.
- */
+/** Writes the bytes to a temporary file beside `path`, which `publish` gives its name. Leaves no temporary file in any case. */
 async function throughTemporary<Result>(
   path: string,
   bytes: Buffer,
@@ -96,14 +91,14 @@ async function throughTemporary<Result>(
     signal.throwIfAborted();
     return await publish(temporary);
   } finally {
-    // A failure to remove it must not hide the failure that led here, nor undo a success: it is swept later.
+    // A failure to remove it must neither hide the failure that led here nor undo a success. It is removed later.
     await rm(temporary, { force: true }).catch(() => undefined);
   }
 }
 
 async function makeDirectory(directory: string): Promise<void> {
   const first = await mkdir(directory, { recursive: true }).catch(async (error: unknown) => {
-    // Of a read-only file system Node says this, too: asked for that one folder alone, it says why.
+    // Node reports this for a read-only file system, too. Without `recursive`, it reports the true reason.
     if (isErrno(error, "ENOENT") && error.path !== undefined) await mkdir(error.path);
     throw error;
   });
@@ -124,19 +119,19 @@ async function linkOnce(temporary: string, path: string): Promise<boolean> {
 }
 
 /**
- * What is done in a directory at the first write to it, and again an hour later: its name, and those of the directories
- * above it, are put on the disk (whoever made them may have died before that), and what killed processes left is removed.
+ * Prepares a directory at the first write to it, and again every hour. It syncs the names of the directory and of those above
+ * it (the process that created them may have died before it did), and removes what killed processes left.
  */
-function directoryKeeper(root: string): (directory: string, temporary: string) => Promise<void> {
-  const keptMs = new Map<string, number>();
+function directoryPreparer(root: string): (directory: string, temporary: string) => Promise<void> {
+  const preparedMs = new Map<string, number>();
   return async (directory, temporary) => {
-    // The age of files is told by the clock of the file system that stamped them, not by ours.
+    // Ages are measured by the clock of the file system, which also stamped the other files, not by ours.
     const nowMs = (await stat(temporary)).mtimeMs;
-    if (nowMs - (keptMs.get(directory) ?? -Infinity) < TEMPORARY_MAX_AGE_MS) return;
+    if (nowMs - (preparedMs.get(directory) ?? -Infinity) < TEMPORARY_MAX_AGE_MS) return;
     for (let above = directory; above !== root; above = dirname(above)) await syncDirectory(dirname(above));
     await removeLeftBehind(directory, nowMs);
-    if (keptMs.size >= DIRECTORIES_MAX) keptMs.clear();
-    keptMs.set(directory, nowMs);
+    if (preparedMs.size >= DIRECTORIES_MAX) preparedMs.clear();
+    preparedMs.set(directory, nowMs);
   };
 }
 
@@ -144,12 +139,12 @@ async function removeLeftBehind(directory: string, nowMs: number): Promise<void>
   for (const name of await readdir(directory)) {
     if (!TEMPORARY.test(name)) continue;
     const path = join(directory, name);
-    const state = await orUndefined(stat(path));
-    if (state !== undefined && nowMs - state.mtimeMs > TEMPORARY_MAX_AGE_MS) await rm(path, { force: true });
+    const stats = await orUndefined(stat(path));
+    if (stats !== undefined && nowMs - stats.mtimeMs > TEMPORARY_MAX_AGE_MS) await rm(path, { force: true });
   }
 }
 
-/** Puts the names in a directory on the disk: without it, a crash of the machine can undo a link or a rename. */
+/** Syncs the names in a directory to disk: otherwise a crash of the machine can undo a link or a rename. */
 async function syncDirectory(directory: string): Promise<void> {
   const handle = await open(directory, "r");
   try {
@@ -159,7 +154,7 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Every file whose key starts with `prefix` and sorts after `after`; enters only directories that can hold one. */
+/** Every file whose key starts with `prefix` and sorts after `after`. Reads only directories that can hold one. */
 async function* walk(
   root: string,
   prefix: string,
@@ -171,8 +166,7 @@ async function* walk(
     (folder.startsWith(prefix) || prefix.startsWith(folder)) &&
     (after === undefined || folder > after || after.startsWith(folder));
 
-  // The part of the prefix up to its last slash is where to start; each folder's name ends with a slash, the root's is
-  // empty.
+  // Starts in the folder that the prefix names up to its last slash. Each folder ends with a slash; the root is empty.
   const folders = [prefix.slice(0, prefix.lastIndexOf("/") + 1)];
   if (folders[0] !== "") checkKey(root, `${folders[0] ?? ""}x`);
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
@@ -184,7 +178,7 @@ async function* walk(
     const keys: string[] = [];
     for (const child of children ?? []) {
       const key = folder + child.name;
-      // Links to directories are not followed: they could lead round in a circle.
+      // Links to directories are not followed: they could form a circle.
       if (child.isDirectory() && mayHold(`${key}/`)) folders.push(`${key}/`);
       else if (isObject(child) && wanted(key)) keys.push(key);
     }
@@ -202,13 +196,13 @@ async function* walk(
 const isObject = (child: Dirent) => (child.isFile() || child.isSymbolicLink()) && !TEMPORARY.test(child.name);
 
 async function entryOf(root: string, key: string): Promise<Entry | undefined> {
-  const state = await orUndefined(stat(join(root, key)));
-  return state?.isFile() === true
-    ? { key, bytes: state.size, modified: epochMs(Math.floor(state.mtimeMs)) }
+  const stats = await orUndefined(stat(join(root, key)));
+  return stats?.isFile() === true
+    ? { key, bytes: stats.size, modified: epochMs(Math.floor(stats.mtimeMs)) }
     : undefined;
 }
 
-/** Nothing of that name, or a file where a folder would have to be, is not a failure: there is no such object. */
+/** A missing file, or a file where a folder should be, is not a failure: there is no such object. */
 async function orUndefined<Result>(work: Promise<Result>): Promise<Result | undefined> {
   try {
     return await work;

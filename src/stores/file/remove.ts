@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { checkKey, storeFailure } from "./errors.ts";
 import type { Remover } from "../../store.ts";
 
-/** Removes files below a folder. Apart from the store, which cannot delete. */
+/** Removes files below a folder. It is separate from the store, so that the store cannot delete. */
 export function fileRemover(directory: string): Remover {
   const root = resolve(directory);
   return async (key, signal) => {

@@ -6,14 +6,14 @@ import { placeOf, S3_TIMEOUTS, type S3Options } from "./options.ts";
 
 type Sdk = typeof import("@aws-sdk/client-s3");
 
-/** Sends one request and gives its answer, or throws one of our errors, or the signal's reason. */
+/** Sends one request and resolves with its answer. Throws one of our errors, or the signal's reason. */
 export type S3Call = <Result>(
   request: S3Request,
   signal: AbortSignal,
   work: (connection: Connection) => Promise<Result>,
 ) => Promise<Result>;
 
-/** What a request is made with. `signal` is aborted when the request has lasted too long, too. */
+/** What a request is made with. `signal` is also aborted if the request takes too long. */
 export interface Connection {
   readonly sdk: Sdk;
   readonly client: S3Client;
@@ -22,7 +22,7 @@ export interface Connection {
 
 /**
  * Requests to S3 with our timeouts, proxies, credentials and errors, and without the SDK's retries. The SDK is loaded at
- * the first request: it is a third of the program's start.
+ * the first request, because loading it takes a third of the program's start.
  */
 export function s3Call(options: S3Options): S3Call {
   let opening: Promise<{ sdk: Sdk; client: S3Client }> | undefined;
@@ -47,7 +47,7 @@ export function s3Call(options: S3Options): S3Call {
 }
 
 async function openClient(options: S3Options): Promise<{ sdk: Sdk; client: S3Client }> {
-  // Which Node versions this program runs on is for its own manual to say.
+  // Which versions of Node.js are supported is for our manual to say, not for the SDK's warning.
   process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
   const sdk = await import("@aws-sdk/client-s3");
   return { sdk, client: new sdk.S3Client(clientConfig(options)) };
@@ -63,8 +63,7 @@ function clientConfig(options: S3Options): NonNullable<ConstructorParameters<Sdk
   return {
     ...(region !== undefined && { region }),
     ...(endpoint !== undefined && { endpoint }),
-    // Older stores of others refuse the checksum headers that newer SDKs send by themselves, or store them with the
-    // bytes.
+    // Newer SDKs send checksum headers by default. Older stores other than AWS refuse them, or store them with the bytes.
     ...(endpoint !== undefined && {
       requestChecksumCalculation: "WHEN_REQUIRED",
       responseChecksumValidation: "WHEN_REQUIRED",
@@ -72,9 +71,9 @@ function clientConfig(options: S3Options): NonNullable<ConstructorParameters<Sdk
     ...(credentials !== undefined && { credentials }),
     forcePathStyle: options.forcePathStyle ?? options.endpoint !== undefined,
     userAgentAppId: "siem-export-worker",
-    // One layer retries, and it is not this one.
+    // One layer retries, and not this one.
     maxAttempts: 1,
-    // It saves nothing on bodies that are at hand in memory, and some proxies answer it wrongly.
+    // `Expect: 100-continue` saves nothing if the body is in memory already, and some proxies answer it wrongly.
     expectContinueHeader: false,
     requestHandler: {
       httpAgent: agents.http,
@@ -87,7 +86,7 @@ function clientConfig(options: S3Options): NonNullable<ConstructorParameters<Sdk
   };
 }
 
-/** The configured keys, read at each request: the SDK keeps credentials until they expire, so these say they have. */
+/** The configured keys, read at each request. The SDK caches credentials until they expire, so these have expired already. */
 function staticCredentials({ accessKeyId, secretAccessKey, sessionToken }: S3Options) {
   if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
   return () =>
@@ -100,8 +99,8 @@ function staticCredentials({ accessKeyId, secretAccessKey, sessionToken }: S3Opt
 }
 
 /**
- * Apart from the request, so that "not authorized" of the token service is not read as the bucket's. The SDK keeps
- * what it gets.
+ * Gets the credentials before the request is made, so that a refusal by the token service is not taken for one by the bucket.
+ * The SDK caches them.
  */
 async function authenticate(client: S3Client, options: S3Options): Promise<void> {
   try {

@@ -1,8 +1,8 @@
 import { rootOf, type S3Options } from "./options.ts";
 
 /**
- * The IAM policy with the least rights that the worker needs, as JSON to paste: no deleting, no overwriting of what is
- * locked.
+ * The IAM policy with the fewest permissions that the worker needs, as JSON to paste. It allows neither deleting objects
+ * nor overwriting locked ones.
  */
 export function leastPolicy(options: S3Options): string {
   const { bucket, kmsKeyId, objectLock, region = "", serverSideEncryption } = options;
@@ -28,7 +28,7 @@ export function leastPolicy(options: S3Options): string {
       Sid: "Key",
       Effect: "Allow",
       Action: ["kms:GenerateDataKey", "kms:Decrypt"],
-      // A key that is given by its id or alias has no ARN that could be told from here.
+      // The ARN of a key that is given by its id or alias is not known here.
       Resource: kmsKeyId?.startsWith("arn:") === true ? kmsKeyId : "*",
     });
   }

@@ -3,8 +3,8 @@ import { rootOf, type S3Options } from "./options.ts";
 import type { Remover } from "../../store.ts";
 
 /**
- * Removes objects below a prefix. Apart from the store, which cannot delete; it needs s3:DeleteObject. In a bucket with
- * versions, the older ones stay.
+ * Removes objects below a prefix. It is separate from the store, so that the store cannot delete. It needs s3:DeleteObject.
+ * In a bucket with versioning, older versions stay.
  */
 export function s3Remover(options: S3Options): Remover {
   const call = s3Call(options);

@@ -7,18 +7,18 @@ import type { Entry, Store } from "../../store.ts";
 import { epochMs } from "../../time.ts";
 import { findings, proveCreate, storeSteps, PROBE } from "../preflight.ts";
 import { s3Call, type Connection, type S3Call } from "./client.ts";
-import { CONDITIONAL_STORES, statusOf, type S3Request } from "./errors.ts";
+import { CONDITIONAL_STORES, NOT_S3_HINT, statusOf, type S3Request } from "./errors.ts";
 import { placeOf, rootOf, type S3Options } from "./options.ts";
 import { leastPolicy } from "./policy.ts";
 
-/** An object is read into memory as a whole; one larger than this was not written by this program. */
+/** An object is read into memory as a whole. This program writes none that is larger than this. */
 const OBJECT_MAX_BYTES = 1024 ** 3;
 
 type Extra = Partial<PutObjectCommandInput>;
 
 /**
- * A prefix of a bucket as a store. Objects are written with one PutObject each, never in parts: readers go by
- * Last-Modified, and a multipart upload's is when it began. Creation rests on `If-None-Match: *` (RFC 9110, 13.1.2).
+ * A prefix of a bucket as a store. Each object is written with one PutObject, never in parts: readers go by Last-Modified,
+ * which for a multipart upload is when it began. Creation relies on `If-None-Match: *` (RFC 9110, section 13.1.2).
  */
 export function s3Store(options: S3Options): Store {
   const call = s3Call(options);
@@ -35,14 +35,15 @@ export function s3Store(options: S3Options): Store {
         return "created";
       } catch (error) {
         if (statusOf(error) === 412) return "exists";
-        // Somebody writes the same key just now; who was first is not told.
+        // Another writer is writing the same key. The answer does not say who was first.
         if (statusOf(error) === 409) return "conflict";
         throw error;
       }
     });
     if (answer !== "conflict") return answer === "created";
     if (await exists(key, signal)) return false;
-    throw new TransientError("unavailable", `PUT ${request("PUT", key).url}: HTTP 409: another writer is at it`);
+    const message = `PUT ${request("PUT", key).url}: HTTP 409: another writer is creating the same object`;
+    throw new TransientError("unavailable", message);
   }
 
   async function exists(key: string, signal: AbortSignal): Promise<boolean> {
@@ -61,7 +62,7 @@ export function s3Store(options: S3Options): Store {
       try {
         return await call(request("GET", key), signal, (connection) => get(connection, options.bucket, root + key));
       } catch (error) {
-        // Who may list only a prefix is told 403 of objects that are not there; a listing of that one key knows better.
+        // With permission to list only a prefix, S3 answers 403 for missing objects. A listing of that key tells the two apart.
         if (error instanceof RefusedError && error.code === "forbidden" && !(await exists(key, signal)))
           return undefined;
         throw error;
@@ -71,7 +72,7 @@ export function s3Store(options: S3Options): Store {
     list: (prefix, after, signal) => list(call, options, prefix, after, signal),
 
     probe(probeKey, signal) {
-      // Without a lock: an object that nobody can remove for a year is too much for a probe.
+      // Without a lock: a probe should not be an object that no one can remove for a year.
       const create: Store["create"] = (key, bytes) => createWith(key, bytes, {}, signal);
       return proveCreate({ place: store.place, create }, probeKey, CONDITIONAL_STORES, signal);
     },
@@ -90,13 +91,13 @@ async function* check(
 ): AsyncGenerator<Finding> {
   const steps = [...storeSteps(store, probeKey, signal)];
   if (options.objectLock !== undefined) {
-    const what = `the bucket takes Object Lock headers (${options.objectLock.mode})`;
-    // On a key that is there: a bucket without Object Lock refuses the headers, one with it refuses the key.
+    const what = `the bucket accepts Object Lock headers (${options.objectLock.mode})`;
+    // On a key that exists: a bucket without Object Lock refuses the headers, one with it refuses the key.
     steps.push({ what, run: () => createWith(probeKey, PROBE, lockOf(options), signal) });
   }
   for await (const finding of findings(steps, signal)) {
     if (finding.error instanceof RefusedError && finding.error.code === "forbidden") {
-      const hint = `${finding.hint ?? ""}\nThe policy with the least rights that are needed:\n${leastPolicy(options)}`;
+      const hint = `${finding.hint ?? ""}\nThe policy with the fewest permissions that are needed:\n${leastPolicy(options)}`;
       yield { ...finding, hint };
     } else yield finding;
   }
@@ -123,11 +124,11 @@ async function put(
     Key: rootOf(options) + key,
     Body: bytes,
     ContentLength: bytes.length,
-    // Never a Content-Encoding: HTTP clients would unpack the object unasked, and its hash would not be the manifest's.
+    // Never a Content-Encoding: HTTP clients would decompress the object, and its hash would differ from the manifest's.
     ContentType: contentTypeOf(key) ?? (key.endsWith(".json") ? "application/json" : "application/octet-stream"),
     ...(serverSideEncryption !== undefined && { ServerSideEncryption: serverSideEncryption }),
     ...(kmsKeyId !== undefined && { SSEKMSKeyId: kmsKeyId }),
-    // S3 asks for a checksum wherever a lock is set, the default lock of a bucket included.
+    // S3 requires a checksum for an object that gets a lock, also if the lock is the bucket's default.
     ...(objectLock !== undefined && { ChecksumAlgorithm: "SHA256" as const }),
     ...extra,
   });
@@ -151,11 +152,11 @@ async function get({ sdk, client, signal }: Connection, bucket: string, key: str
       }
     }
     if (ContentLength !== undefined && length !== ContentLength) {
-      throw new TransientError("network", `GET s3://${bucket}/${key}: ${length} of ${ContentLength} bytes came`);
+      throw new TransientError("network", `GET s3://${bucket}/${key}: got ${length} of ${ContentLength} bytes`);
     }
     return Buffer.concat(chunks);
   } catch (error) {
-    // Not every 404: without its bucket, or at the wrong server, nothing is known of the object.
+    // Not every 404: if the bucket is missing or the server is the wrong one, nothing is known of the object.
     if (error instanceof Error && error.name === "NoSuchKey") return undefined;
     throw error;
   }
@@ -181,12 +182,12 @@ async function* list(
       };
       return client.send(new sdk.ListObjectsV2Command(input), { abortSignal: limit });
     });
-    // An answer without any of these is not a listing; taken for an empty one, it would hide a ledger.
+    // An answer without any of these is not a listing. Taken for an empty listing, it would hide a ledger.
     if (page.Name === undefined && page.KeyCount === undefined && page.Contents === undefined) {
       throw notS3(`${request.operation} ${request.url}`);
     }
     for (const entry of entriesOf(page, root)) {
-      // Not every store knows StartAfter.
+      // Not every store supports StartAfter.
       if (entry.key.startsWith(prefix) && (after === undefined || entry.key > after)) yield entry;
     }
     if (page.IsTruncated !== true) return;
@@ -200,14 +201,12 @@ async function* list(
 
 function* entriesOf({ Contents = [] }: ListObjectsV2CommandOutput, root: string): Generator<Entry> {
   for (const { Key, Size, LastModified } of Contents) {
-    // A key that ends with a slash is a folder that somebody made in a console.
+    // A key that ends with a slash is a folder that was made in a console.
     if (Key?.startsWith(root) !== true || Key.endsWith("/")) continue;
     yield { key: Key.slice(root.length), bytes: Size ?? 0, modified: epochMs(LastModified?.getTime() ?? 0) };
   }
 }
 
 function notS3(what: string): ProtocolError {
-  return new ProtocolError(`${what}: the answer is not S3's`, {
-    hint: "is endpoint right, is a proxy or portal between?",
-  });
+  return new ProtocolError(`${what}: the answer is not from S3`, { hint: NOT_S3_HINT });
 }
