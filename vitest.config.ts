@@ -1,7 +1,14 @@
 import { defineConfig } from "vitest/config";
 
 /** Run the built program, or try so many cases that they take seconds. */
-const SLOW = ["test/program/**/*.test.ts", "test/simulator/**/*.test.ts", "test/export/export.{fault,race}.test.ts"];
+const SLOW = [
+  "test/program/**/*.test.ts",
+  "test/simulator/**/*.test.ts",
+  "test/export/export.{fault,race}.test.ts",
+  "test/export/read-ahead.bounds.test.ts",
+  "test/http/budget.test.ts",
+  "test/sources/communications-mining/windows.test.ts",
+];
 
 export default defineConfig({
   test: {
