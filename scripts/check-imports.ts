@@ -2,8 +2,8 @@ import { cruise, type ICruiseResult, type IForbiddenRuleType } from "dependency-
 import extractTSConfig from "dependency-cruiser/config-utl/extract-ts-config";
 
 /*
- * Who may import whom, by folder: a folder imports from itself and from the floors below it. There are no circles, not even
- * of types alone. The root of src/ holds the domain: words and contracts that every folder may use.
+ * What each folder may import: itself and the floors below it. There are no circles, not even of types only. The root of src/
+ * contains the domain: terms and contracts that every folder may import.
  */
 
 /** The lowest first. Folders on one floor do not import each other. */
@@ -18,7 +18,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["commands"],
 ];
 
-/** The least number of files that a real look at src/ finds: a check that reads nothing must not pass. */
+/** src/ has at least this many files. A check that finds fewer is broken and must fail. */
 const MODULES_MIN = 150;
 
 const FOLDERS = FLOORS.flat();
@@ -49,13 +49,13 @@ const rules: IForbiddenRuleType[] = [
     to: { path: "^src/", pathNot: [DOMAIN] },
   },
   {
-    name: "only commands put things together",
+    name: "only commands import assemble.ts and main.ts",
     severity: "error",
     from: { path: "^src/", pathNot: [inside("commands"), TOP] },
     to: { path: TOP },
   },
   {
-    name: "the simulator knows nothing of the exporter but time and errors",
+    name: "the simulator imports only time and errors from the exporter",
     severity: "error",
     from: { path: inside("simulator") },
     to: { path: "^src/", pathNot: [inside("simulator"), "^src/(?:time|errors)[.]ts$"] },
@@ -84,11 +84,11 @@ const atStart = packagesAtStart();
 for (const name of atStart) console.error(`${name} is loaded at the start: import() it when a command runs`);
 if (read < MODULES_MIN)
   console.error(`only ${read} modules were read, of at least ${MODULES_MIN}: the check is broken`);
-const isWell = summary.violations.length === 0 && atStart.length === 0 && read >= MODULES_MIN;
+const passed = summary.violations.length === 0 && atStart.length === 0 && read >= MODULES_MIN;
 console.log(
   `imports: ${read} modules, ${summary.totalDependenciesCruised ?? 0} imports, ${summary.violations.length} violations`,
 );
-process.exitCode = isWell ? 0 : 1;
+process.exitCode = passed ? 0 : 1;
 
 /** The packages, other than commander, that are loaded before the command line is read: `--help` would wait for them. */
 function packagesAtStart(): string[] {

@@ -1,10 +1,10 @@
 /**
- * Kills the built program at random moments, again and again, and counts what the archive has lost or holds twice.
+ * Kills the built program at random moments, many times, and counts events that are lost or duplicated in the archive.
  *
  *   npm run crash-test -- --runs 200 [--sink file|s3] [--seed N]
  *
- * A run is one start that is killed. Ten of them meet the same archive, then a start finishes it, and `verify` proves it. Exit
- * code 0 when nothing was lost or doubled.
+ * A run is one start that is killed. Ten runs share an archive; then one more start completes it, and `verify` checks it. The
+ * exit code is 0 if no event was lost or duplicated.
  */
 import { randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
@@ -15,7 +15,7 @@ import { LATE_SPAN, lateMoments, onceWithKills } from "../test/support/crash.ts"
 import { startRgw } from "../test/support/rgw.ts";
 import { openStage, type Stage, type StageOptions } from "../test/support/stage.ts";
 
-const RUNS_AN_ARCHIVE = 10;
+const RUNS_PER_ARCHIVE = 10;
 const BUCKET = "crash-test";
 
 interface Place {
@@ -52,16 +52,16 @@ async function crashTest(runs: number, seed: number, place: Place): Promise<numb
     try {
       const { sink, files } = place.open();
       const stage = await openStage({ ...lateMoments(), ...(sink && { sink }) }, (close) => closes.push(close));
-      const { last, hits } = await onceWithKills(stage, Math.min(RUNS_AN_ARCHIVE, runs - total.kills), archiveSeed);
+      const { last, hits } = await onceWithKills(stage, Math.min(RUNS_PER_ARCHIVE, runs - total.kills), archiveSeed);
       const proof = await stage.run(["verify"]);
       const there = await files(stage);
       const history = [...stage.api.history(LATE_SPAN)];
       const { lost, doubled, strange } = differenceOf(linesIn(there), history);
       const flaws = flawsIn(there);
-      if (last.code !== 0) flaws.push(`the last start ended with ${String(last.code)}: ${last.stderr}`);
-      if (proof.code !== 0) flaws.push(`verify ended with ${String(proof.code)}: ${proof.stdout}${proof.stderr}`);
+      if (last.code !== 0) flaws.push(`the last start exited with ${String(last.code)}: ${last.stderr}`);
+      if (proof.code !== 0) flaws.push(`verify exited with ${String(proof.code)}: ${proof.stdout}${proof.stderr}`);
       if (hits === 0) throw new Error(`CRASH_SEED=${archiveSeed}: no start lived long enough to be killed`);
-      if (strange > 0) flaws.push(`${strange} lines are no event`);
+      if (strange > 0) flaws.push(`${strange} lines are not events`);
       for (const flaw of flaws) console.error(`CRASH_SEED=${archiveSeed}: ${flaw}`);
       total.kills += hits;
       total.events += history.length;

@@ -5,7 +5,7 @@ import { manual } from "./manual.ts";
 import { withTables } from "./tables.ts";
 
 /*
- * Writes the files that are made from the schema of the configuration and from the lists of the program. With `--check` it
+ * Writes the files that are generated from the schema of the configuration and from the lists of sinks. With `--check` it
  * only checks that they are up to date, and exits with 1 if they are not.
  */
 

@@ -2,16 +2,16 @@ import { z } from "zod";
 
 type Schema = z.core.JSONSchema.JSONSchema;
 
-/** Anything with a variable in it, which is checked only once it is filled in. */
+/** Text with a variable in it. It is checked only after the variable is filled in. */
 const VARIABLE = { type: "string", pattern: "\\$\\{" } as const;
 
-/** What the schema, the manual and the tests are made from. */
+/** The definition from which the schema, the manual and the tests are made. */
 export function definitionOf(schema: z.ZodType): Schema {
   return z.toJSONSchema(schema, {
     io: "input",
     target: "draft-7",
     override({ jsonSchema: made }) {
-      // zod drops a default that is not one of its own.
+      // zod drops a default that it did not set itself.
       if ("usual" in made) made.default = String(made["usual"]);
       delete made["usual"];
     },
@@ -19,8 +19,8 @@ export function definitionOf(schema: z.ZodType): Schema {
 }
 
 /**
- * The JSON Schema for editors: what is accepted goes into the description, which editors show, and a variable may stand
- * where a number, a choice or a pattern would else forbid it.
+ * The JSON Schema for editors. Its descriptions, which editors show, include what is accepted. It also accepts a variable where
+ * a number, a choice or a pattern would reject it.
  */
 export function jsonSchema(definition: Schema): Schema {
   return { ...editable(definition), title: "siem-export configuration" };
@@ -34,7 +34,7 @@ function editable(schema: Schema): Schema {
   };
   const inner: Schema = { ...rest, ...(pattern === undefined ? {} : { pattern: withoutControls(pattern) }) };
   if (rest.properties !== undefined) inner.properties = mapped(rest.properties);
-  // Its pattern is of no help in an editor, and a key is never a variable.
+  // Its pattern does not help in an editor, and a key is never a variable.
   delete inner.propertyNames;
   if (typeof rest.additionalProperties === "object") inner.additionalProperties = editable(rest.additionalProperties);
   if (rest.items !== undefined) inner.items = editable(rest.items as Schema);
@@ -53,7 +53,7 @@ function withAccepted(description: string, accepted: unknown): string {
   return typeof accepted === "string" ? `${description} Accepted: ${accepted}.` : description;
 }
 
-/** Editors do not all know Unicode properties. */
+/** Not all editors support Unicode properties. */
 function withoutControls(pattern: string): string {
   return pattern.replaceAll("\\p{Cc}", "\\u0000-\\u001f");
 }

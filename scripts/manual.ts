@@ -6,7 +6,7 @@ const HEAD = `<!-- Made by \`npm run generate\` from src/config: change it there
 
 # Configuration
 
-\`siem-export\` reads one YAML file, \`config/exporter.yaml\` unless \`--config\` names another. The least that works:
+\`siem-export\` reads one YAML file: \`config/exporter.yaml\`, or the file that \`--config\` or \`SIEM_EXPORT_CONFIG\` names. A minimal configuration:
 
 \`\`\`yaml
 # yaml-language-server: $schema=./exporter.schema.json
@@ -28,33 +28,33 @@ streams:
 
 ## How it is read
 
-- **Strict.** A key that is not known is a mistake, and so is a value that does not fit. All mistakes are shown at once, each
-  with its line, its column and what is accepted; nothing is started before all of it is right (exit code 78).
-- **Variables.** \`\${NAME}\` in a value stands for the environment variable \`NAME\`, or else for the line \`NAME=…\` of the file
-  \`.env\` in the working directory. \`\${NAME:-text}\` is \`text\` when the variable is empty or not set; \`$\${\` is a plain
-  \`\${\`. The file is parsed first, so a variable can hold any text. A value that is nothing but a variable can also be a number
-  or true or false: \`port: \${PORT}\`. Within \`{ }\` and \`[ ]\` YAML wants quotes around it: \`{ port: "\${PORT}" }\`.
-- **Secrets.** Each secret has a twin with \`File\` at its end, which names a file that holds the secret and nothing else, as Docker and
-  Kubernetes mount them. It is read again whenever it is used, so a secret can be changed without a restart. A newline at its
-  end does not count. Messages never show a secret, nor a value that came from a variable.
-- **Durations** have a unit: \`90s\`, \`5m\`, \`1h30m\`, \`365d\`. **Sizes** have one too: \`512KiB\`, \`32MiB\`, \`1GiB\`. **Times** are UTC.
-- **Paths** that are relative are relative to the working directory, not to the file.
-- **Ids** are text: write \`"0123"\`, since YAML would read \`0123\` as the number 123.
-- No two streams may have the same name, or write to the same place.
+- **Strict.** An unknown key is a mistake, and so is a value that is not accepted. All mistakes are reported at once, each
+  with its line, its column and what is accepted. Nothing starts until all of them are fixed (exit code 78).
+- **Variables.** \`\${NAME}\` in a value is replaced by the environment variable \`NAME\`, or else by the line \`NAME=…\` of the file
+  \`.env\` in the working directory. \`\${NAME:-text}\` is \`text\` if the variable is empty or not set; \`$\${\` is a literal
+  \`\${\`. Variables are replaced after the file is parsed, so they can contain any text. A value that is a single variable can also
+  be a number or true or false: \`port: \${PORT}\`. Within \`{ }\` and \`[ ]\`, YAML requires quotes: \`{ port: "\${PORT}" }\`.
+- **Secrets.** Each secret has a second key that ends in \`File\`. It names a file that contains only the secret, as Docker and
+  Kubernetes mount them. The file is read at each use, so a secret can be changed without a restart. A newline at its end is
+  ignored. Messages never show a secret or the value of a variable.
+- **Durations** have a unit: \`90s\`, \`5m\`, \`1h30m\`, \`365d\`. **Sizes** have one, too: \`512KiB\`, \`32MiB\`, \`1GiB\`. **Times** are UTC.
+- **Relative paths** are relative to the working directory, not to the file.
+- **Ids** are text: write \`"0123"\`, because YAML would read \`0123\` as the number 123.
+- **Streams** have different names, and write to different places.
 `;
 
-/** docs/configuration.md: every key with its default, what is accepted and what it is for. */
+/** docs/configuration.md: every key with its default, what is accepted, and its description. */
 export function manual(definition: Schema): string {
   return [HEAD, ...sections("Top level", "", definition)].join("\n");
 }
 
-/** One section for each mapping, then those of the mappings in it. */
+/** A section for the mapping, then those of the mappings in it. */
 function sections(title: string, path: string, schema: Schema): string[] {
   const properties = Object.entries(schema.properties ?? {}) as [string, Schema][];
   const type = properties.find(([key, { const: only }]) => key === "type" && only !== undefined)?.[1];
   const about = (type ?? schema).description ?? "";
   const rows = properties.map(([key, value]) => row(key, value, schema.required?.includes(key) === true));
-  const table = ["| key | default | accepted | what for |", "| --- | --- | --- | --- |", ...rows, ""];
+  const table = ["| key | default | accepted | description |", "| --- | --- | --- | --- |", ...rows, ""];
   return [
     `## ${title}\n`,
     ...(path === "" ? [] : [`${about}\n`]),
@@ -71,7 +71,7 @@ function inner(path: string, schema: Schema): string[] {
   return options(schema).flatMap((option) => {
     if (option.properties === undefined) return [];
     const type = (option.properties["type"] as Schema | undefined)?.const;
-    // Elsewhere the ledger takes what a sink takes, and what it takes beside the data: both are told once.
+    // In other places, the ledger has the keys of a sink and those of type beside. Both have a section already.
     if (path.endsWith(".ledger") && type !== "beside") return [];
     return sections(type === undefined ? `\`${path}\`` : `\`${path}\`, type \`${String(type)}\``, path, {
       ...describedAs(schema),

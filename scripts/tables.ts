@@ -1,6 +1,6 @@
 import { SINKS } from "../src/sinks/index.ts";
 
-/** The tables that documents show, by the name in their markers: `<!-- sinks: … -->` before, `<!-- end of sinks -->` after. */
+/** Tables of documents, by the name in their markers: `<!-- sinks: … -->` before, `<!-- end of sinks -->` after. */
 const TABLES: Readonly<Record<string, string>> = {
   sinks: table(
     ["sink", "what it guarantees"],
@@ -8,7 +8,7 @@ const TABLES: Readonly<Record<string, string>> = {
   ),
 };
 
-/** The text of a document with its tables as the lists of the program have them. */
+/** The text of a document, its tables made again from the program's lists. @throws Error when it has no markers */
 export function withTables(text: string): string {
   return Object.entries(TABLES).reduce((document, [name, rows]) => {
     const marked = new RegExp(`(<!-- ${name}: [^>]*-->\n)[^]*?(\n<!-- end of ${name} -->)`);
@@ -17,7 +17,7 @@ export function withTables(text: string): string {
   }, text);
 }
 
-/** A table of Markdown, its columns aligned as prettier has them. */
+/** A Markdown table, its columns aligned as prettier aligns them. */
 function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = heads.map((_, column) => Math.max(...[heads, ...rows].map((row) => row[column]?.length ?? 0)));
   const line = (cells: readonly string[]) =>

@@ -20,7 +20,7 @@ async function only(text: string): Promise<Stream> {
   return stream!;
 }
 
-test("a stream to a folder has its objects and its ledger in a folder of its name", async () => {
+test("a stream to a folder has its objects and its ledger in a folder with its name", async () => {
   const { pipeline, ledgerStore, dataStore } = await only(
     oneStream({ sink: "sink: { type: file, directory: /data }" }),
   );
@@ -30,7 +30,7 @@ test("a stream to a folder has its objects and its ledger in a folder of its nam
   expect(pipeline.sink.place).toBe("/data/acme");
 });
 
-test("a stream to a bucket has them below prefix and name", async () => {
+test("a stream to a bucket has its objects and its ledger below the prefix and its name", async () => {
   const { ledgerStore, dataStore } = await only(
     oneStream({ sink: "sink: { type: s3, bucket: archive, prefix: audit/pachca, region: eu-central-1 }" }),
   );
@@ -40,13 +40,13 @@ test("a stream to a bucket has them below prefix and name", async () => {
   expect(whole.dataStore?.place).toBe("s3://archive/acme");
 });
 
-test("a sink that can hold no ledger has it in the state directory", async () => {
+test("a sink without objects has its ledger in the state directory", async () => {
   const { ledgerStore, dataStore } = await only(oneStream({}, "stateDirectory: /state\n"));
   expect(dataStore).toBeUndefined();
   expect(ledgerStore.place).toBe("/state/acme/ledger");
 });
 
-test("a ledger that is put elsewhere lies there, the objects stay where they are", async () => {
+test("a ledger in another place does not move the objects", async () => {
   const { ledgerStore, dataStore } = await only(
     oneStream({
       sink: "sink: { type: s3, bucket: archive, region: eu-central-1 }",
@@ -57,7 +57,7 @@ test("a ledger that is put elsewhere lies there, the objects stay where they are
   expect(ledgerStore.place).toBe("/ledgers/acme/ledger");
 });
 
-test("a start in the future is refused, with both times", async () => {
+test("a start in the future is refused with both times", async () => {
   const text = oneStream({ windows: "windows: { start: 2026-11-20T00:00:01Z }" });
   const failure = assembled(text);
   await expect(failure).rejects.toBeInstanceOf(ConfigError);
@@ -69,7 +69,7 @@ test("a start in the future is refused, with both times", async () => {
   expect(onTime.pipeline.windows.start).toBe(now);
 });
 
-test("a file that holds no signing key is refused at once", async () => {
+test("a file that contains no signing key is refused at once", async () => {
   const ledger = "ledger: { type: beside, signingKeyFile: package.json }";
   await expect(only(oneStream({ ledger }))).rejects.toThrow("it holds no Ed25519 private key in PEM");
 });
@@ -79,7 +79,7 @@ test("a source's certificate authorities are read at once", async () => {
   await expect(only(oneStream({ source }))).rejects.toThrow("read package.json: it contains no certificate");
 });
 
-test("to read the archive, neither the signing key nor the source's certificate authorities are needed", async () => {
+test("reading the archive requires neither the signing key nor the source's certificate authorities", async () => {
   const text = oneStream({
     source: "source: { type: pachca, token: t0ken, caFile: /nowhere/ca.pem }",
     sink: `sink: { type: file, directory: ${temporaryFolder()} }`,
@@ -94,7 +94,7 @@ test("to read the archive, neither the signing key nor the source's certificate 
   );
 });
 
-test("the fingerprint tells accounts and selections apart, and never the token", async () => {
+test("the fingerprint depends on the account and the selection, and not on the token", async () => {
   const source = (more: string) => oneStream({ source: `source: { type: pachca, token: t0ken${more} }` });
   const fingerprints = await Promise.all(
     [
@@ -111,7 +111,7 @@ test("the fingerprint tells accounts and selections apart, and never the token",
   expect(selection).not.toBe(plain);
 });
 
-test("putting streams together touches nothing: no folder is made, nothing is asked", async () => {
+test("assembling streams creates no folder and sends no request", async () => {
   const folder = join(temporaryFolder(), "out");
   await only(
     oneStream({
@@ -122,7 +122,7 @@ test("putting streams together touches nothing: no folder is made, nothing is as
   expect(existsSync(folder)).toBe(false);
 });
 
-test("a stream of Communications Mining to a syslog receiver has its ledger in the state directory", async () => {
+test("a stream from Communications Mining to a syslog receiver has its ledger in the state directory", async () => {
   const { pipeline, ledgerStore, dataStore, format } = await only(
     oneStream(
       {
@@ -147,7 +147,7 @@ test("a stream of Communications Mining to a syslog receiver has its ledger in t
   expect(line.toString()).toMatch(/^CEF:0\|UiPath\|[^|]*\|[^|]*\|get_datasets\|Get datasets\|9\|/);
 });
 
-test("whatever format a stream writes, it reads the lines that it wrote in another", async () => {
+test("a stream reads lines of all formats, whatever format it writes", async () => {
   const formats = await Promise.all(
     FORMATS.map(async ({ name }) => (await only(oneStream({ batch: `format: ${name}` }))).format),
   );

@@ -41,9 +41,9 @@ async function serverOf(path: string): Promise<{ readonly host: string; readonly
   try {
     const { lookupIn } = await import("../config/environment.ts");
     const { readConfigFile } = await import("../config/file.ts");
-    const { reached } = await import("../config/server.ts");
+    const { listenAddress } = await import("../config/server.ts");
     const { value } = await readConfigFile(path, await lookupIn(process.env));
-    const found = reached.safeParse(value);
+    const found = listenAddress.safeParse(value);
     if (!found.success) throw new ConfigError(`read configuration ${path}: server has no host and port to ask`);
     if (found.data.server !== false) return found.data.server;
     throw new ConfigError("ask the worker for its health: the configuration has server: false", {

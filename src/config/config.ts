@@ -36,7 +36,7 @@ export async function loadConfig(
   const file = await readConfigFile(path, lookup);
 
   let result = configSchema.safeParse(file.value);
-  // A variable's value is text; where a number or a yes-or-no is wanted, it is read again as YAML would read it.
+  // A variable's value is text. Where the schema expects a number or a boolean, it is read again as YAML would read it.
   if (!result.success && retype(file, result.error.issues)) result = configSchema.safeParse(file.value);
   let postponed: ReadonlySet<string> = new Set();
   if (!result.success && secrets === "read when used") {
@@ -51,7 +51,7 @@ export async function loadConfig(
   return frozen(withEnvironment(result.data, lookup));
 }
 
-/** What the environment or `.env` adds to the settings of sinks and ledgers. */
+/** Completes the settings of sinks and ledgers from the environment and `.env`. */
 function withEnvironment(config: Config, lookup: Lookup): Config {
   const streams = config.streams.map(({ ledger, ...stream }) => ({
     ...stream,

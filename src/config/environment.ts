@@ -7,7 +7,7 @@ import { flawOfReading } from "./values/secret.ts";
 /** The value of a variable, or undefined when it is not set. */
 export type Lookup = (name: string) => string | undefined;
 
-/** Looks into `env`, then into `.env` in the working directory. */
+/** Looks a variable up in `env`, then in `.env` in the working directory. @throws ConfigError when `.env` cannot be read */
 export async function lookupIn(env: NodeJS.ProcessEnv): Promise<Lookup> {
   const file = parseDotenv(await readDotenv());
   const own = (from: NodeJS.ProcessEnv, name: string) => (Object.hasOwn(from, name) ? from[name] : undefined);
@@ -23,7 +23,7 @@ async function readDotenv(): Promise<string> {
   }
 }
 
-/** Which variables went into a value, and whether one is all of it. */
+/** The variables in a value, and whether the value is one variable and nothing else. */
 export interface Filled {
   readonly names: readonly string[];
   readonly alone: boolean;
@@ -38,7 +38,7 @@ const VARIABLE = /\$\$\{|\$\{([^}]*)\}|\$\{/g;
 const NAMED = /^([A-Za-z_]\w*)(?::-(.*))?$/s;
 
 /**
- * Replaces `${NAME}`, `${NAME:-text}` and `$${` (a plain `${`) in the values of `document`. They are replaced after
+ * Replaces `${NAME}`, `${NAME:-text}` and `$${` (a literal `${`) in the values of `document`. They are replaced after
  * parsing, so that a variable can add nothing but text, whatever it contains.
  */
 export function fillIn(document: Document, lookup: Lookup): { filled: Map<Node, Filled>; flaws: Flaw[] } {
@@ -56,14 +56,14 @@ export function fillIn(document: Document, lookup: Lookup): { filled: Map<Node, 
       };
       node.value = text.replace(VARIABLE, (whole, inside?: string) => {
         if (whole === "$${") return "${";
-        const [, name, otherwise] = NAMED.exec(inside ?? "") ?? [];
-        if (name === undefined) return complain("not ${NAME} or ${NAME:-default}; for a plain ${ write $${");
+        const [, name, fallback] = NAMED.exec(inside ?? "") ?? [];
+        if (name === undefined) return complain("must be ${NAME} or ${NAME:-default}; for a literal ${ write $${");
         names.push(name);
         const value = lookup(name);
-        if (otherwise !== undefined) return value === undefined || value === "" ? otherwise : value;
+        if (fallback !== undefined) return value === undefined || value === "" ? fallback : value;
         return value ?? complain(`\${${name}} is not set; set ${name} in the environment or in .env`);
       });
-      // Half a secret must not be taken for one.
+      // A secret that is filled in only partly must not be used.
       if (flaws.length > flawsBefore) node.value = "";
       if (names.length > 0) filled.set(node, { names, alone: /^\$\{[^}]*\}$/.test(text) });
     },

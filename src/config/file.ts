@@ -22,9 +22,9 @@ export interface ConfigFile {
   filled(path: Path): Filled | undefined;
 }
 
-/** A hundred streams with every key take half of it. */
+/** Twice the size of a hundred streams with every key. */
 const FILE_MAX_BYTES = 256 * 1024;
-/** Far more than anyone writes, far fewer than would fill the memory. */
+/** Far more than anyone writes, and far too few to fill the memory. */
 const ALIASES_MAX = 1000;
 /** Ten times the depth of the deepest key. */
 const DEPTH_MAX = 64;
@@ -104,7 +104,7 @@ function parse(path: string, text: string, lines: LineCounter): Document.Parsed 
   return document;
 }
 
-/** Checked before parsing: the parser recurses into each bracket and each dash, and would overflow the stack. */
+/** Checked before parsing, because the parser recurses into each bracket and each dash, and would overflow the stack. */
 function isTooDeep(text: string): boolean {
   let depth = 0;
   for (const bracket of text.match(/[[\]{}]/g) ?? []) {
@@ -119,7 +119,7 @@ interface Flaw {
   readonly flaw: string;
 }
 
-/** What is wrong with a document as YAML. Only the first syntax error is reported: those after it usually follow from it. */
+/** The flaws of a document as YAML. Only the first syntax error is reported, because it usually causes those after it. */
 function flawsOf(document: Document.Parsed, text: string): Flaw[] {
   const flaws: Flaw[] = [];
   visit(document, {
@@ -127,13 +127,13 @@ function flawsOf(document: Document.Parsed, text: string): Flaw[] {
       if (alias.resolve(document) !== undefined) return;
       flaws.push({
         at: alias.range?.[0] ?? 0,
-        flaw: "unknown alias (*); a text that starts with * must be in quotes",
+        flaw: "unknown alias (*); text that starts with * must be in quotes",
       });
     },
   });
   for (const error of [...document.errors, ...document.warnings].toSorted((a, b) => a.pos[0] - b.pos[0])) {
     const [at] = error.pos;
-    const known = WORDS[error.code];
+    const known = MESSAGES[error.code];
     if (known !== undefined) {
       flaws.push({ at, flaw: known });
       continue;
@@ -148,19 +148,19 @@ function flawsOf(document: Document.Parsed, text: string): Flaw[] {
   return flaws;
 }
 
-const WORDS: Partial<Record<ErrorCode, string>> = {
-  MULTIPLE_DOCS: "a second YAML document; keep one",
-  DUPLICATE_KEY: "duplicate key; keep one of them",
-  TAG_RESOLVE_FAILED: "unknown tag (!); a text that starts with ! must be in quotes",
+const MESSAGES: Partial<Record<ErrorCode, string>> = {
+  MULTIPLE_DOCS: "a second YAML document; keep only one",
+  DUPLICATE_KEY: "duplicate key; keep only one of them",
+  TAG_RESOLVE_FAILED: "unknown tag (!); text that starts with ! must be in quotes",
 };
 
-/** Our own words where the parser's would show a part of the file, which may be a secret. */
+/** Our own message where the parser's would show a part of the file, which may be a secret. */
 function syntaxFlawOf({ code, message }: YAMLError): string {
   switch (code) {
     case "TAB_AS_INDENT":
       return "indented with a tab; use spaces";
     case "BAD_ALIAS":
-      return "an alias (*) without a name; a text that starts with * must be in quotes";
+      return "an alias (*) without a name; text that starts with * must be in quotes";
     case "BAD_DQ_ESCAPE":
       return "unknown escape (a backslash) in double quotes; use single quotes";
     case "UNEXPECTED_TOKEN":

@@ -31,8 +31,8 @@ export function retype(file: ConfigFile, issues: readonly Issue[]): boolean {
 }
 
 /**
- * Lets secrets and files with a flaw (a variable is not set, a file is missing) pass until they are used: a secret then throws
- * this mistake, and whoever reads the file reports that it cannot be read. Returns the paths of these keys.
+ * Accepts secrets and files that have a flaw (a variable is not set, a file is missing) until they are used. Such a secret then
+ * throws its mistake, and the code that reads such a file throws its own ConfigError. Returns the paths of these keys.
  */
 export function postpone(file: ConfigFile, issues: readonly Issue[]): ReadonlySet<string> {
   const postponed = new Set<string>();
@@ -51,7 +51,7 @@ export function postpone(file: ConfigFile, issues: readonly Issue[]): ReadonlySe
   return postponed;
 }
 
-/** The path of a file. If a variable in it is not set, its name: the error of whoever reads the file shows it. */
+/** The path of a file, or the names of its variables if one is not set: the error of the code that reads the file shows it. */
 function pathAsWritten(file: ConfigFile, path: Path): string {
   const value = String(valueAt(file.value, path));
   return value === "" ? (variablesOf(file, path) ?? []).map((name) => `\${${name}}`).join("") : value;
@@ -70,7 +70,7 @@ function coreScalar(text: unknown): unknown {
   return /^[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?$/.test(text) ? Number(text) : text;
 }
 
-/** For a union, the issues of the option that was meant: the one with the deepest issues. */
+/** For a union, the issues of the option that was meant: the first one with an issue in its keys. */
 function flatten(issues: readonly Issue[], prefix: PropertyKey[] = []): Issue[] {
   return issues.flatMap((issue): Issue[] => {
     const here = { ...issue, path: [...prefix, ...issue.path] };
@@ -113,7 +113,7 @@ function wrongValue(file: ConfigFile, issue: Issue): Mistake {
   return { ...place, text: text.join("") };
 }
 
-/** What a choice, or the `type` of a mapping, may be. */
+/** The accepted values of a choice, or of the `type` of a mapping. */
 function optionsOf(issue: Issue): string[] {
   if (issue.code === "invalid_value") return issue.values.map(String);
   return issue.code === "invalid_union" && "discriminator" in issue ? issue.message.split(", ") : [];
@@ -126,7 +126,7 @@ function valueAt(value: unknown, path: Path): unknown {
   }, value);
 }
 
-/** What was found, for people. Never a secret, and never the value of a variable, which may be a secret. */
+/** What was found, in words. Never a secret, and never the value of a variable, which may be a secret. */
 function found(file: ConfigFile, issue: Issue, value: unknown): string {
   const { path } = issue;
   const variables = variablesOf(file, path);
@@ -136,9 +136,9 @@ function found(file: ConfigFile, issue: Issue, value: unknown): string {
   if (typeof value === "object") return "a mapping";
   const text = typeof value === "string" ? value : JSON.stringify(value);
   const secret = secretOf(issue);
-  // Text without a slash may be the secret itself under the wrong key.
+  // Text without a slash may be the secret itself, under the wrong key.
   const isHidden = secret === "here" || (secret === "in a file" && !text.includes("/"));
-  if (isHidden) return `a ${typeof value === "string" ? "text" : typeof value}, not shown here`;
+  if (isHidden) return `${typeof value === "string" ? "text" : `a ${typeof value}`}, not shown here`;
   if (typeof value !== "string") return file.written(path) ?? text;
   const plain = text.replace(/\/\/[^/@]*@/g, "//…@");
   return JSON.stringify(plain.length > SHOWN_MAX ? `${plain.slice(0, SHOWN_MAX)}…` : plain);
@@ -148,7 +148,7 @@ function variablesOf(file: ConfigFile, path: Path): readonly string[] | undefine
   return file.filled(path)?.names;
 }
 
-/** Whether what is wrong is a secret, and where it is. */
+/** Where the secret is, if the issue is about one. */
 function secretOf(issue: Issue): "here" | "in a file" | undefined {
   return paramsOf(issue).secret as "here" | "in a file" | undefined;
 }

@@ -12,7 +12,7 @@ const caFile = readableFile()
 
 /** The keys of a URL that is a secret: anyone who knows it can use it. */
 const secretAddress = {
-  ...secretKeys("url", "The URL, in general as ${NAME} from the environment. Either this or urlFile.", secretUrl),
+  ...secretKeys("url", "The URL, usually as ${NAME} from the environment. Either this or urlFile.", secretUrl),
   caFile,
 };
 

@@ -19,12 +19,12 @@ import { lookbackMsOf, SOURCES } from "../sources/index.ts";
 import { notify } from "./notify.ts";
 import { rules } from "./values/rules.ts";
 import { streamsApart } from "./streams-apart.ts";
-import { servedOrNot } from "./server.ts";
+import { serverOrFalse } from "./server.ts";
 import { ledgerSettings, sinkSettings } from "../sinks/index.ts";
 
 /*
  * The schema of the configuration. Its types, messages, JSON Schema and manual come from it, so each key has a description
- * that a newcomer understands.
+ * for newcomers.
  */
 
 const windows = group({
@@ -138,7 +138,7 @@ export const configSchema = group({
   stateDirectory: directory()
     .prefault("./state")
     .describe("The folder for the ledgers of streams whose sink keeps no objects (syslog, stdout)."),
-  server: servedOrNot
+  server: serverOrFalse
     .prefault({})
     .describe("Where health, metrics and the status page are served. false turns them off."),
   notify: notify.prefault({}).describe("Who is notified when a stream is unhealthy. Default: no one."),

@@ -8,7 +8,7 @@ const host = text("a host name or an IP address", /^\S+$/)
   .describe(
     "The address to listen on. Use 0.0.0.0 in a container: anyone who reaches the port can then read the status.",
   );
-const port = whole(0, 65_535).default(9464).describe("The port to listen on; 0 takes any free one.");
+const port = whole(0, 65_535).default(9464).describe("The port to listen on; 0 picks a free one.");
 
 /** Where health, metrics and the status are served. */
 export const server = group({
@@ -22,15 +22,15 @@ export const server = group({
   .check(rules((keys) => secretRules(keys, "token", "optional")))
   .transform(({ tokenFile, token = tokenFile, ...rest }) => ({ ...rest, ...(token !== undefined && { token }) }));
 
-export const servedOrNot = z.union([z.literal(false), server], {
+export const serverOrFalse = z.union([z.literal(false), server], {
   error: "false, or a mapping of host, port, token, tokenFile",
 });
 
 /** The value of a variable is text until the whole configuration is checked. */
 const digits = z.string().regex(/^\d+$/).transform(Number).pipe(whole(0, 65_535));
 
-/** Where the worker listens. Mistakes elsewhere in the configuration do not matter: the worker may be running all the same. */
-export const reached = z.object({
+/** Where the worker listens. Mistakes elsewhere in the configuration are ignored, because the worker may be running anyway. */
+export const listenAddress = z.object({
   server: z
     .union([
       z.literal([false, "false"]).transform(() => false as const),

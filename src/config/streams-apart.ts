@@ -5,7 +5,7 @@ import { complain } from "./values/rules.ts";
 
 /**
  * Each stream has its own name, and no stream writes where another does. Checked even if settings have mistakes of their own, so
- * that all mistakes are shown at once: each part of a stream may be anything.
+ * that all mistakes are shown at once: parts of a stream may have any type.
  */
 export function streamsApart() {
   return z.superRefine<{ streams?: unknown; stateDirectory?: unknown }>(
@@ -37,7 +37,7 @@ function isLoose(value: unknown): value is Loose {
   return typeof value === "object" && value !== null;
 }
 
-/** Where a stream writes, by the key that says so, each with a slash at its end. */
+/** The places where a stream writes, each with the key that configures it, and with a slash at its end. */
 function writtenPlaces({ name, sink, ledger }: Loose, stateDirectory: string): (readonly [string, string])[] {
   if (!isLoose(sink)) return [];
   const stream = { sink, ledger: isLoose(ledger) ? ledger : undefined } as unknown as Parameters<typeof placesOf>[0];

@@ -85,11 +85,11 @@ function keyRules(keys: Loose): readonly Rule[] {
   const isKms = keys["serverSideEncryption"] === "aws:kms";
   return [
     ...["accessKeyId", "secretAccessKey", "sessionToken"].flatMap((key) => secretRules(keys, key, "optional")),
-    ["secretAccessKey", "missing beside accessKeyId; set both (or their …File) or none", id && !secret],
-    ["accessKeyId", "missing beside secretAccessKey; set both (or their …File) or none", secret && !id],
+    ["secretAccessKey", "required with accessKeyId; set both (or their …File) or neither", id && !secret],
+    ["accessKeyId", "required with secretAccessKey; set both (or their …File) or neither", secret && !id],
     [
       "accessKeyId",
-      "missing beside sessionToken; set accessKeyId and secretAccessKey too",
+      "required with sessionToken; set accessKeyId and secretAccessKey too",
       has("sessionToken") && !id && !secret,
     ],
     ["kmsKeyId", "needs serverSideEncryption: aws:kms", keys["kmsKeyId"] !== undefined && !isKms],

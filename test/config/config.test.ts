@@ -15,7 +15,7 @@ type S3Config = Extract<SinkConfig, { type: "s3" }>;
 const s3 = async (keys: string, env: NodeJS.ProcessEnv = {}) =>
   (await stream({ sink: `sink: { type: s3, bucket: acme, ${keys} }` }, env)).sink as S3Config;
 
-describe("a configuration with what is required alone", () => {
+describe("a configuration with only the required keys", () => {
   test("has the defaults of the manual", async () => {
     const config = await loadText(oneStream());
     expect(config).toEqual({
@@ -56,7 +56,7 @@ describe("a configuration with what is required alone", () => {
     expect(config.streams[0]!.source.token()).toBe("t0ken");
   });
 
-  test("is frozen to its depths", async () => {
+  test("is deeply frozen", async () => {
     const config = await loadText(oneStream());
     expect(() => Object.assign(config.streams[0]!.windows, { lagMs: 0 })).toThrow(TypeError);
     expect(() => (config.streams as unknown[]).push(1)).toThrow(TypeError);
@@ -64,7 +64,7 @@ describe("a configuration with what is required alone", () => {
 });
 
 describe("values", () => {
-  test("durations, sizes and instants are read into numbers with a unit in their name", async () => {
+  test("durations, sizes and instants become numbers, with their units in the names", async () => {
     const { windows, batch } = await stream({
       windows: "windows: { start: 2026-11-01T02:00:00+02:00, size: 1m, catchUpSize: 30m, lag: 0s, lookback: 1h30m }",
       batch: "batch: { maxBytes: 1GiB }",
@@ -79,7 +79,7 @@ describe("values", () => {
     expect(batch).toEqual({ maxEvents: 50_000, maxBytes: 1024 ** 3, maxEventBytes: 16 * 1024 ** 2 });
   });
 
-  test("a URL loses the slash at its end, so that a place has one spelling", async () => {
+  test("slashes at the end of a URL are removed, so that equal URLs are equal text", async () => {
     const { source } = await stream({
       source: "source: { type: pachca, token: t, baseUrl: HTTP://LocalHost:8080/api// }",
     });
@@ -93,12 +93,12 @@ describe("values", () => {
     expect(source).toHaveProperty("filter", { actorId: "0123", eventKeys: ["user_login", "made_up"] });
   });
 
-  test("the server can be switched off", async () => {
+  test("the server can be turned off", async () => {
     expect((await loadText(oneStream({}, "server: false\n"))).server).toBe(false);
     expect((await loadText(oneStream({}, "server: {}\n"))).server).toEqual({ host: "127.0.0.1", port: 9464 });
   });
 
-  test("anchors save writing a thing twice", async () => {
+  test("anchors and aliases work", async () => {
     const text = `${oneStream({ windows: "windows: &w { start: 2026-11-01T00:00:00Z, size: 1m }" })}
   - name: other
     source: { type: pachca, token: t }
@@ -109,7 +109,7 @@ describe("values", () => {
     expect(streams[1]!.windows).toEqual(streams[0]!.windows);
   });
 
-  test("JSON is YAML, and a byte order mark is no matter", async () => {
+  test("JSON is accepted, also with a byte order mark", async () => {
     const streams = [
       {
         name: "acme",
@@ -123,14 +123,14 @@ describe("values", () => {
 });
 
 describe("a bucket", () => {
-  test("is addressed by path where there is an endpoint, unless it says otherwise", async () => {
+  test("is addressed by path if it has an endpoint, unless forcePathStyle is set", async () => {
     expect((await s3("")).forcePathStyle).toBe(false);
     expect((await s3("endpoint: http://127.0.0.1:9000/")).forcePathStyle).toBe(true);
     expect((await s3("endpoint: http://127.0.0.1:9000, forcePathStyle: false")).forcePathStyle).toBe(false);
     expect((await s3("endpoint: http://127.0.0.1:9000/")).endpoint).toBe("http://127.0.0.1:9000");
   });
 
-  test("takes its region from the file, then from the environment as AWS's own tools do", async () => {
+  test("has the region of the file, or else of the environment, as in AWS's own tools", async () => {
     expect((await s3("region: eu-west-1", { AWS_REGION: "us-east-1" })).region).toBe("eu-west-1");
     expect((await s3("", { AWS_REGION: "us-east-1", AWS_DEFAULT_REGION: "x" })).region).toBe("us-east-1");
     expect((await s3("", { AWS_DEFAULT_REGION: "us-east-2" })).region).toBe("us-east-2");
@@ -145,7 +145,7 @@ describe("a bucket", () => {
     expect(ledger).toMatchObject({ type: "s3", bucket: "ledgers", prefix: "a/b", region: "r", forcePathStyle: false });
   });
 
-  test("has a key whose halves can each come from a file", async () => {
+  test("can have each part of its access key in a file", async () => {
     const file = join(temporaryFolder(), "secret");
     writeFileSync(file, "from-file\n");
     const sink = await s3(`accessKeyId: AKIA, secretAccessKeyFile: ${file}, sessionTokenFile: ${file}`);
@@ -156,7 +156,7 @@ describe("a bucket", () => {
     ]);
   });
 
-  test("locks its objects for a while", async () => {
+  test("can lock its objects for a time", async () => {
     const { objectLock } = await s3("objectLock: { mode: COMPLIANCE, retain: 365d }");
     expect(objectLock).toEqual({ mode: "COMPLIANCE", retainMs: 31_536_000_000 });
   });
@@ -170,14 +170,14 @@ describe("a secret in a file", () => {
     return { file, token: source.token };
   }
 
-  test("is read again whenever it is used, so that a new one is seen", async () => {
+  test("is read at each use, so that a new one is used", async () => {
     const { file, token } = await secretIn("old\n");
     expect(token()).toBe("old");
     writeFileSync(file, "new\r\n");
     expect(token()).toBe("new");
   });
 
-  test("that is gone later is a refusal, not a crash", async () => {
+  test("that is deleted later is a refusal, not a crash", async () => {
     const { file, token } = await secretIn("old");
     rmSync(file);
     expect(token).toThrow(RefusedError);
@@ -189,7 +189,7 @@ describe("a secret in a file", () => {
     }
   });
 
-  test("that is empty or odd later is a refusal without what is in it", async () => {
+  test("that is empty or invalid later is a refusal that does not show its content", async () => {
     const { file, token } = await secretIn("old");
     writeFileSync(file, "");
     expect(token).toThrow(`read secret file ${file}: it is empty`);
@@ -198,14 +198,14 @@ describe("a secret in a file", () => {
     expect(token).not.toThrow(/s3cr3t/);
   });
 
-  test("loses one newline only", async () => {
+  test("loses only one newline", async () => {
     const { file, token } = await secretIn("old");
     writeFileSync(file, "old\n\n");
     expect(token).toThrow(/it contains a line break/);
   });
 });
 
-describe("secrets that are read when they are used", () => {
+describe("secrets that are read when used", () => {
   const load = (text: string, env: NodeJS.ProcessEnv = {}) => loadText(text, env, "read when used");
   const source = (keys: string) => oneStream({ source: `source: { type: pachca, ${keys} }` });
 
@@ -221,7 +221,7 @@ describe("secrets that are read when they are used", () => {
     expect((await errorOf(loadText(source(keys)))).message).toContain(mistake);
   });
 
-  test("are told one by one: what is right can be used", async () => {
+  test("fail one by one: the others can be used", async () => {
     const sink = "sink: { type: s3, bucket: acme, accessKeyId: '${ID}', secretAccessKey: '${KEY}' }";
     const config = await load(oneStream({ sink }, "server: { token: '${STATUS}' }\n"), { ID: "AKIA", STATUS: "s" });
     const { accessKeyId, secretAccessKey } = config.streams[0]!.sink as S3Config;
@@ -229,7 +229,7 @@ describe("secrets that are read when they are used", () => {
     expect(secretAccessKey).toThrow("streams[0].sink.secretAccessKey: ${KEY} is not set");
   });
 
-  test("leave every other mistake where it is, with the variables that are no secrets", async () => {
+  test("do not hide other mistakes, such as unset variables that are not secrets", async () => {
     const text = oneStream({
       source: "source: { type: pachca, token: '${T}', account: '${A}' }",
       batch: "batch: { maxEvents: 0 }",
@@ -238,7 +238,7 @@ describe("secrets that are read when they are used", () => {
     expect(message.match(/streams\[0\]\.[\w.]+/g)).toEqual(["streams[0].source.account", "streams[0].batch.maxEvents"]);
   });
 
-  test("keep the path of a file that is missing, for whoever reads the file", async () => {
+  test("include key and certificate files: their paths are kept", async () => {
     const ledger = "ledger: { type: beside, signingKeyFile: /nowhere/signing.key }";
     const text = oneStream({
       source: "source: { type: pachca, token: t, caFile: '${FOLDER}/ca.pem' }",
@@ -260,8 +260,8 @@ describe("secrets that are read when they are used", () => {
     ]);
   });
 
-  test("must still be there: one of two keys, and only one", async () => {
+  test("must still be configured by exactly one of two keys", async () => {
     expect((await errorOf(load(source("account: a")))).message).toContain("source.token: missing");
-    expect((await errorOf(load(source("token: t, tokenFile: /nowhere")))).message).toContain("set beside token");
+    expect((await errorOf(load(source("token: t, tokenFile: /nowhere")))).message).toContain("set together with token");
   });
 });

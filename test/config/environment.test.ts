@@ -21,13 +21,13 @@ async function tokenOf(written: string, env: NodeJS.ProcessEnv): Promise<string>
 }
 
 describe("a variable", () => {
-  test("is filled in, alone, within text and in quotes", async () => {
+  test("is replaced alone, within text and in quotes", async () => {
     expect(await tokenOf("${T}", { T: "abc" })).toBe("abc");
     expect(await tokenOf('"${T}"', { T: "abc" })).toBe("abc");
     expect(await tokenOf("<${T}-${U}>", { T: "abc", U: "def" })).toBe("<abc-def>");
   });
 
-  test("has a default for when it is empty or not set", async () => {
+  test("has a default that is used if it is empty or not set", async () => {
     expect(await tokenOf("${T:-other}", {})).toBe("other");
     expect(await tokenOf("${T:-other}", { T: "" })).toBe("other");
     expect(await tokenOf("${T:-other}", { T: "abc" })).toBe("abc");
@@ -35,28 +35,28 @@ describe("a variable", () => {
     expect(streams[0]!.source.account).toBe("");
   });
 
-  test("can be written literally with two dollars", async () => {
+  test("is literal text when written with two dollar signs", async () => {
     expect(await tokenOf("'$${T}$'", {})).toBe("${T}$");
     expect(await tokenOf("$T", { T: "abc" })).toBe("$T");
   });
 
-  test("is not filled in again when its value holds another", async () => {
+  test("is not replaced again if its value contains another", async () => {
     expect(await tokenOf("${T}", { T: "${U}", U: "no" })).toBe("${U}");
   });
 
-  test("cannot add to the file, whatever is in it", async () => {
+  test("cannot add keys to the file, whatever its value is", async () => {
     const env = { A: '" }\nserver: false\nlog: { level: trace }\n#' };
     const config = await loadText(oneStream({}, "log: { level: '${L:-info}' }\nstateDirectory: ${A}\n"), env);
     expect(config.stateDirectory).toBe(env.A);
     expect(config.server).not.toBe(false);
   });
 
-  test("stays text where text is wanted, though it looks like a number or a truth", async () => {
+  test("stays text where text is expected, even if it looks like a number or a boolean", async () => {
     expect(await tokenOf("${T}", { T: "0123" })).toBe("0123");
     expect(await tokenOf("${T}", { T: "true" })).toBe("true");
   });
 
-  test("is a number or a truth where one is wanted and there is nothing else", async () => {
+  test("becomes a number or a boolean where one is expected and the value is nothing else", async () => {
     const rest = "server:\n  port: ${PORT}\n";
     expect((await loadText(oneStream({}, rest), { PORT: "8080" })).server).toEqual({ host: "127.0.0.1", port: 8080 });
     expect((await loadText(oneStream({}, "server: ${SERVER:-false}\n"))).server).toBe(false);
@@ -75,7 +75,7 @@ describe("a variable", () => {
     expect((await messageOf(oneStream({}, "server: ${S}\n"), { S: "0x10" }))[1]).toMatch(/server: found the value of/);
   });
 
-  test("in an anchor is filled in once, for all who refer to it", async () => {
+  test("in an anchor is replaced once for all its aliases", async () => {
     const { streams } = await loadText(
       oneStream({ source: "source: { type: pachca, token: &t '${T}', account: *t }" }),
       { T: "$${T}" },
@@ -85,35 +85,35 @@ describe("a variable", () => {
 });
 
 describe("a mistake with a variable", () => {
-  test("within brackets and without quotes says so, once", async () => {
+  test("within brackets and without quotes is reported once", async () => {
     expect(await messageOf(oneStream({ source: "source: { type: pachca, token: ${T} }" }), { T: "abc" })).toEqual([
       "exporter.yaml: 1 mistake",
       '  exporter.yaml:3:37  a variable within { } or [ ] must be in quotes: "${NAME}"',
     ]);
   });
 
-  test("that is not set is shown where it is used, and what follows from it is not", async () => {
+  test("that is not set is reported where it is used, and its consequences are not", async () => {
     expect(await messageOf(withToken("${PACHCA_TOKEN}"))).toEqual([
       "exporter.yaml: 1 mistake",
       "  exporter.yaml:5:14  streams[0].source.token: ${PACHCA_TOKEN} is not set; set PACHCA_TOKEN in the environment or in .env",
     ]);
   });
 
-  test("in a list is shown at its place in the list", async () => {
+  test("in a list is reported at its index", async () => {
     const text = oneStream({ source: "source: { type: pachca, token: t, filter: { eventKeys: [a, '${K}'] } }" });
     expect((await messageOf(text))[1]).toMatch(/streams\[0\]\.source\.filter\.eventKeys\[1\]: \$\{K\} is not set/);
   });
 
   test.each(["${", "${}", "${1A}", "${A:x}", "${A B}"])(
-    "that is written as %s says how to write it",
+    "that is written as %s is reported with how to write it",
     async (written) => {
       expect(await messageOf(withToken(`"${written}"`), { A: "1" })).toContain(
-        "  exporter.yaml:5:14  streams[0].source.token: not ${NAME} or ${NAME:-default}; for a plain ${ write $${",
+        "  exporter.yaml:5:14  streams[0].source.token: must be ${NAME} or ${NAME:-default}; for a literal ${ write $${",
       );
     },
   );
 
-  test("never shows its value, in whatever key it stands", async () => {
+  test("never shows its value, whatever the key is", async () => {
     const env = { X: "s3cr3t s3cr3t" };
     const keys = "type: s3, bucket: '${X}', prefix: '/${X}', region: '${X}', endpoint: '${X}', accessKeyId: '${X}'";
     const text = oneStream(
@@ -133,17 +133,17 @@ describe("a mistake with a variable", () => {
     expect(message).not.toContain("s3cr3t");
   });
 
-  test("that is empty where a secret belongs says that it is empty", async () => {
+  test("that is empty in place of a secret is reported as empty", async () => {
     expect((await messageOf(withToken("${T}"), { T: "" }))[1]).toMatch(/source\.token: T is empty$/);
   });
 
-  test("that JavaScript's objects know by themselves is not set", async () => {
+  test("that has the name of a property of JavaScript's objects is not set", async () => {
     expect((await messageOf(withToken("${constructor}")))[1]).toMatch(/\$\{constructor\} is not set/);
   });
 });
 
 describe(".env in the working directory", () => {
-  test("is read, and the environment wins over it", async () => {
+  test("is read, and the environment overrides it", async () => {
     writeFileSync(join(folder, ".env"), '# comment\nexport T="from file"\nU=file # note\nAWS_REGION=eu-west-1\n');
     expect(await tokenOf("${U}", {})).toBe("file");
     expect(await tokenOf("${U}", { U: "environment" })).toBe("environment");
@@ -157,7 +157,7 @@ describe(".env in the working directory", () => {
     expect(process.env["SIEM_EXPORT_TEST"]).toBeUndefined();
   });
 
-  test("that cannot be read is a mistake", async () => {
+  test("that cannot be read is an error", async () => {
     mkdirSync(join(folder, ".env"));
     const error = await errorOf(loadText(withToken("abc")));
     expect(error.message).toBe("read .env: a directory, not a file");

@@ -57,7 +57,7 @@ test("the example shows every key", () => {
 test("the example's values are the defaults", async () => {
   const { streams, ...rest } = await loadText(example, env);
   const { name, source, windows, sink } = streams[0]!;
-  const least = JSON.stringify({
+  const minimal = JSON.stringify({
     streams: [
       {
         name,
@@ -67,10 +67,10 @@ test("the example's values are the defaults", async () => {
       },
     ],
   });
-  const { streams: leastStreams, ...leastRest } = await loadText(least);
-  expect(JSON.stringify(streams[0])).toBe(JSON.stringify(leastStreams[0]));
+  const { streams: minimalStreams, ...minimalRest } = await loadText(minimal);
+  expect(JSON.stringify(streams[0])).toBe(JSON.stringify(minimalStreams[0]));
   expect(sink).toMatchObject({ bucket: "acme-siem" });
-  expect(rest).toEqual(leastRest);
+  expect(rest).toEqual(minimalRest);
 });
 
 const lines = example.split("\n");
@@ -79,15 +79,15 @@ const optional = lines.flatMap((line, index) => {
   return match === null ? [] : [[match[2]!, index, match[1]!] as const];
 });
 
-test.each(optional)("the example's line with %s (%i) is right once its # is taken away", async (key, index, indent) => {
-  // The key that stands there already gives way, and so does the twin of a …File.
+test.each(optional)("the example's line with %s (%i) is valid without its #", async (key, index, indent) => {
+  // It replaces the same key above it, and a key ending in File replaces the one without.
   const gone = new RegExp(`^${indent}(?:${key}|${key.replace(/File$/, "")}):`);
   const above = lines.findLastIndex((line, at) => at < index && gone.test(line));
   const text = lines.map((line, at) =>
     at === index ? line.replace("# ", "") : at === above ? `${indent}# ${line.trim()}` : line,
   );
   const outcome = loadText(text.join("\n"), env);
-  // Alone, a path of this example leads nowhere, and half of a key is not enough: nothing else may be wrong.
+  // The example's paths do not exist here, and one half of a key requires the other. Nothing else may be wrong.
   if (!/File$|Key|session|kms|ledger|framing/.test(key)) {
     expect((await outcome).streams).toHaveLength(4);
     return;
@@ -95,11 +95,11 @@ test.each(optional)("the example's line with %s (%i) is right once its # is take
   const error = await errorOf(outcome);
   const mistakes = error.message.split("\n").slice(1);
   expect(
-    mistakes.filter((mistake) => !/no such file|missing beside|needs serverSideEncryption|only for tcp/.test(mistake)),
+    mistakes.filter((mistake) => !/no such file|required with|needs serverSideEncryption|only for tcp/.test(mistake)),
   ).toEqual([]);
 });
 
-test("the example of who is told loads once its # are taken away", async () => {
+test("the example of notify loads without its #", async () => {
   const start = lines.indexOf("# notify:");
   const block = lines.slice(start, lines.indexOf("", start)).map((line) => line.replace("# ", ""));
   const text = [...lines.filter((line) => !line.startsWith("notify: {}")), ...block].join("\n");
@@ -113,21 +113,21 @@ test("the example of who is told loads once its # are taken away", async () => {
   expect(notify).toMatchObject({ pachca: { entityType: "discussion" }, heartbeat: { everyMs: 60_000 } });
 });
 
-test("every key has a description of a sentence", () => {
+test("every key has a description that is a sentence", () => {
   expect(keys.filter(([, , { description = "" }]) => !/^[A-Z].{10,}\.$/.test(description))).toEqual([]);
 });
 
-test("the JSON Schema and the manual are what the definition says (npm run generate)", () => {
+test("the JSON Schema and the manual are up to date (npm run generate)", () => {
   expect(read("config/exporter.schema.json")).toBe(`${JSON.stringify(jsonSchema(definition), null, 2)}\n`);
   expect(read("docs/configuration.md")).toBe(manual(definition));
 });
 
-test("the table of sinks in the README is what their list says (npm run generate)", () => {
+test("the table of sinks in the README is up to date (npm run generate)", () => {
   expect(read("README.md")).toBe(withTables(read("README.md")));
   expect(read("README.md").match(/^\| `(?:s3|file|syslog|stdout)` /gm)).toHaveLength(SINKS.length);
 });
 
-test("the JSON Schema takes a variable where a number, a truth or a choice belongs, and knows no other keys", () => {
+test("the JSON Schema accepts a variable in place of a number, a boolean or a choice, and refuses unknown keys", () => {
   const schema = jsonSchema(definition) as Described & { additionalProperties: boolean };
   const variable = { type: "string", pattern: "\\$\\{" };
   const stream = schema.properties!["streams"]!.items!;

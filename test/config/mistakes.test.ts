@@ -11,8 +11,8 @@ const INSTANT = "an instant in whole seconds, such as 2026-11-01T00:00:00Z; Pach
 const CRON = 'five cron fields, in UTC: minute, hour, day of month, month, day of week, such as "*/5 * * * *"';
 const URL_ = "an http or https URL without user, query and fragment, such as";
 const SOURCE_KEYS = "type, baseUrl, account, token, tokenFile, requestsPerSecond, caFile, filter, ownReads, pageLimit";
-const SECRET = "the secret itself, in general as ${NAME} from the environment";
-const SECRET_FILE = "the path of a file that holds the secret and nothing else";
+const SECRET = "the secret itself, usually as ${NAME} from the environment";
+const SECRET_FILE = "the path of a file that contains only the secret";
 const ID = 'text, such as "133321", in quotes: YAML reads digits as a number';
 
 interface Case {
@@ -28,29 +28,29 @@ const bucket = (keys: string) => oneStream({ sink: `sink: { type: s3, bucket: ac
 
 const CASES: readonly Case[] = [
   {
-    what: "a misspelt key is named, with the one that was meant",
+    what: "a misspelt key is reported with the key that was probably meant",
     text: windows("lga: 2m"),
     mistakes: [
       '4:45  streams[0].windows.lga: unknown key; did you mean "lag"?  (accepted: start, size, catchUpSize, lag, lookback)',
     ],
   },
   {
-    what: "a key that is like no other is not guessed at",
+    what: "an unknown key that resembles no other has no suggestion",
     text: oneStream({}, "colour: red\n"),
     mistakes: ["6:1  colour: unknown key  (accepted: streams, stateDirectory, server, notify, shutdownGrace, log)"],
   },
   {
-    what: "a missing key is shown at the mapping that misses it",
+    what: "a missing key is reported at its mapping",
     text: oneStream({ windows: "windows: { lag: 2m }" }),
     mistakes: [`4:5  streams[0].windows.start: missing  (accepted: ${INSTANT})`],
   },
   {
-    what: "a date is no instant",
+    what: "a date is not an instant",
     text: oneStream({ windows: "windows: { start: 2026-11-01 }" }),
     mistakes: [`4:23  streams[0].windows.start: found "2026-11-01"  (accepted: ${INSTANT})`],
   },
   {
-    what: "a start within a second is refused",
+    what: "a start with a fraction of a second is refused",
     text: oneStream({ windows: "windows: { start: 2026-11-01T00:00:00.5Z }" }),
     mistakes: [`4:23  streams[0].windows.start: found "2026-11-01T00:00:00.5Z"  (accepted: ${INSTANT})`],
   },
@@ -60,12 +60,12 @@ const CASES: readonly Case[] = [
     mistakes: [`4:50  streams[0].windows.lag: found 120  (accepted: ${DURATION} 0s to 1d, in whole seconds)`],
   },
   {
-    what: "a duration beyond its limit is refused",
+    what: "a duration above its limit is refused",
     text: windows("lookback: 30d"),
     mistakes: [`4:55  streams[0].windows.lookback: found "30d"  (accepted: ${DURATION} 0s to 7d, in whole seconds)`],
   },
   {
-    what: "a window's size divides an hour",
+    what: "a window's size must divide an hour",
     text: windows("size: 7m"),
     mistakes: [`4:51  streams[0].windows.size: found "7m"  (accepted: ${GRID})`],
   },
@@ -75,7 +75,7 @@ const CASES: readonly Case[] = [
     mistakes: [`4:58  streams[0].windows.catchUpSize: found "2h"  (accepted: ${GRID})`],
   },
   {
-    what: "the size for catching up is a multiple of the size, also where another key is wrong",
+    what: "the size for catching up must be a multiple of the size, also if another key is wrong",
     text: windows("size: 15m, catchUpSize: 20m, lag: x"),
     mistakes: [
       "4:69  streams[0].windows.catchUpSize: not a multiple of size",
@@ -83,7 +83,7 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    what: "the wrong field of a schedule is named",
+    what: "the wrong field of a schedule is reported",
     text: oneStream({ schedule: 'schedule: "0 25 * * *"' }),
     mistakes: [`3:15  streams[0].schedule: found "0 25 * * *" (wrong in the hour)  (accepted: ${CRON})`],
   },
@@ -98,17 +98,17 @@ const CASES: readonly Case[] = [
     mistakes: [`3:15  streams[0].schedule: found "@daily" (1 field)  (accepted: ${CRON})`],
   },
   {
-    what: "a name has small letters, digits and dashes",
+    what: "a name consists of lower-case letters, digits and dashes",
     text: oneStream({ name: "name: Acme_1" }),
     mistakes: ['2:11  streams[0].name: found "Acme_1"  (accepted: 1 to 63 of a-z, 0-9 and dash)'],
   },
   {
-    what: "a name is at most 63 long",
+    what: "a name has at most 63 characters",
     text: oneStream({ name: `name: ${"a".repeat(64)}` }),
     mistakes: [`2:11  streams[0].name: found "${"a".repeat(60)}…"  (accepted: 1 to 63 of a-z, 0-9 and dash)`],
   },
   {
-    what: "a number where text belongs wants quotes, and its digits are shown as written",
+    what: "a number in place of text must be in quotes, and its digits are shown as written",
     text: source("filter: { actorId: 0123, entityId: 9007199254740993 }"),
     mistakes: [
       `3:62  streams[0].source.filter.actorId: found 0123  (accepted: ${ID})`,
@@ -116,12 +116,12 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    what: "a number in quotes is no number",
+    what: "a number in quotes is not a number",
     text: oneStream({ batch: 'batch: { maxEvents: "10" }' }),
     mistakes: ['5:25  streams[0].batch.maxEvents: found "10"  (accepted: a whole number from 1 to 1000000)'],
   },
   {
-    what: "a number beyond its limits is refused",
+    what: "a number outside its limits is refused",
     text: source("requestsPerSecond: 0, pageLimit: 1001"),
     mistakes: [
       "3:62  streams[0].source.requestsPerSecond: found 0  (accepted: a number above 0, up to 1000)",
@@ -129,14 +129,14 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    what: "a size in bytes has a unit of 1024",
+    what: "a size in bytes has a binary unit",
     text: oneStream({ batch: "batch: { maxBytes: 32MB }" }),
     mistakes: [
       '5:24  streams[0].batch.maxBytes: found "32MB"  (accepted: a size in B, KiB, MiB or GiB, such as 32MiB, from 64KiB to 1GiB)',
     ],
   },
   {
-    what: "a choice in other letters is guessed",
+    what: "a choice in the wrong case has a suggestion",
     text: bucket("objectLock: { mode: compliance, retain: 1d }"),
     mistakes: [
       '5:57  streams[0].sink.objectLock.mode: found "compliance"; did you mean "COMPLIANCE"?  (accepted: COMPLIANCE, GOVERNANCE)',
@@ -148,48 +148,48 @@ const CASES: readonly Case[] = [
     mistakes: ["5:41  streams[0].sink.bucket: unknown key  (accepted: type, directory)"],
   },
   {
-    what: "a type that is not known is refused alone",
+    what: "of a mapping with an unknown type, only the type is refused",
     text: oneStream({ sink: "sink: { type: S3, bukket: acme }" }),
     mistakes: ['5:19  streams[0].sink.type: found "S3"; did you mean "s3"?  (accepted: s3, file, syslog, stdout)'],
   },
   {
-    what: "a missing type is shown",
+    what: "a missing type is reported",
     text: oneStream({ source: "source: { token: t0ken }" }),
     mistakes: ["3:5  streams[0].source.type: missing  (accepted: pachca, communications-mining)"],
   },
   {
-    what: "a list where a mapping belongs is refused",
+    what: "a list in place of a mapping is refused",
     text: oneStream({ sink: "sink: [stdout]" }),
     mistakes: [
-      "5:11  streams[0].sink: found a list of 1  (accepted: a mapping that says the type of the sink, and its keys)",
+      "5:11  streams[0].sink: found a list of 1  (accepted: a mapping with the type of the sink and its keys)",
     ],
   },
   {
-    what: "a mapping with nothing in it is refused",
+    what: "a key with no value in place of a mapping is refused",
     text: oneStream({}, "log:\n"),
     mistakes: ["6:5  log: found nothing  (accepted: a mapping of level)"],
   },
   {
-    what: "a part of a choice between false and a mapping is told by its own key",
+    what: "a mistake in a mapping that could also be false is reported at its own key",
     text: oneStream({}, "server: { port: 70000 }\n"),
     mistakes: ["6:17  server.port: found 70000  (accepted: a whole number from 0 to 65535)"],
   },
   {
-    what: "true is no choice between false and a mapping",
+    what: "true is neither false nor a mapping",
     text: oneStream({}, "server: true\n"),
     mistakes: ["6:9  server: found true  (accepted: false, or a mapping of host, port, token, tokenFile)"],
   },
   {
-    what: "a source has a token",
+    what: "a source must have a token",
     text: oneStream({ source: "source: { type: pachca }" }),
     mistakes: ["3:5  streams[0].source.token: missing  (accepted: token or tokenFile)"],
   },
   {
-    what: "a source has one token, and a path without slash is not shown: it may be the token",
+    what: "a source must have only one token, and a path without a slash is not shown, because it may be the token",
     text: source("tokenFile: s3cr3t"),
     mistakes: [
-      `3:54  streams[0].source.tokenFile: found a text, not shown here (no such file)  (accepted: ${SECRET_FILE})`,
-      "3:54  streams[0].source.tokenFile: set beside token; keep one of them",
+      `3:54  streams[0].source.tokenFile: found text, not shown here (no such file)  (accepted: ${SECRET_FILE})`,
+      "3:54  streams[0].source.tokenFile: set together with token; keep only one of them",
     ],
   },
   {
@@ -198,12 +198,12 @@ const CASES: readonly Case[] = [
     mistakes: [`3:36  streams[0].source.token: the secret contains a space; paste only the token, without \`Bearer\``],
   },
   {
-    what: "a secret that YAML takes for a number is not shown",
+    what: "a secret that YAML reads as a number is not shown",
     text: oneStream({ source: "source: { type: pachca, token: 123456 }" }),
     mistakes: [`3:36  streams[0].source.token: found a number, not shown here  (accepted: ${SECRET})`],
   },
   {
-    what: "a secret glued to its key is not shown",
+    what: "a secret without a space after the colon is not shown",
     text: oneStream({ source: "source: { type: pachca, token:s3cr3t }" }),
     mistakes: [
       "3:5  streams[0].source.token: missing  (accepted: token or tokenFile)",
@@ -218,48 +218,48 @@ const CASES: readonly Case[] = [
     ],
   },
   {
-    what: "an endpoint is a URL",
+    what: "an endpoint must be a URL",
     text: bucket("endpoint: minio.example"),
     mistakes: [`5:47  streams[0].sink.endpoint: found "minio.example"  (accepted: ${URL_} https://minio.example:9000)`],
   },
   {
-    what: "a prefix has no slash at its ends",
+    what: "a prefix must not start or end with a slash",
     text: bucket("prefix: audit/"),
     mistakes: [
       '5:45  streams[0].sink.prefix: found "audit/"  (accepted: a path without a slash at its ends, such as audit/pachca)',
     ],
   },
   {
-    what: "an access key has two halves",
+    what: "an access key's id requires its secret",
     text: bucket("accessKeyId: AKIA"),
-    mistakes: ["5:5  streams[0].sink.secretAccessKey: missing beside accessKeyId; set both (or their …File) or none"],
+    mistakes: ["5:5  streams[0].sink.secretAccessKey: required with accessKeyId; set both (or their …File) or neither"],
   },
   {
-    what: "the other half of an access key alone is refused",
+    what: "an access key's secret requires its id",
     text: bucket("secretAccessKey: s3cr3t"),
-    mistakes: ["5:5  streams[0].sink.accessKeyId: missing beside secretAccessKey; set both (or their …File) or none"],
+    mistakes: ["5:5  streams[0].sink.accessKeyId: required with secretAccessKey; set both (or their …File) or neither"],
   },
   {
-    what: "a session token alone is refused, in a ledger too",
+    what: "a session token requires an access key, also in a ledger",
     text: oneStream({ ledger: "ledger: { type: s3, bucket: acme, sessionToken: s3cr3t }" }),
     mistakes: [
-      "6:5  streams[0].ledger.accessKeyId: missing beside sessionToken; set accessKeyId and secretAccessKey too",
+      "6:5  streams[0].ledger.accessKeyId: required with sessionToken; set accessKeyId and secretAccessKey too",
     ],
   },
   {
-    what: "a KMS key needs KMS",
+    what: "a KMS key requires encryption with KMS",
     text: bucket("kmsKeyId: k, serverSideEncryption: AES256"),
     mistakes: ["5:47  streams[0].sink.kmsKeyId: needs serverSideEncryption: aws:kms"],
   },
   {
-    what: "a certificate file that is not there is found at once",
+    what: "a missing certificate file is reported",
     text: bucket("caFile: /nowhere/ca.pem"),
     mistakes: [
       '5:45  streams[0].sink.caFile: found "/nowhere/ca.pem" (no such file)  (accepted: the path of a readable file)',
     ],
   },
   {
-    what: "an empty list of kinds of event would export nothing, and is refused",
+    what: "an empty list of event keys, which would export nothing, is refused",
     text: source("filter: { eventKeys: [] }"),
     mistakes: ["3:64  streams[0].source.filter.eventKeys: found an empty list  (accepted: a list of 1 to 100 entries)"],
   },
@@ -269,26 +269,26 @@ const CASES: readonly Case[] = [
     mistakes: ["1:1  streams: missing  (accepted: a list of 1 to 100 entries)"],
   },
   {
-    what: "a list at the top is refused",
+    what: "a list at the top level is refused",
     text: "- name: acme\n",
     mistakes: [
       "1:1  found a list of 1  (accepted: a mapping of streams, stateDirectory, server, notify, shutdownGrace, log)",
     ],
   },
   {
-    what: "text at the top is refused",
+    what: "text at the top level is refused",
     text: "acme\n",
     mistakes: [
       '1:1  found "acme"  (accepted: a mapping of streams, stateDirectory, server, notify, shutdownGrace, log)',
     ],
   },
   {
-    what: "a merge key is a key like any other",
+    what: "a merge key is an unknown key",
     text: oneStream({}, "log: { <<: { level: info } }\n"),
     mistakes: ['6:8  log["…"]: unknown key  (accepted: level)'],
   },
   {
-    what: "a key of JavaScript's objects is a key like any other",
+    what: "a property name of JavaScript's objects is an unknown key",
     text: oneStream({}, "constructor: 1\n__proto__: { level: info }\n"),
     mistakes: [
       "6:1  constructor: unknown key  (accepted: streams, stateDirectory, server, notify, shutdownGrace, log)",
@@ -305,7 +305,7 @@ describe("mistakes in keys and values", () => {
     ]);
   });
 
-  test("all mistakes are shown at once, in the order of the file, with where to read on", async () => {
+  test("all mistakes are reported at once, in the order of the file, with a pointer to the manual", async () => {
     const text = `${oneStream({ name: "name: A", windows: "windows: {}" })}serverr: false\n`;
     const error = await errorOf(loadText(text));
     expect(error.message.match(/:\d+:\d+(?= {2})/g)).toEqual([":2:11", ":4:5", ":6:1"]);
@@ -314,7 +314,7 @@ describe("mistakes in keys and values", () => {
   });
 });
 
-describe("streams that get in each other's way", () => {
+describe("streams that conflict with each other", () => {
   const stream = (name: string, sink: string, more = "") =>
     `  - { name: ${name}, source: { type: pachca, token: t }, windows: { start: 2026-11-01T00:00:00Z }, sink: ${sink}${more} }\n`;
   const paths = async (...streams: string[]) => {
@@ -322,13 +322,13 @@ describe("streams that get in each other's way", () => {
     return lines.slice(1).map((line) => line.replace(/^ +\S+ +/, ""));
   };
 
-  test("two streams of one name are refused", async () => {
+  test("two streams with the same name are refused", async () => {
     expect(
       await paths(stream("a", "{ type: file, directory: x }"), stream("a", "{ type: file, directory: y }")),
     ).toEqual(["streams[1].name: streams[0] has the same name; names must be unique"]);
   });
 
-  test("a stream inside another's data is refused", async () => {
+  test("a stream inside another stream's data is refused", async () => {
     const outer = stream("audit", "{ type: s3, bucket: acme }");
     expect(await paths(outer, stream("data", "{ type: s3, bucket: acme, prefix: audit }"))).toEqual([
       "streams[1].sink: writes to the same place as streams[0]; give each stream its own",
@@ -353,7 +353,7 @@ describe("streams that get in each other's way", () => {
     ]);
   });
 
-  test("streams side by side in one bucket, one folder and one ledger folder are fine", async () => {
+  test("streams side by side in one bucket, one folder and one ledger folder are accepted", async () => {
     const ledger = ", ledger: { type: file, directory: ./out }";
     const config = await loadText(
       `streams:\n${stream("a", "{ type: s3, bucket: acme }", ledger)}${stream("ab", "{ type: s3, bucket: acme }", ledger)}` +
@@ -367,8 +367,8 @@ describe("files that are not a configuration", () => {
   const first = async (text: string | Buffer) => (await messageOf(text)).at(-1);
 
   test.each([
-    ["nothing", "", "read configuration exporter.yaml: the file is empty"],
-    ["nothing but a comment", "# later\n", "read configuration exporter.yaml: the file is empty"],
+    ["an empty file", "", "read configuration exporter.yaml: the file is empty"],
+    ["only a comment", "# later\n", "read configuration exporter.yaml: the file is empty"],
     [
       "bytes that are not UTF-8",
       Buffer.from("name: \xe9", "latin1"),
@@ -390,8 +390,8 @@ describe("files that are not a configuration", () => {
       ].join("\n")}\n`,
       "read configuration exporter.yaml: too many aliases (*)",
     ],
-    ["two documents", "a: 1\n---\nb: 2\n", "  exporter.yaml:2:1  a second YAML document; keep one"],
-    ["a key twice", "a: 1\nb: 2\na: 3\n", "  exporter.yaml:3:1  duplicate key; keep one of them"],
+    ["two documents", "a: 1\n---\nb: 2\n", "  exporter.yaml:2:1  a second YAML document; keep only one"],
+    ["a key twice", "a: 1\nb: 2\na: 3\n", "  exporter.yaml:3:1  duplicate key; keep only one of them"],
     ["a tab", "log:\n\tlevel: info\n", "  exporter.yaml:2:1  indented with a tab; use spaces"],
     [
       "an open bracket",
@@ -410,13 +410,13 @@ describe("files that are not a configuration", () => {
     ["text after a bracket", "token: [a] s3cr3t ]"],
     ["a reserved letter", "token: @s3cr3t"],
     ["a secret below its key, not indented", "token:\ns3cr3t\n"],
-  ])("%s is told without what the file says, which may be a secret", async (_, text) => {
+  ])("%s is reported without the file's text, which may be a secret", async (_, text) => {
     const lines = await messageOf(text);
     expect(lines.length).toBeGreaterThan(1);
     expect(lines.join("\n")).not.toContain("s3cr3t");
   });
 
-  test("a missing file comes with how to make one", async () => {
+  test("a missing file is reported with how to create one", async () => {
     const error = await errorOf(loadConfig("/nowhere/exporter.yaml", {}));
     expect(error.message).toBe("read configuration /nowhere/exporter.yaml: no such file");
     expect(error.hint).toBe(
@@ -424,13 +424,13 @@ describe("files that are not a configuration", () => {
     );
   });
 
-  test("a directory is no file", async () => {
+  test("a directory is not a file", async () => {
     const folder = temporaryFolder();
     const error = await errorOf(loadConfig(folder, {}));
     expect(error.message).toBe(`read configuration ${folder}: a directory, not a file`);
   });
 
-  test("a secret file that is a directory, empty, or of several lines is refused", async () => {
+  test("a secret file that is a directory, empty, or has several lines is refused", async () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, "directory"));
     writeFileSync(join(folder, "empty"), "\n");
@@ -442,7 +442,7 @@ describe("files that are not a configuration", () => {
     expect(await found("lines")).toContain("(it contains a line break)");
   });
 
-  test.skipIf(process.getuid?.() === 0)("a file that may not be read says so", async () => {
+  test.skipIf(process.getuid?.() === 0)("a file without read permission is reported as such", async () => {
     const path = join(temporaryFolder(), "exporter.yaml");
     writeFileSync(path, oneStream());
     chmodSync(path, 0);
@@ -450,7 +450,7 @@ describe("files that are not a configuration", () => {
   });
 });
 
-test("a guess is near what was written", () => {
+test("a suggestion resembles what was written", () => {
   const keys = ["size", "catchUpSize", "lag", "lookback"];
   expect(["lga", "LAG", "catchupsize", "look_back", "sizes"].map((word) => nearest(word, keys))).toEqual([
     "lag",

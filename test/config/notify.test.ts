@@ -3,7 +3,7 @@ import { errorOf, loadText } from "../support/config.ts";
 
 const SECRET = "https://hooks.example/canary-4f1c9a7e";
 
-/** A configuration with these members beside `streams`. */
+/** A configuration with `streams` and these members. */
 const configWith = (members: Record<string, unknown>) =>
   loadText(
     JSON.stringify({
@@ -20,12 +20,12 @@ const configWith = (members: Record<string, unknown>) =>
     }),
   );
 
-test("limits and graces are read into milliseconds", async () => {
+test("the lag limit and the shutdown grace are read into milliseconds", async () => {
   const { streams, shutdownGraceMs } = await configWith({ shutdownGrace: "20s" });
   expect([streams[0]?.lagLimitMs, shutdownGraceMs]).toEqual([3_600_000, 20_000]);
 });
 
-test("a heartbeat, a webhook and a bot have their addresses and tokens as secrets", async () => {
+test("the URLs of a heartbeat and a webhook and the token of a bot are secrets", async () => {
   const { notify } = await configWith({
     notify: {
       webhook: { url: SECRET },
@@ -47,13 +47,13 @@ test.each([
   [{ pachca: { token: "b" } }, "notify.pachca.entityId: "],
   [{ heartbeat: { url: SECRET, every: "1s" } }, "notify.heartbeat.every: "],
   [{ slack: {} }, "notify.slack: unknown key"],
-])("what is wrong in %j is said, and no address is", async (notify, mistake) => {
+])("a mistake in %j is reported without the URL or the token", async (notify, mistake) => {
   const { message } = await errorOf(configWith({ notify }));
   expect(message).toContain(mistake);
   expect(message).not.toContain("canary");
 });
 
-test("a token for the status is one of two, and is never shown", async () => {
+test("the token of the status page is a secret, and is never shown", async () => {
   const { server } = await configWith({ server: { token: "canary" } });
   expect(server !== false && server.token?.()).toBe("canary");
   const { message } = await errorOf(configWith({ server: { token: "canary with a space" } }));

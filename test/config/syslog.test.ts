@@ -6,7 +6,7 @@ const sinkOf = async (keys: string) =>
 const mistakesIn = async (keys: string) =>
   (await messageOf(oneStream({ sink: `sink: { type: syslog, ${keys} }` }))).slice(1);
 
-test("a syslog sink needs its transport and its host, and has the transport's port", async () => {
+test("a syslog sink requires a transport and a host, and its port defaults to the transport's", async () => {
   expect(await sinkOf("transport: relp, host: siem.example")).toEqual({
     type: "syslog",
     transport: "relp",
@@ -28,7 +28,7 @@ test("a syslog sink needs its transport and its host, and has the transport's po
   });
 });
 
-test("the name in a receiver's certificate is checked unless that is switched off", async () => {
+test("the name in a receiver's certificate is checked unless this is turned off", async () => {
   expect(await sinkOf("transport: tls, host: h")).toMatchObject({ port: 6514, tls: { checkServerName: true } });
   expect(await sinkOf("transport: relp+tls, host: h, checkServerName: false, serverName: other")).toMatchObject({
     tls: { checkServerName: false, serverName: "other" },
@@ -42,8 +42,8 @@ test.each([
     "transport: udp, host: h, maxMessageBytes: 64KiB",
     "maxMessageBytes: more than one datagram holds; for udp at most 65507B",
   ],
-  ["transport: tls, host: h, certFile: package.json", "keyFile: missing beside certFile; set both or none"],
-  ["transport: tls, host: h, keyFile: package.json", "certFile: missing beside keyFile; set both or none"],
+  ["transport: tls, host: h, certFile: package.json", "keyFile: required with certFile; set both or neither"],
+  ["transport: tls, host: h, keyFile: package.json", "certFile: required with keyFile; set both or neither"],
   [
     "transport: relps, host: h",
     'transport: found "relps"; did you mean "relp"?  (accepted: tcp, tls, udp, relp, relp+tls)',
@@ -52,7 +52,7 @@ test.each([
     "transport: tcp, host: h, hostname: имя",
     'hostname: found "имя"  (accepted: 1 to 255 printable ASCII characters without spaces)',
   ],
-])("of { %s } it says: %s", async (keys, complaint) => {
+])("{ %s } is refused: %s", async (keys, complaint) => {
   expect(await mistakesIn(keys)).toEqual([expect.stringContaining(`streams[0].sink.${complaint}`)]);
 });
 
@@ -70,7 +70,7 @@ test.each(["[::1]", "127.0.0.1:514", "siem.example:6514", "[::1]:514", "tcp://si
   },
 );
 
-test("two streams may send to one receiver, but not with one ledger", async () => {
+test("two streams can send to the same receiver, but not share a ledger", async () => {
   const stream = (name: string, ledger = "") =>
     `  - { name: ${name}, source: { type: pachca, token: t }, windows: { start: 2026-11-01T00:00:00Z }, sink: { type: syslog, transport: relp, host: h }${ledger} }\n`;
   expect((await loadText(`streams:\n${stream("one")}${stream("two")}`)).streams).toHaveLength(2);
@@ -80,7 +80,7 @@ test("two streams may send to one receiver, but not with one ledger", async () =
   );
 });
 
-test("a stream of Communications Mining needs its tenant's address and a token", async () => {
+test("a Communications Mining source requires the tenant's URL and a token", async () => {
   const config = (source: string) => oneStream({ source: `source: { type: communications-mining, ${source} }` });
   const { streams } = await loadText(config("baseUrl: https://cloud.uipath.com/acme/live/reinfer_/, token: t"));
   expect(streams[0]!.source).toMatchObject({

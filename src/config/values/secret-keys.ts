@@ -22,7 +22,7 @@ export function secretKeys<Key extends string>(key: Key, about: string, kind = s
   return keys as SecretKeys<Key>;
 }
 
-/** Not both keys are set and, where the secret is required, one is. */
+/** At most one of the two keys is set; if the secret is required, exactly one. */
 export function secretRules(
   keys: Readonly<Record<string, unknown>>,
   key: string,
@@ -31,6 +31,6 @@ export function secretRules(
   const [value, file] = [keys[key], keys[`${key}File`]];
   return [
     [key, `missing  (accepted: ${key} or ${key}File)`, is === "required" && value === undefined && file === undefined],
-    [`${key}File`, `set beside ${key}; keep one of them`, value !== undefined && file !== undefined],
+    [`${key}File`, `set together with ${key}; keep only one of them`, value !== undefined && file !== undefined],
   ];
 }

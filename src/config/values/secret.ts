@@ -6,27 +6,27 @@ import { RefusedError } from "../../errors.ts";
  * is needed, and keep the value no longer than one request.
  *
  * @throws RefusedError (`unauthorized`) if its file is missing, empty or unreadable
- * @throws ConfigError if the configuration was loaded although this secret was missing
+ * @throws ConfigError if the secret was already missing when the configuration was loaded, which `read when used` accepts
  */
 export type Secret = () => string;
 
 /** Larger than any token or key: a wrong path must not fill the memory. */
 const SECRET_MAX_BYTES = 64 * 1024;
 
-/** Why `value` cannot be a secret, as what follows its name: "is empty". Undefined if it can. Never contains the value. */
+/** Why `value` cannot be a secret, worded to follow its name ("is empty"); undefined if it can. Never contains the value. */
 export function flawOfSecret(value: string): string | undefined {
   if (value === "") return "is empty";
-  // A request's header would refuse or cut these: far from here, and harder to understand.
+  // A request's header would reject or cut these, with an error that is harder to understand.
   if (/[\r\n]/.test(value)) return "contains a line break";
   if (/\s/.test(value)) return "contains a space; paste only the token, without `Bearer`";
-  return /^[\x21-\x7e]+$/.test(value) ? undefined : "contains a character outside of ASCII";
+  return /^[\x21-\x7e]+$/.test(value) ? undefined : "contains a character that is not ASCII";
 }
 
-/** Reads a secret's file, without one newline at its end. Returns the flaw in words if it holds no secret. */
+/** Reads a secret's file, without one newline at its end. If it contains no secret, returns why. */
 export function readSecretFile(path: string): { readonly value: string } | { readonly flaw: string; cause?: unknown } {
   try {
     const stat = statSync(path);
-    // A pipe could be read only once, and a secret is read again and again.
+    // A pipe can be read only once, but a secret is read at each use.
     if (!stat.isFile()) return { flaw: "not a regular file" };
     if (stat.size > SECRET_MAX_BYTES) return { flaw: `larger than ${SECRET_MAX_BYTES} bytes` };
     const value = readFileSync(path, "utf8").replace(/\r?\n$/, "");

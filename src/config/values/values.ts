@@ -9,11 +9,11 @@ import { HOUR_MS, SECOND_MS, formatDuration, parseDuration, parseInstant, type E
  * was found, and where. `params.because` says more if the kind knows more.
  */
 
-/** What is accepted, for the manual and the messages. */
+/** Metadata of kinds of value: what is accepted, for the manual and the messages. */
 declare module "zod" {
   interface GlobalMeta {
     accepted?: string;
-    /** The default of a key whose default depends on another key, where that one says nothing. */
+    /** The usual default of a key whose default depends on another key. */
     usual?: string;
   }
 }
@@ -31,9 +31,9 @@ export function group<Shape extends z.ZodRawShape>(shape: Shape) {
   });
 }
 
-/** One of several mappings with different `type`s. */
+/** One of several mappings, chosen by `type`. */
 export function oneOf<Option extends z.core.$ZodTypeDiscriminable>(what: string, options: readonly Option[]) {
-  const types = `a mapping that says the type of ${what}, and its keys`;
+  const types = `a mapping with the type of ${what} and its keys`;
   return z.discriminatedUnion("type", options as [Option, ...Option[]], {
     error: (issue) => ("options" in issue && Array.isArray(issue.options) ? issue.options.join(", ") : types),
   });
@@ -61,7 +61,7 @@ export function text(accepted: string, pattern: RegExp) {
     .meta({ accepted });
 }
 
-/** Text that `read` turns into a value. A flaw is a mistake, in words, or "" if `accepted` says enough. */
+/** Text that `read` parses into a value. `flaw`: why it cannot, or "" if `accepted` says enough. */
 export function parsed<Value>(accepted: string, read: (text: string) => { value: Value } | { flaw: string }) {
   return z
     .string({ error: accepted })
@@ -104,7 +104,7 @@ export function duration(minMs: number, maxMs: number) {
   });
 }
 
-/** A duration that divides an hour, in milliseconds: the grid of windows starts again at each hour. */
+/** A duration that divides an hour, in milliseconds: the grid of windows restarts at each hour. */
 export function divisorOfHour() {
   return parsed("a duration that divides an hour, such as 1m, 5m, 15m or 1h", (found) => {
     const ms = parseDuration(found);
@@ -143,7 +143,7 @@ const CRON_FIELDS: Readonly<Record<string, string>> = {
   dayOfWeek: "the day of the week",
 };
 
-/** A cron expression of five fields; node-cron would also take six, with seconds, and names such as `@daily`. */
+/** A cron expression of five fields. node-cron would also accept six, with seconds, and names such as `@daily`. */
 export function cron() {
   return parsed(
     'five cron fields, in UTC: minute, hour, day of month, month, day of week, such as "*/5 * * * *"',
@@ -158,7 +158,7 @@ export function cron() {
   );
 }
 
-/** The address of an HTTP API, without a slash at its end, so that one place has one spelling. */
+/** The base URL of an HTTP API. Slashes at its end are removed, so that equal URLs are equal text. */
 export function address(example: string) {
   return parsed(`an http or https URL without user, query and fragment, such as ${example}`, (found) => {
     const url = URL.canParse(found) ? new URL(found) : undefined;
@@ -169,8 +169,8 @@ export function address(example: string) {
 }
 
 /**
- * A secret. Either text that `read` turns into one, or a function: `postpone` has replaced text with a flaw by it.
- * Messages never show the text; with `isPath` they do if it looks like a path.
+ * A secret: text that `read` turns into one. `postpone` replaces text with a flaw by a function that throws.
+ * Messages never show the text, except with `isPath` if it looks like a path.
  */
 function secret(accepted: string, read: (text: string) => { value: Secret } | { flaw: string }, isPath = false) {
   return z
@@ -188,23 +188,23 @@ function secret(accepted: string, read: (text: string) => { value: Secret } | { 
 
 /** A secret in the configuration itself or, better, taken from the environment. */
 export function secretText() {
-  return secret("the secret itself, in general as ${NAME} from the environment", (found) => {
+  return secret("the secret itself, usually as ${NAME} from the environment", (found) => {
     const flaw = flawOfSecret(found);
     return flaw === undefined ? { value: () => found } : { flaw };
   });
 }
 
-/** An http or https URL that is itself a secret, as webhooks have them. */
+/** An http or https URL that is itself a secret, such as a webhook's. */
 export function secretUrl() {
-  return secret("an http or https URL, in general as ${NAME} from the environment", (found) => {
+  return secret("an http or https URL, usually as ${NAME} from the environment", (found) => {
     const isUrl = URL.canParse(found) && /^https?:$/.test(new URL(found).protocol) && flawOfSecret(found) === undefined;
     return isUrl ? { value: () => found } : { flaw: "" };
   });
 }
 
-/** The path of a file that holds a secret and nothing else. */
+/** The path of a file that contains a secret and nothing else. */
 export function secretFile() {
-  const accepted = "the path of a file that holds the secret and nothing else";
+  const accepted = "the path of a file that contains only the secret";
   const read = (found: string) => {
     const content = readSecretFile(found);
     return "value" in content ? { value: fileSecret(found) } : { flaw: content.flaw };
@@ -212,7 +212,7 @@ export function secretFile() {
   return secret(accepted, read, true);
 }
 
-/** The path of a file that can be read, or a function that returns a path: `postpone` has replaced an unreadable file by it. */
+/** The path of a file that can be read. `postpone` replaces the path of one that cannot by a function that returns the path. */
 export function readableFile() {
   const accepted = "the path of a readable file";
   return z

@@ -108,8 +108,8 @@ function syslogRules(keys: Readonly<Record<string, unknown>>): readonly Rule[] {
   return [
     ["framing", "only for tcp and tls", framing !== undefined && typeof transport === "string" && !isFramed],
     ["maxMessageBytes", "more than one datagram holds; for udp at most 65507B", transport === "udp" && isTooLong],
-    ["certFile", "missing beside keyFile; set both or none", keyFile !== undefined && certFile === undefined],
-    ["keyFile", "missing beside certFile; set both or none", certFile !== undefined && keyFile === undefined],
+    ["certFile", "required with keyFile; set both or neither", keyFile !== undefined && certFile === undefined],
+    ["keyFile", "required with certFile; set both or neither", certFile !== undefined && keyFile === undefined],
     ...TLS_KEYS.map((key): Rule => [key, "only for tls and relp+tls", isPlain && keys[key] !== undefined]),
   ];
 }
