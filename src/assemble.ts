@@ -1,5 +1,5 @@
-import { idsFromObjects } from "./archive/rebuild-ids.ts";
 import type { Removers } from "./archive/gc.ts";
+import { idsFromObjects } from "./archive/rebuild-ids.ts";
 import type { Config, SecretsAre, SourceConfig, StreamConfig } from "./config/config.ts";
 import { ConfigError } from "./errors.ts";
 import type { Pipeline } from "./export/pipeline.ts";
