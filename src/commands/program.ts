@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { Command, CommanderError } from "commander";
 import { ExporterError, exitCodeOf, UsageError } from "../errors.ts";
 import { EXPORTER } from "../version.ts";
@@ -19,6 +20,8 @@ import { verify } from "./verify.ts";
 /** Runs the command of a command line. Resolves with the exit code, after sysexits.h. */
 export async function main(argv: readonly string[]): Promise<number> {
   const stop = new AbortController();
+  // Each request and each file under way listens to it, and there is no limit to warn about.
+  setMaxListeners(0, stop.signal);
   const unlisten = listenForSignals(stop);
   // When the reader of our output goes away, the write fails; without a listener the process would crash.
   process.stdout.on("error", () => undefined);
