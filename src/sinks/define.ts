@@ -8,16 +8,16 @@ import type { Remover, Store } from "../store.ts";
 import type { Vocabulary } from "../vocabulary.ts";
 import { signing, type Signing } from "./signing.ts";
 
-/** Settings as written, of which any may be missing or wrong. */
+/** Settings as written: any of them may be missing or wrong. */
 export type Loose = Readonly<Record<string, unknown>>;
-/** The value of a variable, or undefined if it is not set. */
+/** The value of an environment variable; undefined if it is not set. */
 export type Lookup = (name: string) => string | undefined;
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Where the files of one stream are. */
 export interface Place {
   readonly store: Store;
-  /** For `gc` alone. */
+  /** Only for `gc`. */
   readonly remove: Remover;
 }
 
@@ -33,7 +33,7 @@ export interface SinkContext {
 /** The schema of settings with a `type`. */
 export type Variant<Settings> = z.ZodType<Settings> & z.core.$ZodTypeDiscriminable;
 
-/** What both kinds of sink have. */
+/** What both kinds of sinks have. */
 export interface SinkDescription<Type extends string> {
   readonly type: Type;
   /** What it is, for the manual. */
@@ -41,8 +41,8 @@ export interface SinkDescription<Type extends string> {
   /** What it guarantees, for the table of the README. */
   readonly guarantee: string;
   /**
-   * Where a stream writes, as text that ends with a slash: two streams whose texts are equal, or of which one starts with the
-   * other, write over each other. Without it, streams never do.
+   * Where a stream writes, as text that ends with a slash. Two streams would overwrite each other if their texts are equal, or if
+   * one starts with the other. Without this function, streams never overwrite each other.
    */
   place?(settings: Loose, stream: string): string;
 }
@@ -51,10 +51,10 @@ export interface SinkDescription<Type extends string> {
 export interface ObjectSink<Type extends string, Settings, Output = Settings> extends SinkDescription<Type> {
   place(settings: Loose, stream: string): string;
   open(settings: Settings, stream: string, env: Environment): Place;
-  /** Adds what the environment or `.env` says to settings that do not say it. */
+  /** The settings that are missing and that the environment or `.env` has. */
   complete?(settings: Settings, lookup: Lookup): Partial<Output>;
   readonly settings: Variant<Output & { readonly type: Type }>;
-  /** The settings of a ledger that is kept there. */
+  /** The settings of a ledger that is kept in such a store. */
   readonly ledger: Variant<Output & Signing & { readonly type: Type }>;
 }
 
@@ -65,10 +65,10 @@ export interface Transport<Type extends string, Settings, Output = Settings> ext
 }
 
 export type AnyObjectSink = ObjectSink<string, never, unknown>;
-/** Any sink: what the list holds. */
+/** Any sink of the list. */
 export type SinkDefinition = AnyObjectSink | Transport<string, never, unknown>;
 
-/** Its settings: keys with descriptions, rules between keys, and what becomes of them once they are right. */
+/** The settings of a sink: keys with descriptions, rules between keys, and how valid keys become its settings. */
 interface Keys<Shape extends z.ZodRawShape, Settings> {
   readonly keys: Shape;
   readonly rules?: (keys: Loose) => readonly Rule[];
@@ -78,7 +78,7 @@ interface Keys<Shape extends z.ZodRawShape, Settings> {
 type Read<Shape extends z.ZodRawShape> = [keyof Shape] extends [never] ? unknown : z.output<z.ZodObject<Shape>>;
 type Derived = "settings" | "ledger";
 
-/** A sink, described once: its schema is made of its keys, rules and `read`; all types come from these. */
+/** A sink, described once. Its schema and its types are made from its keys, rules and `read`. */
 export function defineSink<const Type extends string, Shape extends z.ZodRawShape, Settings = Read<Shape>>(
   definition: Keys<Shape, Settings> & Omit<ObjectSink<Type, Settings>, Derived>,
 ): ObjectSink<Type, Settings>;

@@ -3,21 +3,22 @@ import type { Delivered } from "../sink.ts";
 import type { AuditEvent } from "../source.ts";
 import { NEWLINE, type Format } from "../format.ts";
 
-/** What a sink without objects was given of a window so far, over all its parts. */
-export interface DeliveredTally {
-  /** What a window without events leaves. */
+/** Counts what a sink without objects has delivered of a window, over all its parts. */
+export interface DeliveryCounter {
+  /** The sum for a window without events. */
   readonly nothing: Delivered;
-  /** A batch begins. A window begins with part 0: such a sink has no leftovers, so a window tried again begins there again. */
+  /** Begins a batch. Part 0 begins the window: such a sink has no leftovers, so a window that is retried starts there again. */
   begin(part: number): void;
-  /** Some lines as sent, each with its newline, in one piece or several. */
+  /** Counts lines as sent, each with its newline; `text` is one buffer or several. */
   add(lines: number, ...text: Buffer[]): void;
-  /** One of them was shortened. */
+  /** Counts one of the lines as shortened. */
   addTruncated(): void;
+  /** What was delivered of the window until now. */
   sum(): Delivered;
 }
 
-/** @param acknowledged whether a batch counts as written only when its receiver has said so of each line */
-export function deliveredTally(acknowledged: boolean): DeliveredTally {
+/** @param acknowledged whether a batch counts as written only when its receiver has acknowledged each line */
+export function deliveryCounter(acknowledged: boolean): DeliveryCounter {
   let hash = createHash("sha256");
   let lines = 0;
   let truncated = 0;

@@ -10,13 +10,13 @@ import { signing } from "./signing.ts";
 import { stdout } from "./stdout.ts";
 import { syslog } from "./syslog/syslog.ts";
 
-/** The list of sinks: a new one is a file and a line here. */
+/** The list of sinks. A new sink is one file, and one line here. */
 export const SINKS = [s3, file, syslog, stdout] as const satisfies readonly SinkDefinition[];
 
 type Listed = (typeof SINKS)[number];
 type ObjectSink = Extract<Listed, { ledger: unknown }>;
 
-/** The ledger is where it is anyway. */
+/** The default place of a ledger. */
 const beside = group({
   type: z.literal("beside").describe("With the data, or in stateDirectory if the sink keeps no objects."),
   ...signing,
@@ -48,8 +48,8 @@ function objectSinkOf(type: unknown): AnyObjectSink | undefined {
 }
 
 /**
- * Where a stream writes, as the settings of these places. `data`: its objects, if its sink keeps any. `ledger`: where its own
- * setting says, else with the data, else in a folder of the state directory.
+ * The settings of the places that a stream writes to. `data`: its objects, if its sink keeps any. `ledger`: the place that its
+ * own setting names; otherwise with the data; otherwise a folder in the state directory.
  */
 export function placesOf(
   { sink, ledger }: { readonly sink: SinkConfig; readonly ledger?: LedgerConfig | undefined },
@@ -60,7 +60,7 @@ export function placesOf(
   return { data, ledger: elsewhere ?? data ?? { type: "file", directory: stateDirectory } };
 }
 
-/** A place as text, to compare with others: see `SinkDescription.place`. Undefined if nothing can collide there. */
+/** A place as text, to compare with others: see `SinkDescription.place`. Undefined if streams never overwrite each other. */
 export function placeText(settings: Loose, stream: string): string | undefined {
   return sinkOf(settings["type"])?.place?.(settings, stream);
 }
@@ -71,7 +71,7 @@ export function openPlace(settings: PlaceConfig, stream: string, env: Environmen
   return sink.open(settings as never, stream, env);
 }
 
-/** The sink of a stream. `data` is where its objects are, for a sink that keeps any. */
+/** The sink of a stream. `data` is the store of its objects, if the sink keeps any. */
 export function openSink(settings: SinkConfig, data: Store | undefined, context: SinkContext): Sink {
   if (data !== undefined) return objects(data, context.format);
   const sink = sinkOf(settings.type);
@@ -79,7 +79,7 @@ export function openSink(settings: SinkConfig, data: Store | undefined, context:
   return sink.send(settings as never, context);
 }
 
-/** Settings with what the environment or `.env` adds to them. */
+/** Settings, with those that are missing and that the environment or `.env` has. */
 export function completed<Settings extends SinkConfig | LedgerConfig>(settings: Settings, lookup: Lookup): Settings {
   return { ...settings, ...objectSinkOf(settings.type)?.complete?.(settings as never, lookup) };
 }

@@ -9,7 +9,7 @@ import { defineSink, type Loose } from "./define.ts";
 
 const objectLock = group({
   mode: choice(["COMPLIANCE", "GOVERNANCE"]).describe(
-    "COMPLIANCE: no one can end the lock early, not even the account's root. GOVERNANCE: a special permission can.",
+    "COMPLIANCE: no one can end the lock early, not even the account's root. GOVERNANCE: users with a special permission can.",
   ),
   retain: duration(SECOND_MS, 36_500 * DAY_MS).describe("How long an object stays locked after it is written."),
 }).transform(({ mode, retain }) => ({ mode, retainMs: retain }));
@@ -23,7 +23,10 @@ export const s3 = defineSink({
     bucket: text("a bucket's name: 3 to 255 letters, digits, dots, dashes and underscores", /^[\w.-]{3,255}$/).describe(
       "The bucket. Its store must support conditional writes (If-None-Match), as AWS, MinIO, R2 and Ceph do.",
     ),
-    prefix: text("a path without a slash at its ends, such as audit/pachca", /^(?:[^/\p{Cc}]+(?:\/[^/\p{Cc}]+)*)?$/u)
+    prefix: text(
+      "a path without a slash at the start or end, such as audit/pachca",
+      /^(?:[^/\p{Cc}]+(?:\/[^/\p{Cc}]+)*)?$/u,
+    )
       .default("")
       .describe("Comes before the stream's name in the name of each object."),
     region: text("a region, such as eu-central-1", /^[\w-]+$/)
@@ -34,8 +37,11 @@ export const s3 = defineSink({
       .describe("The URL of an S3-compatible store. Default: AWS."),
     forcePathStyle: yesOrNo()
       .optional()
-      .describe("Whether the bucket is in the path of a URL, not in its host. Default: true if endpoint is set."),
-    ...secretKeys("accessKeyId", "An access key's id. Default: AWS's usual chain of environment, profile and role."),
+      .describe("Whether URLs have the bucket in the path instead of the host. Default: true if endpoint is set."),
+    ...secretKeys(
+      "accessKeyId",
+      "The id of an access key. Default: AWS's usual chain of environment, profile and role.",
+    ),
     ...secretKeys("secretAccessKey", "The secret of the access key."),
     ...secretKeys("sessionToken", "The session token of a temporary access key."),
     serverSideEncryption: choice(["AES256", "aws:kms"])
@@ -43,10 +49,10 @@ export const s3 = defineSink({
       .describe("How the store encrypts objects. Default: the bucket's setting."),
     kmsKeyId: text("the id or ARN of a key", /^\S+$/)
       .optional()
-      .describe("The KMS key for serverSideEncryption: aws:kms. Default: the account's own."),
+      .describe("The KMS key for serverSideEncryption: aws:kms. Default: the account's own key."),
     objectLock: objectLock
       .optional()
-      .describe("Locks each object against change and deletion. The bucket must have Object Lock enabled."),
+      .describe("Locks each object against changes and deletion. The bucket must have Object Lock enabled."),
     caFile: readableFile()
       .optional()
       .describe("A PEM file of certificate authorities to trust in addition to the public ones."),

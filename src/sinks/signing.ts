@@ -1,6 +1,6 @@
 import { readableFile } from "../config/values/values.ts";
 
-/** The key of every place of a ledger. */
+/** The key that every place of a ledger accepts. */
 export const signing = {
   signingKeyFile: readableFile()
     .optional()

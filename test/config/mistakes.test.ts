@@ -226,7 +226,7 @@ const CASES: readonly Case[] = [
     what: "a prefix must not start or end with a slash",
     text: bucket("prefix: audit/"),
     mistakes: [
-      '5:45  streams[0].sink.prefix: found "audit/"  (accepted: a path without a slash at its ends, such as audit/pachca)',
+      '5:45  streams[0].sink.prefix: found "audit/"  (accepted: a path without a slash at the start or end, such as audit/pachca)',
     ],
   },
   {

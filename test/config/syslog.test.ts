@@ -40,7 +40,7 @@ test.each([
   ["transport: tcp, host: h, serverName: n", "serverName: only for tls and relp+tls"],
   [
     "transport: udp, host: h, maxMessageBytes: 64KiB",
-    "maxMessageBytes: more than one datagram holds; for udp at most 65507B",
+    "maxMessageBytes: larger than a datagram; for udp at most 65507B",
   ],
   ["transport: tls, host: h, certFile: package.json", "keyFile: required with certFile; set both or neither"],
   ["transport: tls, host: h, keyFile: package.json", "certFile: required with keyFile; set both or neither"],
@@ -63,7 +63,7 @@ test.each(["h", "10.0.0.1", "::1", "fe80::1%eth0"])("a host may be %s", async (h
 test.each(["[::1]", "127.0.0.1:514", "siem.example:6514", "[::1]:514", "tcp://siem.example"])(
   "a host may not be %s",
   async (host) => {
-    const accepted = "(accepted: a host name or an IP address, without brackets and without a port)";
+    const accepted = "(accepted: a host name or an IP address, without brackets or a port)";
     expect(await mistakesIn(`transport: tcp, host: "${host}"`)).toEqual([
       expect.stringContaining(`streams[0].sink.host: found "${host}"  ${accepted}`),
     ]);

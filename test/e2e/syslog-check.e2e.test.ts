@@ -22,7 +22,7 @@ const WRONGS: readonly (readonly [
   [
     "a receiver with a certificate of another authority",
     (right, { otherCaFile }) => ({ ...right, caFile: otherCaFile }),
-    /its certificate is of an (?:unknown authority|authority that is not trusted)/,
+    /its certificate is from an (?:unknown authority|authority that is not trusted)/,
     /authority in \S+caFile/,
   ],
   [
@@ -35,14 +35,14 @@ const WRONGS: readonly (readonly [
     "no client certificate",
     ({ caFile, checkServerName }) => ({ caFile, checkServerName }),
     // rsyslog with GnuTLS closes the connection without a reason.
-    /after the TLS handshake .*: the receiver (?:closed the connection|wants a certificate of ours, and we have none)/,
-    /may want a certificate of ours: set sink\.certFile/,
+    /after the TLS handshake .*: the receiver (?:closed the connection|requires a client certificate, and none is set)/,
+    /may require a client certificate: set sink\.certFile/,
   ],
   [
     "a client certificate of another authority",
     (right, { otherClient }) => ({ ...right, ...otherClient }),
     /after the TLS handshake .*: the receiver (?:closed the connection|refuses our certificate \(alert: unknown ca\))/,
-    /may not accept our certificate: sink\.certFile must be of an authority that it trusts/,
+    /may not accept our certificate: sink\.certFile must be from an authority that it trusts/,
   ],
 ];
 

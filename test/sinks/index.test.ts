@@ -6,13 +6,13 @@ import { ledgerSettings, SINKS, sinkSettings } from "../../src/sinks/index.ts";
 
 test("a sink or a format without an implementation does not compile", () => {
   const nowhere = { type: "nowhere", about: "Nowhere.", guarantee: "nothing", keys: {} } as const;
-  // @ts-expect-error: only a name
+  // @ts-expect-error: it has only a type
   const [named]: readonly SinkDefinition[] = [{ type: "nowhere" }];
-  // @ts-expect-error: a schema, but neither open() nor send()
+  // @ts-expect-error: it has a schema, but neither open() nor send()
   const [described]: readonly SinkDefinition[] = [{ ...nowhere, settings: SINKS[3].settings }];
   // @ts-expect-error: the same, through defineSink
   const defined = defineSink(nowhere);
-  // @ts-expect-error: a format without of()
+  // @ts-expect-error: it has no of()
   const [format]: readonly FormatDefinition[] = [{ ...FORMATS[0], of: undefined }];
   expect([named?.type, described?.type, defined.type, format?.name]).toEqual(["nowhere", "nowhere", "nowhere", "raw"]);
 });

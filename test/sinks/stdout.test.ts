@@ -6,14 +6,14 @@ import { stdoutSink, writeOut } from "../../src/sinks/stdout.ts";
 import { epochMs, MINUTE_MS } from "../../src/time.ts";
 import { eventsOver, manifestsIn, never, START, world } from "../support/world.ts";
 
-/** A stream that takes all at once into its own buffer, and hands it on only when told. */
+/** A stream that buffers everything, and passes it on only when `release` is called. */
 function slowReader() {
   const waiting: (() => void)[] = [];
   const out = new Writable({ highWaterMark: 1 << 20, write: (_chunk, _encoding, done) => waiting.push(done) });
   return { out, release: () => waiting.splice(0).forEach((done) => done()) };
 }
 
-test("lines count as handed over when they have left the process, not when our own buffer took them", async () => {
+test("lines count as written when they have left the process, not when its buffer has them", async () => {
   const { out, release } = slowReader();
   let isDone = false;
   const writing = writeOut(out, Buffer.from("line\n"), never).then(() => (isDone = true));
@@ -24,7 +24,7 @@ test("lines count as handed over when they have left the process, not when our o
   expect(isDone).toBe(true);
 });
 
-test("a wait for a reader that does not read ends with the signal's own reason", async () => {
+test("an abort ends the wait for a reader that does not read, with the signal's reason", async () => {
   const stop = new AbortController();
   const reason = new Error("asked to stop");
   const writing = writeOut(slowReader().out, Buffer.from("line\n"), stop.signal);
@@ -32,14 +32,16 @@ test("a wait for a reader that does not read ends with the signal's own reason",
   await expect(writing).rejects.toBe(reason);
 });
 
-test("a reader that has gone is an outage, not a bug", async () => {
+test("a reader that closed the pipe is an outage, not a bug", async () => {
   const { out } = slowReader();
   out.on("error", () => undefined);
   out.destroy(Object.assign(new Error("write EPIPE"), { code: "EPIPE" }));
-  await expect(writeOut(out, Buffer.from("line\n"), never)).rejects.toThrow("its reader has gone");
+  await expect(writeOut(out, Buffer.from("line\n"), never)).rejects.toThrow(
+    "write to stdout: the reader has closed the pipe",
+  );
 });
 
-test("a manifest says how many lines were handed over, unacknowledged, and for an empty window none", async () => {
+test("a manifest counts the lines that were written, unacknowledged; an empty window has none", async () => {
   const history = eventsOver(START, epochMs(START + 5 * MINUTE_MS), 9);
   const lines: Buffer[] = [];
   const out = new Writable({

@@ -7,17 +7,17 @@ import { closedEarly, failureOf, timedOut, type Attempt, type Phase } from "./er
 export interface TlsOptions {
   /** A PEM file of the authorities to trust, instead of the system's. */
   readonly caFile?: string | undefined;
-  /** PEM files of our own certificate and its key, where the receiver asks for one. */
+  /** PEM files of our own certificate and its key, if the receiver requires one. */
   readonly certFile?: string | undefined;
   readonly keyFile?: string | undefined;
-  /** The name to ask for, and to look for in the receiver's certificate; the host without it. */
+  /** The name to send as SNI, which the receiver's certificate must have. Default: the host. */
   readonly serverName?: string | undefined;
   readonly checkServerName: boolean;
 }
 
 /**
- * Half of what Node needs for TLS to `host`. The files are read each time, so that renewed ones are used.
- * @throws ConfigError when a file cannot be read, or what is in it cannot be used
+ * Node's options for TLS to `host`. The files are read each time, so that renewed ones are used.
+ * @throws ConfigError if a file cannot be read, or its content cannot be used
  */
 function secureOptions(
   { caFile, certFile, keyFile, serverName, checkServerName }: TlsOptions,
@@ -31,9 +31,9 @@ function secureOptions(
       keyFile === undefined ? undefined : readPem(keyFile, "sink.keyFile"),
       [certFile, keyFile].filter((file) => file !== undefined).join(" and "),
     ),
-    // SNI knows no addresses (RFC 6066, section 3).
+    // SNI does not allow IP addresses (RFC 6066, section 3).
     ...(isIP(name) === 0 && { servername: name }),
-    // Said although it is the default: NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment changes that.
+    // Set although it is the default: NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment would change the default.
     rejectUnauthorized: true,
     checkServerIdentity: (_host, certificate) => (checkServerName ? checkServerIdentity(name, certificate) : undefined),
   };
@@ -49,13 +49,13 @@ function contextOf(ca: string | undefined, cert: string | undefined, key: string
     });
   } catch (cause) {
     throw new ConfigError(`read ${files}: ${(cause as Error).message}`, {
-      hint: "sink.certFile and sink.keyFile must be PEM, belong together, and the key must have no password",
+      hint: "sink.certFile and sink.keyFile must be PEM files that belong together, and the key must have no password",
       cause,
     });
   }
 }
 
-/** Where a receiver is, and how long to wait for it. */
+/** A receiver's address, and how long to wait for it. */
 export interface Receiver {
   /** For messages: `tls://logs.example.com:6514`. */
   readonly place: string;
@@ -63,46 +63,50 @@ export interface Receiver {
   readonly port: number;
   /** Undefined: no TLS. */
   readonly tls: TlsOptions | undefined;
-  /** For the connection, again for the TLS handshake, and for the answers to a session's opening and close. */
+  /** For the connection, again for the TLS handshake, and for each answer to the opening and the close of a session. */
   readonly connectTimeoutMs: number;
-  /** For each answer to a message, for bytes to be taken, and for the receiver's end of a connection after our own. */
+  /** For each answer to a message, for the receiver to accept bytes, and for it to close the connection after we did. */
   readonly answerTimeoutMs: number;
 }
 
 /**
- * A receiver that does not want us leaves, often without a word: with TLS 1.3 when it has seen our certificate, after the
- * handshake; one of another protocol when it has seen the first bytes. Once we have ended our side that would look like the
- * end of a small batch. So it has this long for it, and twice as long as the last step of the opening took.
+ * A receiver that refuses us disconnects, often without an error: with TLS 1.3 after the handshake, when it has seen our
+ * certificate; with another protocol, when it has seen the first bytes. After we have closed our side, that would look like the
+ * end of a small batch. So we first wait this long, plus twice the time that the last step of the opening took.
  */
 const REFUSAL_WAIT_MS = 100;
-/** The first probe of an idle connection, so that a firewall between does not forget it. */
+/** When an idle connection is probed first, so that a firewall in between does not forget it. */
 const KEEP_ALIVE_AFTER_MS = 30_000;
 
 /**
- * A TCP or TLS connection. When it is lost, stalls, or the signal of its opening is aborted, then what waits is rejected, what
- * is called after that too, and nothing is left open. One thing at a time is waited for.
+ * A TCP or TLS connection. If it is lost or stalls, or if the signal given to `connect` is aborted, the pending call and all later
+ * calls reject, and nothing is left open. Only one call may be pending at a time.
  */
 export interface Connection {
-  /** Resolves when the bytes have left this process: nothing waits in its memory. */
+  /** Resolves when the bytes have left this process, so that none are in its memory. */
   write(bytes: Buffer): Promise<void>;
-  /** Calls `begin`, and resolves when that calls `done`; when that is too late, the connection is lost for what `late` gives. */
+  /**
+   * Calls `begin`, and resolves when that calls `done`. After `limitMs`, the connection fails with the error that `late`
+   * returns; if that is undefined, the call resolves.
+   */
   wait(limitMs: number, late: () => ExporterError | undefined, begin: (done: () => void) => void): Promise<void>;
-  /** What is waited for has its whole time again: the receiver has shown that it is at work. */
+  /** Restarts the time limit of the pending call, because the receiver has shown that it is working. */
   renew(): void;
   /**
-   * Gives a refusal that is on its way the time to come, then ends our side, and waits for the receiver to end its own. It
-   * does so when it has read all that came before our end; until then a reset or a TLS alert can still say that bytes were
-   * lost. One that does not within `limitMs` may not have read a byte: the connection counts as lost.
+   * Waits for a refusal that may be on its way, then closes our side, and waits for the receiver to close its side. It does so
+   * when it has read everything up to our close; until then, a reset or a TLS alert can still report that bytes were lost. If
+   * the receiver does not close within `limitMs`, it may not have read a byte: the connection counts as lost.
    */
   end(limitMs: number): Promise<void>;
   destroy(): void;
 }
 
 /**
- * @param receive is given what arrives, in pieces of any size; what it throws ends the connection
- * @throws ConfigError when a certificate file cannot be used
- * @throws RefusedError when one side does not accept the other's certificate
- * @throws TransientError for all else
+ * Connects, and with TLS completes the handshake.
+ * @param receive gets what arrives, in pieces of any size; if it throws, the connection fails with that error
+ * @throws ConfigError if a certificate file cannot be used
+ * @throws RefusedError if one side does not accept the other's certificate
+ * @throws TransientError for everything else
  */
 export async function connect(
   receiver: Receiver,
@@ -111,16 +115,16 @@ export async function connect(
 ): Promise<Connection> {
   signal.throwIfAborted();
   const { place, host, port, connectTimeoutMs, answerTimeoutMs } = receiver;
-  const where = { host, port, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_AFTER_MS, noDelay: true };
+  const address = { host, port, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_AFTER_MS, noDelay: true };
   const secure = receiver.tls && secureOptions(receiver.tls, host);
-  const socket = secure === undefined ? net.connect(where) : tls.connect({ ...where, ...secure });
+  const socket = secure === undefined ? net.connect(address) : tls.connect({ ...address, ...secure });
 
   let phase: Phase = "connect";
   const attempt = (): Attempt => ({
     ...{ place, phase, hasCertificate: receiver.tls?.certFile !== undefined },
     serverName: receiver.tls?.serverName ?? host,
   });
-  const { wait, renew, fail } = waiting(() => socket.destroy());
+  const { wait, renew, fail } = pendingCall(() => socket.destroy());
 
   const onAbort = () => fail(signal.reason as Error);
   signal.addEventListener("abort", onAbort, { once: true });
@@ -132,7 +136,7 @@ export async function connect(
       fail(error as Error);
     }
   });
-  // The receiver's end answers ours, or it has left.
+  // Unless it answers our close, the receiver has disconnected.
   socket.once("end", () => {
     if (phase !== "end") fail(closedEarly(attempt()));
   });
@@ -141,14 +145,14 @@ export async function connect(
     if (phase !== "end") fail(closedEarly(attempt()));
   });
 
-  const within = (limitMs: number, begin: (done: () => void) => void) =>
+  const waitOrFail = (limitMs: number, begin: (done: () => void) => void) =>
     wait(limitMs, () => timedOut(limitMs, attempt()), begin);
   let stepAt = performance.now();
-  await within(connectTimeoutMs, (done) => socket.once("connect", done));
+  await waitOrFail(connectTimeoutMs, (done) => socket.once("connect", done));
   if (secure !== undefined) {
     phase = "handshake";
     stepAt = performance.now();
-    await within(connectTimeoutMs, (done) => socket.once("secureConnect", done));
+    await waitOrFail(connectTimeoutMs, (done) => socket.once("secureConnect", done));
   }
   const refusalMs = REFUSAL_WAIT_MS + 2 * (performance.now() - stepAt);
   phase = secure === undefined ? "write" : "refusal";
@@ -159,13 +163,13 @@ export async function connect(
     renew,
 
     async write(bytes) {
-      await within(answerTimeoutMs, (done) => socket.write(bytes, (error) => error ?? done()));
+      await waitOrFail(answerTimeoutMs, (done) => socket.write(bytes, (error) => error ?? done()));
       phase = "write";
     },
 
     async end(limitMs) {
       await wait(refusalMs, nothing, nothing);
-      await within(limitMs, (done) => {
+      await waitOrFail(limitMs, (done) => {
         phase = "end";
         socket.once("close", done).end();
       });
@@ -177,16 +181,18 @@ export async function connect(
 
 const nothing = () => undefined;
 
-/** What waits, one thing at a time, until all fails: then `onFail` is called, and whatever waits then or later is rejected. */
-function waiting(onFail: () => void): Pick<Connection, "wait" | "renew"> & { readonly fail: (error: Error) => void } {
+/** The one pending call of a connection. `fail` calls `onFail`, and rejects the pending call and all later ones. */
+function pendingCall(
+  onFail: () => void,
+): Pick<Connection, "wait" | "renew"> & { readonly fail: (error: Error) => void } {
   let failure: Error | undefined;
-  let giveUp: ((error: Error) => void) | undefined;
+  let rejectPending: ((error: Error) => void) | undefined;
   let timer: NodeJS.Timeout | undefined;
 
   function fail(error: Error): void {
     failure ??= error;
     onFail();
-    giveUp?.(failure);
+    rejectPending?.(failure);
   }
 
   return {
@@ -198,12 +204,12 @@ function waiting(onFail: () => void): Pick<Connection, "wait" | "renew"> & { rea
           reject(failure);
           return;
         }
-        // What was waited for may come when that is long over.
+        // `done` may be called after this call has ended.
         const settle = (how: () => void) => {
-          if (giveUp !== rejectWith) return;
+          if (rejectPending !== rejectWith) return;
           clearTimeout(timer);
           timer = undefined;
-          giveUp = undefined;
+          rejectPending = undefined;
           how();
         };
         const rejectWith = (error: Error) => settle(() => reject(error));
@@ -212,7 +218,7 @@ function waiting(onFail: () => void): Pick<Connection, "wait" | "renew"> & { rea
           if (error === undefined) settle(resolve);
           else fail(error);
         }, limitMs);
-        giveUp = rejectWith;
+        rejectPending = rejectWith;
         begin(() => settle(resolve));
       }),
   };

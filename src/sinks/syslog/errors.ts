@@ -1,15 +1,15 @@
 import type { PeerCertificate } from "node:tls";
 import { RefusedError, TransientError, type ExporterError } from "../../errors.ts";
 
-/** How far a connection has come. */
+/** How far a connection has got. */
 export type Phase = "connect" | "handshake" | "refusal" | "write" | "end" | "datagram";
 
-/** Of one connection, what its errors must tell. */
+/** What the errors of a connection need to know about it. */
 export interface Attempt {
   /** `tls://logs.example.com:6514` */
   readonly place: string;
   readonly phase: Phase;
-  /** Whether the receiver is shown a certificate of ours. */
+  /** Whether we present a certificate to the receiver. */
   readonly hasCertificate: boolean;
   /** The name that the receiver's certificate must have. */
   readonly serverName: string;
@@ -22,50 +22,50 @@ const DOING: Readonly<Record<Phase, string>> = {
   handshake: "TLS handshake with",
   refusal: "after the TLS handshake with",
   write: "write to",
-  end: "write the last to",
+  end: "finish writing to",
   datagram: "write to",
 };
 
 const NOT_LISTENING =
-  "nothing listens there: check sink.host, sink.port, and that the receiver listens for sink.transport on this port";
+  "nothing listens on this port: check sink.host, sink.port, and that the receiver listens for sink.transport there";
 const NO_CERTIFICATE =
-  "the receiver may want a certificate of ours: set sink.certFile and sink.keyFile, of an authority that it trusts";
+  "the receiver may require a client certificate: set sink.certFile and sink.keyFile, from an authority that it trusts";
 const OWN_CERTIFICATE =
-  "the receiver may not accept our certificate: sink.certFile must be of an authority that it trusts, and of a name that it lets in";
+  "the receiver may not accept our certificate: sink.certFile must be from an authority that it trusts, with a name that it allows";
 const PERHAPS_PLAIN =
-  "the port may be one without TLS (often 514 or 601; with TLS often 6514): check sink.port and sink.transport";
+  "the port may not use TLS (often 514 or 601; with TLS often 6514): check sink.port and sink.transport";
 const PERHAPS_ANOTHER =
-  "if that happens each time, the port may be one for another transport (TCP, TLS, RELP): check sink.port and sink.transport";
-/** What to look for where a receiver is there, and does nothing for too long. */
-export const BUSY = "the receiver is busy, or its queue is full: see its log";
-const CA_FILE = "name the PEM file of its authority in sink.caFile";
+  "if this happens every time, the port may expect another transport (TCP, TLS, RELP): check sink.port and sink.transport";
+/** What to check if a receiver is connected and does nothing for too long. */
+export const BUSY = "the receiver is busy, or its queue is full: check its log";
+const CA_FILE = "set sink.caFile to the PEM file of its authority";
 
 const NETWORK_HINTS: Readonly<Record<string, string>> = {
-  ENOTFOUND: "the name is not known: check sink.host, and DNS",
-  EAI_AGAIN: "the name could not be looked up: check sink.host, and DNS",
+  ENOTFOUND: "the host name is not known: check sink.host and DNS",
+  EAI_AGAIN: "the host name could not be looked up: check sink.host and DNS",
   ECONNREFUSED: NOT_LISTENING,
-  EHOSTUNREACH: "there is no way to that host: check sink.host, routes and firewalls",
-  ENETUNREACH: "there is no way to that network: check sink.host, routes and firewalls",
+  EHOSTUNREACH: "there is no route to the host: check sink.host, routes and firewalls",
+  ENETUNREACH: "there is no route to the network: check sink.host, routes and firewalls",
 };
 
 /** What did not happen in time, and what to do. */
 const LATE: Readonly<Record<Phase, readonly [string, string]>> = {
-  connect: ["no answer", "a firewall may drop it: check sink.host, sink.port and firewalls"],
+  connect: ["no answer", "a firewall may drop the connection: check sink.host, sink.port and firewalls"],
   handshake: ["no answer", PERHAPS_PLAIN],
-  refusal: ["not a byte was taken", BUSY],
-  write: ["not a byte was taken", BUSY],
-  end: ["the receiver did not end the connection", BUSY],
-  datagram: ["not a byte was taken", BUSY],
+  refusal: ["the receiver accepted no bytes", BUSY],
+  write: ["the receiver accepted no bytes", BUSY],
+  end: ["the receiver did not close the connection", BUSY],
+  datagram: ["the receiver accepted no bytes", BUSY],
 };
 
-/** What Node says of the receiver's certificate, in words, and what to do. */
+/** Node's error codes for the receiver's certificate, in words, and what to do. */
 const CERTIFICATE: Readonly<Record<string, readonly [string, string]>> = {
-  DEPTH_ZERO_SELF_SIGNED_CERT: ["its certificate is self-signed, and not trusted", "name it in sink.caFile"],
-  SELF_SIGNED_CERT_IN_CHAIN: ["its certificate is of an authority that is not trusted", CA_FILE],
-  UNABLE_TO_GET_ISSUER_CERT: ["its certificate is of an unknown authority", CA_FILE],
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ["its certificate is of an unknown authority", CA_FILE],
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: ["its certificate is of an unknown authority", CA_FILE],
-  CERT_SIGNATURE_FAILURE: ["its certificate is not of the authority whose name it has", CA_FILE],
+  DEPTH_ZERO_SELF_SIGNED_CERT: ["its certificate is self-signed and not trusted", "set sink.caFile to the certificate"],
+  SELF_SIGNED_CERT_IN_CHAIN: ["its certificate is from an authority that is not trusted", CA_FILE],
+  UNABLE_TO_GET_ISSUER_CERT: ["its certificate is from an unknown authority", CA_FILE],
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: ["its certificate is from an unknown authority", CA_FILE],
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: ["its certificate is from an unknown authority", CA_FILE],
+  CERT_SIGNATURE_FAILURE: ["its certificate was not signed by the authority that it names", CA_FILE],
   CERT_HAS_EXPIRED: [
     "its certificate has expired",
     "renew the receiver's certificate, or correct this machine's clock",
@@ -78,13 +78,13 @@ const CERTIFICATE: Readonly<Record<string, readonly [string, string]>> = {
   INVALID_PURPOSE: ["its certificate is not for a server", "give the receiver a certificate for serverAuth"],
 };
 
-/** The alerts (RFC 8446, 6.2) by which a receiver refuses our certificate, or that there is none. */
+/** The alerts (RFC 8446, section 6.2) of a receiver that refuses our certificate, or requires one. */
 const REFUSES_US = /ALERT_(?:[A-Z_]*CERTIFICATE[A-Z_]*|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE|DECRYPT_ERROR)$/;
 
-/** By these a receiver shows that it knows no version of TLS that we speak. */
+/** The errors for a receiver that supports none of our versions of TLS. */
 const TOO_OLD = new Set(["ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", "ERR_SSL_UNSUPPORTED_PROTOCOL"]);
 
-/** What a socket's error means. A certificate will not change between two tries of a tick: then it is a refusal. */
+/** Our error for a socket's error. An error about a certificate is a refusal: certificates do not change between two attempts. */
 export function failureOf(thrown: unknown, attempt: Attempt): ExporterError {
   const cause = innermost(thrown);
   const code = cause.code ?? "";
@@ -99,34 +99,34 @@ export function failureOf(thrown: unknown, attempt: Attempt): ExporterError {
       .replaceAll("_", " ");
     const refusal = attempt.hasCertificate
       ? "refuses our certificate"
-      : "wants a certificate of ours, and we have none";
+      : "requires a client certificate, and none is set";
     const message = `${what}: the receiver ${refusal} (alert: ${alert})`;
     return new RefusedError("unauthorized", message, { hint: certificateHint(attempt.hasCertificate), cause });
   }
   if (TOO_OLD.has(code)) {
-    const message = `${what}: the receiver speaks only TLS older than 1.2 (${code})`;
-    return new RefusedError("bad_request", message, { hint: "let the receiver speak TLS 1.2 or 1.3", cause });
+    const message = `${what}: the receiver supports only TLS versions older than 1.2 (${code})`;
+    return new RefusedError("bad_request", message, { hint: "enable TLS 1.2 or 1.3 on the receiver", cause });
   }
-  // OpenSSL's own messages are lines with addresses in memory and places in its source.
-  const said = (cause.reason ?? cause.message).replaceAll(/\s+/g, " ").trim();
-  const message = `${what}: ${said.includes(code) ? said : `${said} (${code})`}`;
+  // The messages of OpenSSL contain memory addresses and places in its source; `reason` is the readable part.
+  const reason = (cause.reason ?? cause.message).replaceAll(/\s+/g, " ").trim();
+  const message = `${what}: ${reason.includes(code) ? reason : `${reason} (${code})`}`;
   return new TransientError("network", message, { hint: NETWORK_HINTS[code] ?? lostHint(attempt), cause });
 }
 
-/** The receiver closed the connection before we had ended it. */
+/** The receiver closed the connection before we closed our side. */
 export function closedEarly(attempt: Attempt): TransientError {
   const message = `${DOING[attempt.phase]} ${attempt.place}: the receiver closed the connection`;
   return new TransientError("network", message, { hint: lostHint(attempt) });
 }
 
-/** Nothing happened for too long. */
+/** The phase was not completed within `limitMs`. */
 export function timedOut(limitMs: number, attempt: Attempt): TransientError {
   const { phase, place } = attempt;
   const [what, hint] = LATE[phase];
   return new TransientError("timeout", `${DOING[phase]} ${place}: ${what} within ${limitMs} ms`, { hint });
 }
 
-/** A receiver that leaves for no shown reason has often not liked what it was shown. */
+/** What to check if a receiver disconnects without an error: often the wrong port, or a certificate that it refuses. */
 function lostHint({ phase, hasCertificate }: Attempt): string | undefined {
   switch (phase) {
     case "handshake":
@@ -148,14 +148,14 @@ function certificateHint(hasCertificate: boolean): string {
 
 function wrongName(what: string, cause: Failure, { serverName }: Attempt): RefusedError {
   const names = cause.cert?.subjectaltname ?? `CN=${String(cause.cert?.subject.CN)}`;
-  const hint = `set sink.serverName to a name that it has (${names}), if that is the receiver that you mean`;
+  const hint = `if this is the right receiver, set sink.serverName to a name of its certificate (${names})`;
   return new RefusedError("forbidden", `${what}: its certificate is not for ${serverName}, but for ${names}`, {
     hint,
     cause,
   });
 }
 
-/** Of several errors, one for each address of a host, the first. */
+/** The first error if there are several, one for each address of a host. */
 function innermost(thrown: unknown): Failure {
   if (thrown instanceof AggregateError && thrown.errors.length > 0) return innermost(thrown.errors[0]);
   return thrown instanceof Error ? thrown : new Error(String(thrown));

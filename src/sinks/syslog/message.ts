@@ -3,22 +3,23 @@ import type { Vocabulary } from "../../vocabulary.ts";
 import type { AuditEvent } from "../../source.ts";
 
 export interface MessageOptions {
-  /** Name of the stream, for the structured data. */
+  /** The stream's name, for the structured data. */
   readonly stream: string;
   /** 0 to 23. */
   readonly facility: number;
-  /** Of PRINTUSASCII, as RFC 5424 has it: at most 255 characters, and at most 48. */
+  /** Printable ASCII without spaces (PRINTUSASCII of RFC 5424), at most 255 characters. */
   readonly hostname: string;
+  /** The same, at most 48 characters. */
   readonly appName: string;
   /** The structured data is named `event@<enterpriseId>`. */
   readonly enterpriseId: number;
-  /** Of the whole message, in octets, without framing. */
+  /** The limit of a whole message in bytes, without framing. */
   readonly maxMessageBytes: number;
-  /** What becomes of an event whose message would be larger. */
+  /** What to do with an event whose message would be larger. */
   readonly oversize: "truncate" | "quarantine";
 }
 
-/** A message of RFC 5424, and the part of it that is the format's line, as sent. */
+/** A message of RFC 5424, and the part of it that is the event's line, as sent. */
 export interface Message {
   readonly octets: Buffer;
   readonly line: Buffer;
@@ -26,38 +27,36 @@ export interface Message {
 }
 
 export interface Messages {
-  /** Why the event has no message within the limit; undefined where it has one. */
+  /** Why the event has no message within the limit; undefined if it has one. */
   refuses(event: AuditEvent): string | undefined;
   /** The message of an event that is not refused. */
   of(event: AuditEvent, sequence: number): Message;
 }
 
-/** A message but for its sequence, which stands between `head` and `tail`. */
+/** A message without its sequence, which comes between `head` and `tail`. */
 interface Draft {
   readonly head: string;
   readonly tail: string;
   readonly line: Buffer;
 }
 
-/**
- * A sequence counts as long as the ledger's names have it, whatever it is: so an event fits, or does not, whenever it is sent.
- */
+/** Every sequence counts with its length in the ledger's names, so whether an event fits does not depend on its window. */
 const SEQUENCE_OCTETS = 12;
 
 const WHOLE = '"] ';
 const TRUNCATED = '" truncated="true"] ';
 
-/** Events as messages of RFC 5424, section 6: no BOM, the event's own time, the event's key as MSGID. */
+/** Events as messages of RFC 5424, section 6: without a BOM, with the event's own time, and with its key as MSGID. */
 export function messages(options: MessageOptions, format: Format, vocabulary: Vocabulary): Messages {
   const { stream, facility, hostname, appName, enterpriseId, maxMessageBytes, oversize } = options;
-  // An event is asked about shortly before it is sent: what was made of it then is not made again, and goes with it.
+  // `refuses` is called shortly before `of`: the draft is kept until then, and is freed with the event.
   const drafts = new WeakMap<AuditEvent, Draft>();
 
   const ofStream = `stream="${paramValue(stream)}" sequence="`;
 
   function headOf({ id, time, key, record }: AuditEvent): string {
     const pri = facility * 8 + severityOf(vocabulary.kind(key, record).severity);
-    // Three digits and Z, always: QRadar, among others, reads no other form.
+    // Always with three decimals and Z: QRadar, among others, reads no other form.
     const instant = new Date(time).toISOString();
     const data = `event@${enterpriseId} id="${paramValue(id)}" ${ofStream}`;
     return `<${pri}>1 ${instant} ${hostname} ${appName} - ${messageId(key)} [${data}`;
@@ -84,7 +83,7 @@ export function messages(options: MessageOptions, format: Format, vocabulary: Vo
     of(event, sequence) {
       const draft = drafts.get(event) ?? draftOf(event);
       if (draft === undefined)
-        throw new Error(`event ${event.id}: its message was refused, and is to be sent all the same`);
+        throw new Error(`event ${event.id}: it has no message within the limit, and must not be sent`);
       const { head, tail, line } = draft;
       const before = `${head}${sequence}${tail}`;
       const lineAt = Buffer.byteLength(before);
@@ -96,21 +95,21 @@ export function messages(options: MessageOptions, format: Format, vocabulary: Vo
   };
 }
 
-/** Syslog's severity for CEF's: informational, notice, warning, critical. */
+/** The syslog severity for one of CEF: 6 informational, 5 notice, 4 warning, 2 critical. */
 function severityOf(severity: number): number {
   if (severity <= 3) return 6;
   if (severity <= 6) return 5;
   return severity <= 8 ? 4 : 2;
 }
 
-/** MSGID has at most 32 characters, none of them a space or from outside of ASCII. */
+/** A MSGID has at most 32 printable ASCII characters and no spaces. */
 function messageId(key: string): string {
   return key.replaceAll(/[^\x21-\x7e]/g, "").slice(0, 32) || "-";
 }
 
-/** RFC 5424, 6.3.3: these three are escaped, and nothing else. Control characters are legal there, and break receivers. */
+/** RFC 5424, section 6.3.3: only these three are escaped. Control characters are legal, but break receivers: we replace them. */
 function paramValue(text: string): string {
-  // Nearly every id is a UUID: replacing nothing twice would take longer than all the rest of the message.
+  // Nearly every id is a UUID. Two replacements that find nothing would take longer than the rest of the message.
   if (!/["\\\]\p{Cc}]/u.test(text)) return text;
   return text.replaceAll(/["\\\]]/g, String.raw`\$&`).replaceAll(/\p{Cc}/gu, "\ufffd");
 }

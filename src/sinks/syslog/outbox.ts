@@ -1,41 +1,40 @@
 import type { AuditEvent } from "../../source.ts";
 
-/** The messages of one batch on their way: each is kept until it is safe, and can be sent again. */
+/** The messages of one batch. Each is kept until it is acknowledged, so that it can be sent again. */
 export interface Outbox {
-  /** The next message to send; undefined when none is at hand. */
+  /** The next message to send; undefined if none is in memory: then call `hasMore`. */
   take(): Buffer | undefined;
-  /** Waits for the batch to give more; false when there is nothing more to take. Throws what the batch throws. */
-  more(): Promise<boolean>;
-  /** A message that was taken has arrived, and is let go. */
-  safe(message: Buffer): void;
-  /** How many are safe. */
-  readonly safeCount: number;
-  /** Puts back all that was taken and is not safe, to be taken again first, in the same order. */
+  /** Reads more of the batch if necessary. Resolves with false at the end of the batch. Throws what the batch throws. */
+  hasMore(): Promise<boolean>;
+  /** Drops a message that was taken, because the receiver has acknowledged it. */
+  acknowledge(message: Buffer): void;
+  readonly acknowledgedCount: number;
+  /** Puts back everything that was taken and not acknowledged. It is taken again first, in the same order. */
   rewind(): void;
-  /** What the batch threw: nothing that another try at sending could mend. */
+  /** The error of the batch itself. Sending again cannot fix it. */
   readonly failure: { readonly error: unknown } | undefined;
-  /** Lets go of the batch. */
+  /** Ends the iteration of the batch. */
   close(): Promise<void>;
 }
 
-/** @param messageOf is asked once for each event, in order, when its message is taken for the first time */
+/** @param messageOf called once for each event, in order, when its message is taken for the first time */
 export function outbox(chunks: AsyncIterable<readonly AuditEvent[]>, messageOf: (event: AuditEvent) => Buffer): Outbox {
   const batch = chunks[Symbol.asyncIterator]();
-  // A set keeps its order, and lets go of a message in the middle as cheaply as of the first.
-  const unsafe = new Set<Buffer>();
-  let again: Buffer[] = [];
-  let againAt = 0;
+  // A set keeps its order, and deletes a message in the middle as cheaply as the first one.
+  const unacknowledged = new Set<Buffer>();
+  let resent: Buffer[] = [];
+  let resentAt = 0;
   let events: readonly AuditEvent[] = [];
   let eventAt = 0;
   let isOver = false;
-  let safeCount = 0;
+  let acknowledgedCount = 0;
   let failure: Outbox["failure"];
 
   function next(): Buffer | undefined {
-    const known = again[againAt];
-    if (known !== undefined) {
-      againAt++;
-      return known;
+    const message = resent[resentAt];
+    if (message !== undefined) {
+      resentAt++;
+      return message;
     }
     const event = events[eventAt];
     if (event === undefined) return undefined;
@@ -46,12 +45,12 @@ export function outbox(chunks: AsyncIterable<readonly AuditEvent[]>, messageOf: 
   return {
     take() {
       const message = next();
-      if (message !== undefined) unsafe.add(message);
+      if (message !== undefined) unacknowledged.add(message);
       return message;
     },
 
-    async more() {
-      while (againAt === again.length && eventAt === events.length) {
+    async hasMore() {
+      while (resentAt === resent.length && eventAt === events.length) {
         if (isOver) return false;
         try {
           const next = await batch.next();
@@ -66,16 +65,16 @@ export function outbox(chunks: AsyncIterable<readonly AuditEvent[]>, messageOf: 
       return true;
     },
 
-    safe(message) {
-      if (unsafe.delete(message)) safeCount++;
+    acknowledge(message) {
+      if (unacknowledged.delete(message)) acknowledgedCount++;
     },
-    get safeCount() {
-      return safeCount;
+    get acknowledgedCount() {
+      return acknowledgedCount;
     },
     rewind() {
-      again = [...unsafe, ...again.slice(againAt)];
-      againAt = 0;
-      unsafe.clear();
+      resent = [...unacknowledged, ...resent.slice(resentAt)];
+      resentAt = 0;
+      unacknowledged.clear();
     },
     get failure() {
       return failure;

@@ -14,24 +14,23 @@ import { lookUp, sendDatagrams } from "./udp.ts";
 import { byteSize, choice, readableFile, text, whole, yesOrNo } from "../../config/values/values.ts";
 import type { Rule } from "../../config/values/rules.ts";
 import { defineSink } from "../define.ts";
-import { deliveredTally } from "../delivered.ts";
+import { deliveryCounter } from "../delivered.ts";
 
-/** RFC 5424's names and numbers, by its numbers. */
+/** The names of RFC 5424's facilities, in the order of their numbers. */
 const FACILITIES = [
   ...["kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp"],
   ...["ntp", "audit", "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7"],
 ] as const;
 
-/** What has colons is an address of IPv6, which has two of them at least, and perhaps a zone. */
+/** A host name or an IPv4 address; or an IPv6 address, which has at least two colons and may have a zone. */
 const HOST = /^(?:[^\s/:[\]]+|[\da-fA-F.]*:[\da-fA-F.]*:[\da-fA-F:.]*(?:%[^\s/:[\]]+)?)$/;
 
 export const TRANSPORTS = ["tcp", "tls", "udp", "relp", "relp+tls"] as const;
 const PORTS = { tcp: 514, tls: 6514, udp: 514, relp: 2514, "relp+tls": 2514 } as const;
 
-/** The most that a datagram can hold, less the headers of IP and UDP. */
+/** The most bytes that a datagram can hold, without the headers of IP and UDP. */
 const DATAGRAM_MAX_BYTES = 65_507;
 
-/** Messages to a syslog receiver, after RFC 5424. */
 export const syslog = defineSink({
   type: "syslog",
   about: "A syslog receiver, such as rsyslog, syslog-ng, SC4S, QRadar or ArcSight. Messages are RFC 5424.",
@@ -39,50 +38,54 @@ export const syslog = defineSink({
     "over `relp`: each event at least once, acknowledged by the receiver; over `tcp` and `tls`: handed over whole; over `udp`: sent",
   keys: {
     transport: choice(TRANSPORTS).describe(
-      "How messages travel. Only relp acknowledges them, so only with relp a receiver's failure loses nothing; udp loses them silently.",
+      "How messages are sent. Only relp and relp+tls acknowledge them, so only with these a failing receiver loses nothing; udp loses messages silently.",
     ),
-    host: text("a host name or an IP address, without brackets and without a port", HOST).describe("The receiver."),
+    host: text("a host name or an IP address, without brackets or a port", HOST).describe("The receiver's host."),
     port: whole(1, 65_535)
       .optional()
-      .describe("The receiver's port. Without it: 514 for tcp and udp, 6514 for tls, 2514 for relp."),
+      .describe("The receiver's port. Default: 514 for tcp and udp, 6514 for tls, 2514 for relp and relp+tls."),
     framing: choice(["octet-counting", "newline"])
       .optional()
       .describe(
-        "How messages are told apart in tcp and tls (RFC 6587). Without it: octet-counting. newline is for receivers that know no other, such as Splunk's own TCP input.",
+        "How messages are separated over tcp and tls (RFC 6587). Default: octet-counting. newline is for receivers that support nothing else, such as Splunk's own TCP input.",
       ),
-    facility: choice(FACILITIES).default("audit").describe("The facility of every message."),
+    facility: choice(FACILITIES).default("audit").describe("The facility of each message."),
     hostname: text("1 to 255 printable ASCII characters without spaces", /^[\x21-\x7e]{1,255}$/)
       .optional()
       .describe(
-        "The host that messages name as their own. Without it: the stream's name, which stays when a container does not.",
+        "The host name in each message. Default: the stream's name, which stays the same when a container is replaced.",
       ),
     appName: text("1 to 48 printable ASCII characters without spaces", /^[\x21-\x7e]{1,48}$/)
       .default("siem-export")
-      .describe("The program that messages name as their own."),
+      .describe("The program name in each message."),
     enterpriseId: whole(1, 4_294_967_295)
       .default(32_473)
-      .describe("The private enterprise number in the name of the structured data. 32473 is the one for examples."),
+      .describe(
+        "The private enterprise number in the name of the structured data. 32473 is the number reserved for examples.",
+      ),
     maxMessageBytes: byteSize("1KiB", "1MiB")
       .prefault("8096B")
       .describe(
-        "The most bytes of one message. Receivers cut longer ones: rsyslog beyond 8,096 bytes, unless its maxMessageSize is raised; above 195KiB over tcp and tls raise its imtcp's MaxFrameSize too, or it loses the messages behind as well.",
+        "The size limit of one message. Receivers cut longer messages: rsyslog after 8,096 bytes, unless you raise its maxMessageSize. For more than 195KiB over tcp and tls, raise the MaxFrameSize of its imtcp, too; otherwise it also loses the messages after a large one.",
       ),
     oversize: choice(["truncate", "quarantine"])
       .default("truncate")
       .describe(
-        "What becomes of an event that is larger: truncate shortens its longest parts and marks it; quarantine puts it aside, whole.",
+        "What to do with an event whose message would be larger: truncate shortens its longest parts and marks it; quarantine writes the whole event to quarantine instead of sending it.",
       ),
     caFile: readableFile()
       .optional()
-      .describe("A PEM file of certificate authorities to trust instead of the public ones, for tls."),
-    certFile: readableFile().optional().describe("A PEM file with our certificate, where the receiver wants one."),
-    keyFile: readableFile().optional().describe("A PEM file with the private key of certFile."),
-    serverName: text("a name as it stands in a certificate", /^\S{1,253}$/)
+      .describe("A PEM file of certificate authorities to trust instead of the public ones. For tls and relp+tls."),
+    certFile: readableFile()
       .optional()
-      .describe("The name that the receiver's certificate must have. Without it: host."),
+      .describe("A PEM file with the worker's certificate, if the receiver requires a client certificate."),
+    keyFile: readableFile().optional().describe("A PEM file with the private key of certFile, without a password."),
+    serverName: text("a name as in a certificate", /^\S{1,253}$/)
+      .optional()
+      .describe("The name that the receiver's certificate must have. Default: host."),
     checkServerName: yesOrNo()
       .optional()
-      .describe("Whether the receiver's name is checked against its certificate. Without it: true."),
+      .describe("Whether the receiver's certificate must have that name. Default: true."),
   },
   rules: syslogRules,
   read: ({ port, facility, framing, caFile, certFile, keyFile, serverName, checkServerName, ...rest }) => ({
@@ -107,7 +110,7 @@ function syslogRules(keys: Readonly<Record<string, unknown>>): readonly Rule[] {
   const isTooLong = typeof maxMessageBytes === "number" && maxMessageBytes > DATAGRAM_MAX_BYTES;
   return [
     ["framing", "only for tcp and tls", framing !== undefined && typeof transport === "string" && !isFramed],
-    ["maxMessageBytes", "more than one datagram holds; for udp at most 65507B", transport === "udp" && isTooLong],
+    ["maxMessageBytes", "larger than a datagram; for udp at most 65507B", transport === "udp" && isTooLong],
     ["certFile", "required with keyFile; set both or neither", keyFile !== undefined && certFile === undefined],
     ["keyFile", "required with certFile; set both or neither", certFile !== undefined && keyFile === undefined],
     ...TLS_KEYS.map((key): Rule => [key, "only for tls and relp+tls", isPlain && keys[key] !== undefined]),
@@ -120,9 +123,9 @@ export interface SyslogOptions extends MessageOptions {
   readonly transport: SyslogTransport;
   readonly host: string;
   readonly port: number;
-  /** Of tcp and tls only. */
+  /** Only for tcp and tls. */
   readonly framing: Framing;
-  /** Of tls and relp+tls only. */
+  /** Only for tls and relp+tls. */
   readonly tls: TlsOptions | undefined;
   readonly connectTimeoutMs?: number | undefined;
   readonly answerTimeoutMs?: number | undefined;
@@ -130,23 +133,24 @@ export interface SyslogOptions extends MessageOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
-/** As long as librelp's own sender waits. A receiver with a full queue is slow, and impatience would send it everything again. */
+/** As long as librelp's own sender waits. A receiver with a full queue is slow, and a shorter limit would only send it more. */
 const ANSWER_TIMEOUT_MS = 90_000;
 const NEWLINE = Buffer.from("\n");
 
-/** A way to bring messages to a receiver. */
+/** How messages get to a receiver. */
 interface Carrier {
-  /** Whether messages are safe only when the receiver has said so. */
+  /** Whether the receiver acknowledges each message. */
   readonly acknowledges: boolean;
-  /** Connects, sends all messages, and ends in order. Resolves when they are as safe as the transport can tell. */
+  /** Connects, sends all messages, and disconnects in order. Resolves when all is confirmed that the transport can confirm. */
   send(messages: Outbox, signal: AbortSignal): Promise<void>;
-  /** Connects as `send` would, and ends in order; resolves with what was shown by it. */
+  /** Connects as `send` would, and disconnects in order. Resolves with a sentence that says what this has shown. */
   probe(signal: AbortSignal): Promise<string>;
 }
 
 /**
- * Messages to a syslog receiver. A connection lives as long as a batch, so that none dies unseen between two. What is not
- * known to be safe when it is lost is sent again on the next: with RELP what was not answered, else the batch from its start.
+ * A sink that sends messages to a syslog receiver. A connection lasts for one batch, so that none breaks unnoticed between two
+ * batches. If it breaks, what may be lost is sent again on the next connection: with RELP, the messages without an answer;
+ * otherwise the batch from its start.
  */
 export function syslogSink(
   options: SyslogOptions,
@@ -157,23 +161,23 @@ export function syslogSink(
   const { retry = DEFAULT_RETRY } = options;
   const receiver = receiverOf(options);
   const carrier = carrierOf(options, receiver);
-  const sent = messages(options, format, vocabulary);
-  const tally = deliveredTally(carrier.acknowledges);
+  const syslogMessages = messages(options, format, vocabulary);
+  const counter = deliveryCounter(carrier.acknowledges);
 
   async function attempt(batch: Outbox, signal: AbortSignal): Promise<void> {
     try {
       await carrier.send(batch, signal);
     } catch (error) {
       batch.rewind();
-      // What the batch itself threw is not for us to try again: it has ended.
+      // An error of the batch itself is not retried here: its iteration has ended.
       if (batch.failure === undefined) throw error;
     }
   }
 
-  /** As many tries as the policy has, and as many again whenever something was acknowledged in them. */
+  /** Makes as many attempts as the policy allows. The count starts again whenever they got something acknowledged. */
   async function deliver(batch: Outbox, signal: AbortSignal): Promise<void> {
     for (;;) {
-      const before = batch.safeCount;
+      const before = batch.acknowledgedCount;
       try {
         await withRetry(
           () => attempt(batch, signal),
@@ -183,22 +187,22 @@ export function syslogSink(
         );
         return;
       } catch (error) {
-        if (!(error instanceof TransientError) || batch.safeCount === before) throw error;
+        if (!(error instanceof TransientError) || batch.acknowledgedCount === before) throw error;
       }
     }
   }
 
   return {
     place: receiver.place,
-    nothing: tally.nothing,
-    refuses: (event) => sent.refuses(event),
+    nothing: counter.nothing,
+    refuses: (event) => syslogMessages.refuses(event),
 
     async write({ plan, part, chunks }, signal) {
-      tally.begin(part);
+      counter.begin(part);
       const batch = outbox(chunks, (event) => {
-        const { octets, line, isTruncated } = sent.of(event, plan.seq);
-        tally.add(1, line, NEWLINE);
-        if (isTruncated) tally.addTruncated();
+        const { octets, line, isTruncated } = syslogMessages.of(event, plan.seq);
+        counter.add(1, line, NEWLINE);
+        if (isTruncated) counter.addTruncated();
         return octets;
       });
       try {
@@ -207,11 +211,11 @@ export function syslogSink(
         await batch.close();
       }
       if (batch.failure !== undefined) throw batch.failure.error;
-      return { delivered: tally.sum() };
+      return { delivered: counter.sum() };
     },
 
     async *leftovers() {
-      // What was sent is gone: a window tried again is sent again.
+      // Nothing can be reused: a window that is retried is sent again as a whole.
     },
 
     async *check(signal) {
@@ -231,8 +235,8 @@ export function syslogSink(
 function unacknowledged(transport: SyslogTransport): Finding {
   return {
     state: "warning",
-    what: `syslog over ${transport} cannot say whether messages arrive: manifests will say "acknowledged":false`,
-    hint: "where the receiver can do RELP, use sink.transport relp or relp+tls: it acknowledges each message",
+    what: `syslog over ${transport} cannot confirm that messages arrive: manifests will say "acknowledged":false`,
+    hint: "if the receiver supports RELP, set sink.transport to relp or relp+tls: RELP acknowledges each message",
   };
 }
 
@@ -258,7 +262,8 @@ function carrierOf({ transport, framing }: SyslogOptions, receiver: Receiver): C
       return {
         acknowledges: false,
         send: (batch, signal) => sendDatagrams(receiver, batch, signal),
-        probe: async (signal) => `the host's address is ${(await lookUp(receiver, signal)).address}; nothing was sent`,
+        probe: async (signal) =>
+          `the host has the address ${(await lookUp(receiver, signal)).address}; nothing was sent`,
       };
   }
 }
@@ -281,9 +286,9 @@ function streamCarrier(receiver: Receiver, framing: Framing): Carrier {
     async probe(signal) {
       const connection = await open(signal);
       try {
-        // Nothing was sent that could keep it busy.
+        // The shorter limit: nothing was sent that could keep the receiver busy.
         await connection.end(receiver.connectTimeoutMs);
-        return "connected; no message was sent, so the first batch will show whether it takes them";
+        return "connected; no message was sent, so only the first batch will show whether the receiver accepts messages";
       } finally {
         connection.destroy();
       }
@@ -299,7 +304,7 @@ function relpCarrier(receiver: Receiver): Carrier {
       const session = await openRelp(receiver, signal);
       try {
         await session.send(batch);
-        // All is acknowledged: how the session ends can not change that.
+        // Everything is acknowledged. How the session ends cannot change that.
         await session.close().catch((error: unknown) => {
           if (!(error instanceof ExporterError) && !signal.aborted) throw error;
         });
@@ -312,7 +317,7 @@ function relpCarrier(receiver: Receiver): Carrier {
       const session = await openRelp(receiver, signal);
       try {
         await session.close();
-        return "connected, and the RELP session is accepted; no message was sent";
+        return "connected, and the receiver accepted the RELP session; no message was sent";
       } finally {
         session.destroy();
       }

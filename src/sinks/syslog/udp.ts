@@ -6,17 +6,17 @@ import { failureOf } from "./errors.ts";
 import type { Outbox } from "./outbox.ts";
 
 /**
- * A receiver's buffer is 208 KiB where nobody raised it, and what does not fit is lost. Linux counts a datagram in it as
- * its octets and about 1 KiB more. A burst fills a sixth of that, so a receiver may be away for six pauses, 60 ms.
+ * By default a receiver's buffer holds 208 KiB, and what does not fit is lost. Linux counts each datagram as its octets plus
+ * about 1 KiB. A burst fills a sixth of the buffer, so a receiver may be busy for six pauses, which is 60 ms.
  */
 const BURST_BYTES = 32 * 1024;
 const DATAGRAM_OVERHEAD_BYTES = 1024;
 const PAUSE_MS = 10;
 
-/** A host without a listener says so by ICMP, one round trip later; for the last datagram too. */
+/** A host without a listener reports that by ICMP, one round trip later. This is the wait after the last datagram. */
 const REFUSAL_WAIT_MS = 100;
 
-/** Sends each message as a datagram (RFC 5426), no faster than a receiver's buffer holds. */
+/** Sends each message as a datagram (RFC 5426), not faster than a receiver's default buffer allows. */
 export async function sendDatagrams(receiver: Receiver, messages: Outbox, signal: AbortSignal): Promise<void> {
   const socket = await connectedSocket(receiver, signal);
   let refusal: Error | undefined;
@@ -33,7 +33,7 @@ export async function sendDatagrams(receiver: Receiver, messages: Outbox, signal
     for (let burst = 0; ;) {
       const message = messages.take();
       if (message === undefined) {
-        if (await messages.more()) continue;
+        if (await messages.hasMore()) continue;
         break;
       }
       await new Promise<void>((resolve) =>
@@ -55,9 +55,9 @@ export async function sendDatagrams(receiver: Receiver, messages: Outbox, signal
 }
 
 /**
- * Where the host is: all that can be asked of UDP beforehand. Of several addresses one of IPv4: nobody answers to show that a
- * receiver listens on none of IPv6.
- * @throws TransientError when its name is not known
+ * The host's address: all that can be checked before sending over UDP. If there are several, an IPv4 address is used, because
+ * nothing would show that the receiver does not listen on IPv6.
+ * @throws TransientError if the name is not known
  */
 export async function lookUp(receiver: Receiver, signal: AbortSignal): Promise<{ address: string; family: number }> {
   signal.throwIfAborted();
@@ -76,7 +76,7 @@ export async function lookUp(receiver: Receiver, signal: AbortSignal): Promise<{
   }
 }
 
-/** Connected, which for UDP means only that refusals by ICMP are told. */
+/** A connected socket. For UDP that only means that refusals by ICMP are reported. */
 async function connectedSocket(receiver: Receiver, signal: AbortSignal): Promise<Socket> {
   const { address, family } = await lookUp(receiver, signal);
   const socket = createSocket(family === 6 ? "udp6" : "udp4");

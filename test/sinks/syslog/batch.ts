@@ -15,7 +15,7 @@ export const VOCABULARY: Vocabulary = {
   describe: () => ({}),
 };
 
-/** The record is the line; a shorter one is `{"truncated":true,"is":"…"}`, of exactly the room that there is. */
+/** A line is the record; a shortened line is `{"truncated":true,"is":"…"}`, exactly as long as allowed. */
 export const FORMAT: Format = {
   ...raw.of(memorySource([])),
   line: ({ record }) => record,
@@ -54,7 +54,7 @@ export function sinkTo(
   return syslogSink({ ...OPTIONS, port, ...options }, FORMAT, VOCABULARY, (fact) => facts.push(fact));
 }
 
-/** Events with ids `0`, `1`, …, a second apart, whose records are JSON with letters of two and four octets. */
+/** Events with ids `0`, `1`, …, one second apart. Their records are JSON with characters of two and four octets. */
 export function someEvents(count: number, text = "вход 🔑"): AuditEvent[] {
   return Array.from({ length: count }, (_, index) => ({
     id: `${index}`,
@@ -64,7 +64,7 @@ export function someEvents(count: number, text = "вход 🔑"): AuditEvent[] 
   }));
 }
 
-/** Given in chunks, as a source gives pages. */
+/** The events as a batch in chunks, as a source returns pages. */
 export function batchOf(events: readonly AuditEvent[], part = 0, seq = 42): Batch {
   async function* chunks() {
     for (let at = 0; at < events.length; at += 50) yield events.slice(at, at + 50);

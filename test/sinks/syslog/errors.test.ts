@@ -9,7 +9,7 @@ const ATTEMPT = {
 } as const;
 const nodeError = (code: string, message = `something (${code})`) => Object.assign(new Error(message), { code });
 
-test("what a handshake cannot show twice is a refusal, and says what is wrong with which certificate", () => {
+test("an error about a certificate is a refusal that says what is wrong with it", () => {
   expect(failureOf(nodeError("CERT_NOT_YET_VALID"), ATTEMPT)).toMatchObject({
     name: "RefusedError",
     code: "forbidden",
@@ -22,24 +22,24 @@ test("what a handshake cannot show twice is a refusal, and says what is wrong wi
   }
 });
 
-test("a receiver whose TLS is too old is a refusal", () => {
+test("a receiver that supports only old TLS versions is a refusal", () => {
   for (const code of ["ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION", "ERR_SSL_UNSUPPORTED_PROTOCOL"]) {
     expect(failureOf(nodeError(code), ATTEMPT)).toMatchObject({
       ...{ name: "RefusedError", code: "bad_request" },
-      message: `TLS handshake with tls://logs:6514: the receiver speaks only TLS older than 1.2 (${code})`,
+      message: `TLS handshake with tls://logs:6514: the receiver supports only TLS versions older than 1.2 (${code})`,
       hint: expect.stringContaining("1.2") as string,
     });
   }
 });
 
-test("of what OpenSSL says the reason is told, on one line", () => {
+test("an error of OpenSSL is reported by its reason, on one line", () => {
   const long = "809C6583767F0000:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:ssl3_record.c:350:\n";
   const code = "ERR_SSL_WRONG_VERSION_NUMBER";
   const { message } = failureOf(Object.assign(nodeError(code, long), { reason: "wrong version number" }), ATTEMPT);
   expect(message).toBe(`TLS handshake with tls://logs:6514: wrong version number (${code})`);
 });
 
-test("of the errors for each address of a host the first is told, and kept as the cause", () => {
+test("if each address of a host fails, the first error is reported, and is the cause", () => {
   const first = nodeError("ECONNREFUSED", "connect ECONNREFUSED ::1:6514");
   const error = failureOf(new AggregateError([first, nodeError("ETIMEDOUT")]), { ...ATTEMPT, phase: "connect" });
   expect(error).toMatchObject({ name: "TransientError", code: "network", cause: first });

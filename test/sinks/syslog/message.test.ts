@@ -10,7 +10,8 @@ import { octetReceiver, parseSyslog } from "../../support/syslog.ts";
 import { at, eventsOver, manifestsIn, never, START, world } from "../../support/world.ts";
 import { FORMAT, OPTIONS, VOCABULARY } from "./batch.ts";
 
-const made = (options: Partial<MessageOptions> = {}) => messages({ ...OPTIONS, ...options }, FORMAT, VOCABULARY);
+const messagesWith = (options: Partial<MessageOptions> = {}) =>
+  messages({ ...OPTIONS, ...options }, FORMAT, VOCABULARY);
 
 const EVENT: AuditEvent = {
   id: "0b9f6e3a",
@@ -19,14 +20,14 @@ const EVENT: AuditEvent = {
   record: Buffer.from('{"id":"0b9f6e3a"}'),
 };
 
-test("a message is what RFC 5424 says, with the event's own time and key", () => {
-  expect(made().of(EVENT, 42).octets.toString()).toBe(
+test("a message follows RFC 5424, with the event's own time and key", () => {
+  expect(messagesWith().of(EVENT, 42).octets.toString()).toBe(
     "<108>1 2026-11-20T10:00:00.000Z exporter.example siem-export - user_2fa_fail " +
       '[event@32473 id="0b9f6e3a" stream="acme" sequence="42"] {"id":"0b9f6e3a"}',
   );
 });
 
-test("a severity of CEF becomes one of syslog's", () => {
+test("each CEF severity has a syslog severity", () => {
   const severities = Array.from({ length: 11 }, (_, severity) => {
     const vocabulary = { ...VOCABULARY, kind: () => ({ name: "", category: "", severity }) };
     return parseSyslog(messages(OPTIONS, FORMAT, vocabulary).of(EVENT, 1).octets).severity;
@@ -34,8 +35,8 @@ test("a severity of CEF becomes one of syslog's", () => {
   expect(severities).toEqual([6, 6, 6, 6, 5, 5, 5, 4, 4, 2, 2]);
 });
 
-test("a key becomes a MSGID of at most 32 printable characters of ASCII, or none", () => {
-  const idOf = (key: string) => parseSyslog(made().of({ ...EVENT, key }, 1).octets).messageId;
+test("a key becomes a MSGID of at most 32 printable ASCII characters, or none", () => {
+  const idOf = (key: string) => parseSyslog(messagesWith().of({ ...EVENT, key }, 1).octets).messageId;
   expect(idOf("user login")).toBe("userlogin");
   expect(idOf("вход:login")).toBe(":login");
   expect(idOf("вход")).toBe("-");
@@ -50,13 +51,13 @@ const anyEvent: fc.Arbitrary<AuditEvent> = fc.record({
   record: fc.json({ stringUnit: "binary" }).map((json) => Buffer.from(json)),
 });
 
-/** What UTF-8 can say of a text: a half of a pair of surrogates is nothing. */
+/** A text as UTF-8 can represent it: half a surrogate pair becomes U+FFFD. */
 const wellFormed = (text: string) => Buffer.from(text).toString();
 
-test("whatever an event holds, an independent parser reads it back from the message", () => {
+test("an independent parser reads any event back from its message", () => {
   fc.assert(
     fc.property(anyEvent, fc.string({ unit: "binary" }), fc.nat(23), fc.nat(), (event, stream, facility, sequence) => {
-      const { octets, line } = made({ facility, stream, maxMessageBytes: 1 << 20 }).of(event, sequence);
+      const { octets, line } = messagesWith({ facility, stream, maxMessageBytes: 1 << 20 }).of(event, sequence);
       const parsed = parseSyslog(octets);
       const shown = (text: string) =>
         Array.from(wellFormed(text), (letter) => (/\p{Cc}/u.test(letter) ? "\ufffd" : letter)).join("");
@@ -66,27 +67,27 @@ test("whatever an event holds, an independent parser reads it back from the mess
       expect(parsed.params).toEqual({ id: shown(event.id), stream: shown(stream), sequence: `${sequence}` });
       expect(parsed.text.equals(event.record)).toBe(true);
       expect(line.equals(event.record)).toBe(true);
-      // Framing by newlines relies on it.
+      // Framing by newlines relies on this.
       expect(octets.includes("\n")).toBe(false);
     }),
     { numRuns: 500 },
   );
 });
 
-test("no message is over the limit, none is cut, and an event is refused only when its message would be", () => {
+test("no message is larger than the limit or cut, and an event is refused only if its message would be too large", () => {
   const sizes = fc.record({ max: fc.integer({ min: 100, max: 600 }), letters: fc.nat(700) });
   fc.assert(
     fc.property(sizes, fc.constantFrom("truncate" as const, "quarantine" as const), ({ max, letters }, oversize) => {
       const event = { ...EVENT, id: "событие", record: Buffer.from(`"${"ж".repeat(letters)}"`) };
-      const limited = made({ maxMessageBytes: max, oversize });
-      // As long as a sequence can get.
+      const limited = messagesWith({ maxMessageBytes: max, oversize });
+      // The longest sequence.
       const sequence = 123_456_789_012;
-      const whole = made({ maxMessageBytes: 1 << 20 }).of(event, sequence).octets;
+      const whole = messagesWith({ maxMessageBytes: 1 << 20 }).of(event, sequence).octets;
       const refusal = limited.refuses(event);
       if (refusal !== undefined) {
         expect(refusal).toBe(`larger than sink.maxMessageBytes (${max})`);
         expect(whole.length).toBeGreaterThan(max);
-        // The room that a shortened message needs at the least, by the format of these tests.
+        // The least that a shortened message needs in the format of these tests.
         if (oversize === "truncate") expect(max).toBeLessThan(whole.length - event.record.length + 45);
         return;
       }
@@ -104,13 +105,13 @@ test("no message is over the limit, none is cut, and an event is refused only wh
   );
 });
 
-test("a format that cannot shorten an event leaves it to quarantine", () => {
-  const stubborn: Format = { ...FORMAT, shorten: () => undefined };
+test("an event that the format cannot shorten is refused, for quarantine", () => {
+  const unshortenable: Format = { ...FORMAT, shorten: () => undefined };
   const event = { ...EVENT, record: Buffer.alloc(9000, "x") };
-  expect(messages(OPTIONS, stubborn, VOCABULARY).refuses(event)).toBe("larger than sink.maxMessageBytes (8192)");
+  expect(messages(OPTIONS, unshortenable, VOCABULARY).refuses(event)).toBe("larger than sink.maxMessageBytes (8192)");
 });
 
-test("each event on its way from source to receiver is formatted once, a shortened one too", async () => {
+test("each event is formatted once between source and receiver, also if it is shortened", async () => {
   const receiver = await octetReceiver();
   const history = eventsOver(START, epochMs(START + 5 * MINUTE_MS), 100).map((event, index) =>
     index === 50 ? { ...event, record: Buffer.from(`"${"x".repeat(9000)}"`) } : event,
@@ -131,7 +132,7 @@ test("each event on its way from source to receiver is formatted once, a shorten
   expect(formatted.sort()).toEqual(history.map(({ id }) => id).sort());
 });
 
-test("how many events were shortened stands in the manifest, and is told when their window is committed", async () => {
+test("the manifest says how many events were shortened, and a fact reports it when their window is committed", async () => {
   const receiver = await octetReceiver();
   const history = eventsOver(START, epochMs(START + 10 * MINUTE_MS), 20).map((event, index) =>
     index === 5 || index === 7 ? { ...event, record: Buffer.from(`"${"x".repeat(9000)}"`) } : event,
@@ -146,7 +147,7 @@ test("how many events were shortened stands in the manifest, and is told when th
   ]);
 });
 
-test("an event that is refused stands in quarantine, and its window is committed without it", async () => {
+test("an event that is refused goes to quarantine, and its window is committed without it", async () => {
   const receiver = await octetReceiver();
   const history = eventsOver(START, epochMs(START + 5 * MINUTE_MS), 10).map((event, index) =>
     index === 5 ? { ...event, record: Buffer.from(`"${"x".repeat(9000)}"`) } : event,

@@ -31,7 +31,7 @@ test("frames are read back from pieces of any size", () => {
   );
 });
 
-test("a frame comes out as soon as its last octet is there, and not before", () => {
+test("a frame is returned as soon as its last octet has arrived, and not before", () => {
   const read = frameReader("relp://test");
   const octets = Buffer.from("12 rsp 6 200 OK\n");
   const counts = [...octets].map((octet) => read(Buffer.of(octet)).length);
@@ -41,17 +41,17 @@ test("a frame comes out as soon as its last octet is there, and not before", () 
 test.each([
   ["another protocol", "HTTP/1.1 400 Bad Request\r\n"],
   ["a TLS alert", "\x15\x03\x03\0\x02\x02\x28"],
-  ["a number too long", "1234567890 rsp 0\n"],
-  ["a command too long", `1 ${"r".repeat(33)} 0\n`],
-  ["data behind a length of 0", "1 rsp 0 x\n"],
-  ["no data behind another length", "1 rsp 6\n"],
+  ["a number that is too long", "1234567890 rsp 0\n"],
+  ["a command that is too long", `1 ${"r".repeat(33)} 0\n`],
+  ["data after the length 0", "1 rsp 0 x\n"],
+  ["no data after another length", "1 rsp 6\n"],
   ["data that is longer than its length", "1 rsp 6 200 OKAY\n"],
   ["data longer than any answer", "1 rsp 999999 x"],
 ])("%s is not RELP", (_, text) => {
   const read = frameReader("relp://test");
-  expect(() => read(Buffer.from(text, "latin1"))).toThrow("read an answer of relp://test: not RELP");
+  expect(() => read(Buffer.from(text, "latin1"))).toThrow("read an answer from relp://test: not RELP");
 });
 
-test("numbers of frames go round at 999,999,999, and 0 is left out", () => {
+test("the number of a frame after 999,999,999 is 1, not 0", () => {
   expect([1, 999_999_998, 999_999_999].map(nextTxnr)).toEqual([2, 999_999_999, 1]);
 });

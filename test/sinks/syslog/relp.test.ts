@@ -12,7 +12,7 @@ import { batchOf, digestOf, sinkTo, someEvents, type Facts } from "./batch.ts";
 const idsOf = ({ messages }: SyslogReceiver) => messages.map((message) => parseSyslog(message).params["id"]);
 const idsFrom = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => `${from + index}`);
 
-test("a batch is written when each message is acknowledged, and the session is closed in order", async () => {
+test("a batch counts as written when each message is acknowledged, and the session is closed in order", async () => {
   const commands: RelpCommand[] = [];
   const receiver = await relpReceiver({
     answer(command) {
@@ -31,13 +31,13 @@ test("a batch is written when each message is acknowledged, and the session is c
   expect(receiver.connections()).toBe(1);
 });
 
-test("answers may come in pieces of one octet", async () => {
+test("answers may arrive in pieces of one octet", async () => {
   const receiver = await relpReceiver({ pieceBytes: 1 });
   await sinkTo(receiver, { transport: "relp" }).write(batchOf(someEvents(300)), never);
   expect(idsOf(receiver)).toEqual(idsFrom(0, 300));
 });
 
-test("no more than 128 messages are unacknowledged, and all of those are sent without waiting", async () => {
+test("at most 128 messages are unacknowledged, and these are sent without waiting", async () => {
   let unanswered: RelpCommand[] = [];
   let most = 0;
   const receiver = await relpReceiver({
@@ -47,7 +47,7 @@ test("no more than 128 messages are unacknowledged, and all of those are sent wi
       most = Math.max(most, unanswered.length);
       const isLast = command.txnr === 1001;
       if (unanswered.length < 128 && !isLast) return undefined;
-      // More would arrive in the meantime if the window were larger.
+      // If the limit were larger, more would arrive in the meantime.
       void setTimeout(10).then(() => {
         const answers = unanswered.map(usualAnswer).join("");
         unanswered = [];
@@ -60,7 +60,7 @@ test("no more than 128 messages are unacknowledged, and all of those are sent wi
   expect(most).toBe(128);
 });
 
-test("answers may come in another order than the messages", async () => {
+test("answers may arrive in a different order than the messages", async () => {
   let held: RelpCommand[] = [];
   const receiver = await relpReceiver({
     answer(command) {
@@ -76,7 +76,7 @@ test("answers may come in another order than the messages", async () => {
   expect(receipt).toMatchObject({ delivered: { lines: 200, acknowledged: true } });
 });
 
-test("numbers of frames go round within a session", async () => {
+test("the numbers of frames start again at 1 within a session", async () => {
   const txnrs: number[] = [];
   const receiver = await relpReceiver({
     answer(command) {
@@ -92,23 +92,23 @@ test("numbers of frames go round within a session", async () => {
   expect(txnrs).toEqual([999_999_998, 999_999_999, 1, 2, 3]);
 });
 
-/** Answers only the first `count` messages of all. */
+/** Answers the first `count` messages as usual, and the rest with `then`. */
 function answersOnly(count: number, then: (command: RelpCommand) => string | undefined) {
   let messages = 0;
   return (command: RelpCommand) =>
     command.command === "syslog" && ++messages > count ? then(command) : usualAnswer(command);
 }
 
-test("after a connection that broke, all that was not acknowledged is sent again, and nothing that was", async () => {
+test("after a broken connection, only the messages that were not acknowledged are sent again", async () => {
   const facts: Facts = [];
   const receiver = await relpReceiver({
-    // The 500th is heard, but its answer is lost.
+    // The 500th message is received, but its answer is lost.
     onMessage: (socket, count) => count === 500 && socket.destroy(),
   });
   const receipt = await sinkTo(receiver, { transport: "relp" }, facts).write(batchOf(someEvents(1000)), never);
   expect(receipt).toMatchObject({ delivered: { lines: 1000, acknowledged: true } });
   expect([...new Set(idsOf(receiver))]).toEqual(idsFrom(0, 1000));
-  // At most a window was unacknowledged.
+  // At most 128 messages were unacknowledged.
   expect(receiver.messages.length).toBeGreaterThan(1000);
   expect(receiver.messages.length).toBeLessThanOrEqual(1000 + 128);
   expect(receiver.connections()).toBe(2);
@@ -116,9 +116,9 @@ test("after a connection that broke, all that was not acknowledged is sent again
 });
 
 test.each([
-  ["closes the session", "0 serverclose 0\n", "closes the session"],
-  ["does not take a message", undefined, "did not take a message: 500 disk full"],
-])("when the receiver %s, the rest is sent again on another connection", async (_, hint, reason) => {
+  ["closes the session", "0 serverclose 0\n", "the receiver closed the session"],
+  ["does not accept a message", undefined, "the receiver did not accept a message: 500 disk full"],
+])("if the receiver %s, the rest is sent again on another connection", async (_, hint, reason) => {
   const facts: Facts = [];
   let isOver = false;
   const receiver = await relpReceiver({
@@ -135,7 +135,7 @@ test.each([
   expect(String((facts[0] as { error?: unknown }).error)).toContain(reason);
 });
 
-test("a receiver that is silent for too long is left, and what it owes is sent again", async () => {
+test("if a receiver does not answer in time, the worker reconnects and sends the unanswered messages again", async () => {
   let isSilent = true;
   const receiver = await relpReceiver({
     onConnection: (_, number) => (isSilent = number === 1),
@@ -162,8 +162,8 @@ test("a receiver has 90 seconds for an answer to a message", async () => {
     },
   });
   const facts: Facts = [];
-  const unhurried = { transport: "relp", connectTimeoutMs: undefined, answerTimeoutMs: undefined } as const;
-  const writing = sinkTo(receiver, unhurried, facts).write(batchOf(someEvents(10)), never);
+  const defaultLimits = { transport: "relp", connectTimeoutMs: undefined, answerTimeoutMs: undefined } as const;
+  const writing = sinkTo(receiver, defaultLimits, facts).write(batchOf(someEvents(10)), never);
   await receiver.heard(10);
   await vi.advanceTimersByTimeAsync(89_000);
   for (const [socket, answer] of held) socket.write(answer);
@@ -172,7 +172,7 @@ test("a receiver has 90 seconds for an answer to a message", async () => {
   expect(receiver.messages).toHaveLength(10);
 });
 
-test("a slow receiver has its time for each answer, however long the batch takes", async () => {
+test("the time limit applies to each answer, however long the batch takes", async () => {
   const facts: Facts = [];
   let last = Promise.resolve();
   const receiver = await relpReceiver({
@@ -187,19 +187,19 @@ test("a slow receiver has its time for each answer, however long the batch takes
   expect(facts).toEqual([]);
 });
 
-test("a slow receiver that does not read while it works is not left as long as it answers", async () => {
+test("a slow receiver that does not read for a while keeps its connection as long as it answers", async () => {
   const facts: Facts = [];
   let slow = 0;
   const receiver = await relpReceiver({
     answer(command, socket) {
       if (command.command !== "syslog" || ++slow > 10) return usualAnswer(command);
-      if (slow === 10) void workOff(socket);
+      if (slow === 10) void answerSlowly(socket);
       return undefined;
     },
-    // Before it would read more: what comes is far more than the buffers between hold.
+    // It stops reading: the messages are far more than the buffers in between hold.
     onMessage: (socket, count) => count === 10 && socket.pause(),
   });
-  async function workOff(socket: net.Socket) {
+  async function answerSlowly(socket: net.Socket) {
     for (let txnr = 2; txnr <= 11; txnr++) {
       await setTimeout(300);
       socket.write(usualAnswer({ txnr, command: "syslog", data: Buffer.alloc(0) }));
@@ -212,7 +212,7 @@ test("a slow receiver that does not read while it works is not left as long as i
   expect(facts).toEqual([]);
 });
 
-test("a receiver that takes nothing uses the retries up: the batch fails as an outage, and is not called acknowledged", async () => {
+test("a receiver that accepts nothing uses up the retries: the batch fails as an outage, and is not acknowledged", async () => {
   const receiver = await relpReceiver({
     answer: (command) =>
       command.command === "syslog" ? `${command.txnr} rsp 13 500 disk full\n` : usualAnswer(command),
@@ -222,8 +222,8 @@ test("a receiver that takes nothing uses the retries up: the batch fails as an o
   expect(receiver.connections()).toBe(3);
 });
 
-test("retries begin anew whenever something was acknowledged", async () => {
-  // Every connection takes 20 messages and then breaks: ten times more often than there are retries.
+test("the count of retries starts again whenever something was acknowledged", async () => {
+  // Each connection accepts 20 messages and then breaks: ten times more often than there are retries.
   let taken = 0;
   const receiver = await relpReceiver({
     onConnection: () => (taken = 0),
@@ -251,27 +251,27 @@ test("how a session ends cannot undo what was acknowledged", async () => {
 });
 
 test.each([
-  ["an answer without a code", (txnr: number) => `${txnr} rsp 2 OK\n`, "no code in it"],
-  ["an empty answer", (txnr: number) => `${txnr} rsp 0\n`, "did not take a message"],
-])("%s to a message acknowledges nothing", async (_, said, reason) => {
+  ["an answer without a code", (txnr: number) => `${txnr} rsp 2 OK\n`, "it has no code"],
+  ["an empty answer", (txnr: number) => `${txnr} rsp 0\n`, "did not accept a message"],
+])("%s to a message acknowledges nothing", async (_, answerTo, reason) => {
   const receiver = await relpReceiver({
-    answer: (command) => (command.command === "syslog" ? said(command.txnr) : usualAnswer(command)),
+    answer: (command) => (command.command === "syslog" ? answerTo(command.txnr) : usualAnswer(command)),
   });
   const writing = sinkTo(receiver, { transport: "relp" }).write(batchOf(someEvents(10)), never);
   await expect(writing).rejects.toThrow(reason);
 });
 
-test("an answer to nothing that was sent is a breach of the protocol, and is not tried again", async () => {
+test("an answer that matches nothing that was sent is a protocol error, and is not retried", async () => {
   const receiver = await relpReceiver({ answer: answersOnly(3, () => "77 rsp 6 200 OK\n") });
   const writing = sinkTo(receiver, { transport: "relp" }).write(batchOf(someEvents(10)), never);
-  await expect(writing).rejects.toThrow("rsp 77 answers nothing that was sent");
+  await expect(writing).rejects.toThrow("rsp 77 matches nothing that was sent");
   expect(receiver.connections()).toBe(1);
 });
 
-test("a source that fails in the middle of a batch is not the receiver's fault: its own error comes out", async () => {
+test("if the source fails in the middle of a batch, its own error is thrown", async () => {
   const receiver = await relpReceiver();
   const { plan, part } = batchOf([]);
-  // One that would be tried again if it were the receiver's: the batch has ended, so nothing more would come of it.
+  // An error that would be retried if it came from the receiver. Here the iteration of the batch has ended.
   const failure = new TransientError("network", "page 3");
   async function* chunks() {
     yield someEvents(10);
@@ -282,7 +282,7 @@ test("a source that fails in the middle of a batch is not the receiver's fault: 
   expect(receiver.connections()).toBe(1);
 });
 
-test("an abort ends a wait for an answer with the signal's own reason, and leaves no connection", async () => {
+test("an abort ends the wait for an answer with the signal's reason, and leaves no connection", async () => {
   const stop = new AbortController();
   const reason = new Error("asked to stop");
   const receiver = await relpReceiver({

@@ -13,7 +13,7 @@ import { TransientError } from "../../../src/errors.ts";
 import { never } from "../../support/world.ts";
 import { batchOf, digestOf, sinkTo, someEvents, type Facts } from "./batch.ts";
 
-/** What came behind the headers, from the given message on; each with a newline. */
+/** The lines of the messages from number `from` on, each with a newline. */
 const linesOf = ({ messages }: SyslogReceiver, from = 0) =>
   messages
     .slice(from)
@@ -23,7 +23,7 @@ const linesSent = (events: readonly AuditEvent[]) => events.map(({ record }) => 
 
 const ONCE = { attempts: 1, baseMs: 1, capMs: 1 };
 
-test("a batch arrives whole and in order, with the count of each message before it", async () => {
+test("a batch arrives whole and in order, with octet counting", async () => {
   const receiver = await octetReceiver();
   const events = someEvents(1000);
   const receipt = await sinkTo(receiver).write(batchOf(events), never);
@@ -40,7 +40,7 @@ test("a batch arrives whole and in order, with a newline after each message", as
   expect(linesOf(receiver)).toBe(linesSent(events));
 });
 
-test("each batch has a connection of its own, ended by us and then by the receiver before the batch counts as written", async () => {
+test("each batch has its own connection, which both sides have closed before the batch counts as written", async () => {
   let ended = 0;
   const receiver = await octetReceiver({ onConnection: (socket) => socket.once("end", () => ended++) });
   const sink = sinkTo(receiver);
@@ -52,10 +52,10 @@ test("each batch has a connection of its own, ended by us and then by the receiv
   expect(receiver.messages).toHaveLength(30);
 });
 
-test("when the receiver leaves in the middle of a batch, the batch is written again from its start", async () => {
+test("if the receiver disconnects in the middle of a batch, the batch is sent again from its start", async () => {
   const facts: Facts = [];
   const receiver = await octetReceiver({ onMessage: (socket, count) => count === 5000 && socket.destroy() });
-  // More than the buffers of two sockets hold: the loss is seen while there is still something to write.
+  // More than the buffers of two sockets hold: the connection breaks while there is still something to write.
   const events = someEvents(20_000, "x".repeat(400));
   const receipt = await sinkTo(receiver, {}, facts).write(batchOf(events), never);
   await receiver.heard(25_000);
@@ -64,11 +64,11 @@ test("when the receiver leaves in the middle of a batch, the batch is written ag
   expect(facts).toMatchObject([{ kind: "retrying", stage: "write", attempt: 1, error: { code: "network" } }]);
 });
 
-test("a receiver that resets the connection after our end makes the batch fail, and be written again", async () => {
+test("if the receiver resets the connection after we closed our side, the batch is sent again", async () => {
   const receiver = await octetReceiver({
     onConnection(socket, number) {
       if (number > 1) return;
-      // Nothing is read, and so the end is a reset: the batch is in the receiver's buffers, and lost there.
+      // Nothing is read, so the close is a reset: the batch is lost in the receiver's buffers.
       socket.pause();
       setTimeout(() => socket.resetAndDestroy(), 50);
     },
@@ -79,38 +79,38 @@ test("a receiver that resets the connection after our end makes the batch fail, 
   expect(facts).toMatchObject([{ kind: "retrying", error: { code: "network" } }]);
 });
 
-test("a receiver that ends the connection before we do has not taken the batch, however well it listened", async () => {
-  let leave = (): void => undefined;
-  const left = new Promise<void>((resolve) => (leave = resolve));
-  const { port } = await serverThat((socket) => socket.resume().end(leave));
+test("if the receiver closes the connection before we do, the batch fails, even if the receiver read everything", async () => {
+  let onClosed = (): void => undefined;
+  const closed = new Promise<void>((resolve) => (onClosed = resolve));
+  const { port } = await serverThat((socket) => socket.resume().end(onClosed));
   const { plan, part } = batchOf([]);
   async function* chunks() {
     yield someEvents(10);
-    await left;
+    await closed;
   }
   const writing = sinkTo({ port }, { retry: ONCE }).write({ plan, part, chunks: chunks() }, never);
   await expect(writing).rejects.toThrow("the receiver closed the connection");
 });
 
-test("a receiver that ends its side while bytes wait for it is left at once", async () => {
+test("if the receiver closes its side while bytes are pending, the batch fails at once", async () => {
   const { port } = await serverThat((socket) => socket.pause().end());
   const writing = sinkTo({ port }, { retry: ONCE }).write(batchOf(someEvents(20_000, "x".repeat(1000))), never);
   await expect(writing).rejects.toThrow("the receiver closed the connection");
 });
 
-test("a receiver that hangs has taken nothing, however much its system buffers for it", async () => {
+test("if the receiver hangs, the batch fails, however much its system buffers", async () => {
   const { port } = await serverThat((socket) => socket.pause());
   const writing = sinkTo({ port }, { answerTimeoutMs: 200, retry: ONCE }).write(batchOf(someEvents(10)), never);
   await expect(writing).rejects.toMatchObject({
     ...{ name: "TransientError", code: "timeout" },
-    message: `write the last to tcp://127.0.0.1:${port}: the receiver did not end the connection within 200 ms`,
+    message: `finish writing to tcp://127.0.0.1:${port}: the receiver did not close the connection within 200 ms`,
     hint: expect.stringContaining("busy") as string,
   });
 });
 
-test("a busy receiver may read late: the batch waits for it, and is not sent again", async () => {
+test("a busy receiver may read late: the batch waits, and is not sent again", async () => {
   const facts: Facts = [];
-  // Longer than a connection may take to open.
+  // The receiver waits longer than the limit for opening a connection.
   const receiver = await octetReceiver({
     onConnection(socket) {
       socket.pause();
@@ -122,7 +122,7 @@ test("a busy receiver may read late: the batch waits for it, and is not sent aga
   expect(facts).toEqual([]);
 });
 
-test("a receiver that reads and leaves at once, as a load balancer with nothing behind it, never counts as one that took all", async () => {
+test("a batch fails if the receiver reads and disconnects at once, like a load balancer without a backend", async () => {
   const { port } = await serverThat((socket) => socket.once("data", () => socket.end()));
   for (let batch = 0; batch < 10; batch++) {
     const writing = sinkTo({ port }, { retry: ONCE }).write(batchOf(someEvents(10)), never);
@@ -133,7 +133,7 @@ test("a receiver that reads and leaves at once, as a load balancer with nothing 
   }
 });
 
-test("a receiver that resets the connection at the first bytes is told as perhaps the wrong port", async () => {
+test("if the receiver resets the connection at the first bytes, the hint suggests the wrong port", async () => {
   const { port } = await serverThat((socket) => socket.once("data", () => socket.resetAndDestroy()));
   const writing = sinkTo({ port }, { retry: ONCE }).write(batchOf(someEvents(10)), never);
   await expect(writing).rejects.toMatchObject({
@@ -143,7 +143,7 @@ test("a receiver that resets the connection at the first bytes is told as perhap
   });
 });
 
-test("a port for RELP is refused by what it answers, and the batch is not tried again", async () => {
+test("a RELP port is recognized by its answer, and the batch is not retried", async () => {
   let connections = 0;
   const { port } = await serverThat((socket, number) => {
     connections = number;
@@ -156,27 +156,27 @@ test("a port for RELP is refused by what it answers, and the batch is not tried 
   expect(connections).toBe(1);
 });
 
-test("a receiver that is away uses the retries up: the batch fails as an outage", async () => {
+test("an unreachable receiver uses up the retries: the batch fails as an outage", async () => {
   const facts: Facts = [];
   const writing = sinkTo({ port: await closedPort() }, {}, facts).write(batchOf(someEvents(10)), never);
   await expect(writing).rejects.toMatchObject({ name: "TransientError", code: "network" });
   expect(facts).toMatchObject([{ attempt: 1 }, { attempt: 2 }]);
 });
 
-test("a receiver that comes back between two tries is given the batch", async () => {
+test("a receiver that starts between two attempts gets the batch", async () => {
   const port = await closedPort();
-  let back: Promise<SyslogReceiver> | undefined;
-  const facts: Facts = Object.assign([], { push: () => ((back ??= octetReceiver({ port })), 0) });
+  let started: Promise<SyslogReceiver> | undefined;
+  const facts: Facts = Object.assign([], { push: () => ((started ??= octetReceiver({ port })), 0) });
   await sinkTo({ port }, { retry: { attempts: 10, baseMs: 50, capMs: 500 } }, facts).write(
     batchOf(someEvents(10)),
     never,
   );
-  const receiver = await back!;
+  const receiver = await started!;
   await receiver.heard(10);
   expect(receiver.messages).toHaveLength(10);
 });
 
-test("while a receiver reads nothing, the batch waits: no more is taken from it than the sockets' buffers hold", async () => {
+test("while a receiver reads nothing, only as much of the batch is read as the sockets' buffers hold", async () => {
   let pulled = 0;
   let waiting: net.Socket | undefined;
   let bytes = 0;
@@ -188,14 +188,14 @@ test("while a receiver reads nothing, the batch waits: no more is taken from it 
   const events = someEvents(1000, "x".repeat(7000));
   const { plan, part } = batchOf([]);
   async function* chunks() {
-    // 140 MB in all: far more than waits anywhere.
+    // 140 MB in total: far more than any buffer holds.
     for (let at = 0; at < 20_000; at += 10) {
       pulled += 10;
       yield events.slice(0, 10);
     }
   }
   const writing = sinkTo({ port }).write({ plan, part, chunks: chunks() }, never);
-  // When nothing more was taken for a while, the writer is stopped by the receiver alone.
+  // When nothing more is read from the batch for a while, only the receiver holds the writer back.
   for (let before = -1; before !== pulled || pulled === 0;) {
     before = pulled;
     await new Promise((resolve) => setTimeout(resolve, 200));
@@ -207,13 +207,13 @@ test("while a receiver reads nothing, the batch waits: no more is taken from it 
   expect(bytes).toBeGreaterThan(20_000 * 7000);
 });
 
-test("a receiver that takes nothing for too long is left", async () => {
+test("if the receiver accepts no bytes for too long, the batch fails", async () => {
   const { port } = await serverThat((socket) => socket.pause());
   const options = { answerTimeoutMs: 300, retry: ONCE };
   const events = someEvents(20_000, "x".repeat(1000));
   const writing = sinkTo({ port }, options).write(batchOf(events), never);
   await expect(writing).rejects.toMatchObject({
-    message: expect.stringContaining("not a byte was taken within 300 ms") as string,
+    message: expect.stringContaining("the receiver accepted no bytes within 300 ms") as string,
     hint: expect.stringContaining("busy") as string,
   });
 });
@@ -229,7 +229,7 @@ test.each(["tcp", "relp"] as const)("an abort while %s waits for the receiver en
   await expect(writing).rejects.toBe(reason);
 });
 
-test("an abort between two tries ends the wait", async () => {
+test("an abort between two attempts ends the wait", async () => {
   const stop = new AbortController();
   const reason = new Error("asked to stop");
   const facts: Facts = Object.assign([], { push: () => (setImmediate(() => stop.abort(reason)), 0) });
@@ -238,10 +238,10 @@ test("an abort between two tries ends the wait", async () => {
   await expect(writing).rejects.toBe(reason);
 });
 
-test("a source that fails in the middle of a batch is not the receiver's fault: its own error comes out", async () => {
+test("if the source fails in the middle of a batch, its own error is thrown", async () => {
   const receiver = await octetReceiver();
   const { plan, part } = batchOf([]);
-  // One that would be tried again if it were the receiver's: the batch has ended, so nothing more would come of it.
+  // An error that would be retried if it came from the receiver. Here the iteration of the batch has ended.
   const failure = new TransientError("network", "page 3");
   async function* chunks() {
     yield someEvents(10);

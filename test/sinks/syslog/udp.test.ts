@@ -5,10 +5,7 @@ import { closedPort, parseSyslog, udpReceiver } from "../../support/syslog.ts";
 import { never } from "../../support/world.ts";
 import { batchOf, digestOf, sinkTo, someEvents, type Facts } from "./batch.ts";
 
-/**
- * Resolves `both.example` as a name server does that has both addresses, in its own order. No one answers at the one of IPv6,
- * loopback.
- */
+/** Resolves `both.example` as a name server that has an IPv6 and an IPv4 address. Nothing listens on the IPv6 address. */
 function resolveBoth(): void {
   const { lookup } = dns;
   const both = [
@@ -25,7 +22,7 @@ function resolveBoth(): void {
   onTestFinished(() => use(lookup));
 }
 
-test("each message is one datagram, and none is lost on the way to a receiver on the same machine", async () => {
+test("each message is one datagram, and a receiver on the same machine gets all of them", async () => {
   const receiver = await udpReceiver();
   const events = someEvents(2000, "x".repeat(300));
   const receipt = await sinkTo(receiver, { transport: "udp" }).write(batchOf(events), never);
@@ -34,13 +31,13 @@ test("each message is one datagram, and none is lost on the way to a receiver on
   expect(receipt).toEqual({ delivered: { lines: 2000, contentSha256: digestOf(events), acknowledged: false } });
 });
 
-test("datagrams of 8 KB leave no faster than a receiver's buffer holds", async () => {
+test("datagrams of 8 KB are not sent faster than a receiver's buffer allows", async () => {
   const receiver = await udpReceiver();
   await sinkTo(receiver, { transport: "udp" }).write(batchOf(someEvents(200, "x".repeat(7900))), never);
   await receiver.heard(200);
 });
 
-test("a host that refuses datagrams is away, even when it refuses only the last one", async () => {
+test("a host that refuses datagrams is an outage, also if it refuses only the last one", async () => {
   const facts: Facts = [];
   const port = await closedPort();
   const writing = sinkTo({ port }, { transport: "udp" }, facts).write(batchOf(someEvents(1)), never);
@@ -51,14 +48,14 @@ test("a host that refuses datagrams is away, even when it refuses only the last 
   ]);
 });
 
-test("of a host's addresses one of IPv4 is taken: nobody would say that a receiver does not listen on the other", async () => {
+test("an IPv4 address is preferred, because nothing would show that a receiver does not listen on IPv6", async () => {
   resolveBoth();
   const receiver = await udpReceiver();
   await sinkTo(receiver, { transport: "udp", host: "both.example" }).write(batchOf(someEvents(3)), never);
   await receiver.heard(3);
 });
 
-test("an abort between two bursts ends the batch with the signal's own reason", async () => {
+test("an abort between two bursts ends the batch with the signal's reason", async () => {
   const stop = new AbortController();
   const reason = new Error("asked to stop");
   const receiver = await udpReceiver();
