@@ -8,7 +8,7 @@ import { escaper, isPlain, plainJson, safeJson } from "./escape.ts";
 import { readEvent, shortenLine, writeLine, type Dialect, type Draft, type Field, type Identity } from "./fields.ts";
 import { beginning } from "./shorten.ts";
 
-/** What keys hold at most, by the dictionary of "ArcSight Common Event Format", document version 27. */
+/** The length limits of keys, from the dictionary of "ArcSight Common Event Format", document version 27. */
 const CLASS_CHARS = 1023;
 const NAME_CHARS = 512;
 const EXTERNAL_ID_CHARS = 40;
@@ -22,7 +22,7 @@ const EXTENSION: Dialect = {
 };
 
 /**
- * Events in ArcSight's Common Event Format, version 0: `CEF:0|vendor|product|version|key|name|severity|` and an extension. Its
+ * Events in ArcSight's Common Event Format, version 0: `CEF:0|vendor|product|version|key|name|severity|` and an extension. The
  * six custom strings are cs1 targetType, cs2 targetId, cs3 targetName, cs4 details, cs5 actorType, cs6 eventId.
  */
 export const cef = defineFormat({
@@ -62,12 +62,12 @@ function headerField(text: string, maxChars: number): string {
   return inHeader(beginning(text, maxChars, (piece) => piece.length));
 }
 
-/** Whole, whatever the dictionary says: a receiver may cut it, the archive must know the event again. */
+/** Never shortened, whatever the dictionary says: a receiver may cut it, but the archive must identify the event. */
 function identityFields({ id, key }: AuditEvent): Field[] {
   const isPlainKey = isPlain(key) && key.length <= CLASS_CHARS;
   return [
     idField(id),
-    // The header has no escape for a line's end, nor room for any length.
+    // The header has no escape for line breaks, and its fields have a length limit.
     ...(isPlainKey ? [] : [{ ...custom("flexString2", "eventKeyJson", plainJson(key)), isIdentity: true }]),
   ];
 }
@@ -90,7 +90,7 @@ function meaningFields({ actor, target, address, userAgent, details }: Meaning):
   ];
 }
 
-/** A user that something was done to has keys of its own; any other target has not. */
+/** CEF has its own keys for a target that is a user, and none for other targets. */
 function targetFields(target: Party | undefined): Field[] {
   const type = custom("cs1", "targetType", target?.type);
   if (target?.type?.toLowerCase() === "user") {
@@ -102,7 +102,7 @@ function targetFields(target: Party | undefined): Field[] {
 
 function addressField(address: string | undefined): Field {
   if (address === undefined || isIPv4(address)) return { key: "src", value: address };
-  // A zone, as in fe80::1%eth0, is no part of an address on the wire.
+  // An address with a zone, such as fe80::1%eth0, is not a plain IPv6 address.
   if (isIPv6(address) && !address.includes("%")) return custom("c6a2", "Source IPv6 Address", address);
   return { ...custom("flexString1", "sourceAddress", address), maxChars: TEXT_CHARS };
 }
@@ -114,7 +114,7 @@ function custom(key: string, label: string, value: string | undefined): Field {
 const IN_HEADER = String.raw`[^\\|]*(?:\\[^][^\\|]*)*`;
 const HEADER = new RegExp(String.raw`^CEF:0\|(?:${IN_HEADER}\|){3}(${IN_HEADER})\|${IN_HEADER}\|${IN_HEADER}\|`);
 
-/** Every `=` within a value has a backslash before it, so that one behind a letter or digit ends a key. */
+/** Each `=` in a value has a backslash before it. So an `=` after a letter or digit ends a key. */
 const EXTENSION_KEY = /(?:^| )([A-Za-z0-9]+)=/g;
 
 function identityOf(line: string): Identity | undefined {

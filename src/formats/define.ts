@@ -4,11 +4,11 @@ import type { Source } from "../source.ts";
 /** What a format needs to know of the source whose events it writes. */
 export type LineSource = Pick<Source, "vocabulary" | "read">;
 
-/** One format, described once: configuration, manual, object names and content types come from it. */
+/** A format, described once: configuration, manual, object names and content types come from it. */
 export interface FormatDefinition<Name extends string = string> {
   /** Its name in the configuration, in manifests and in fingerprints. */
   readonly name: Name;
-  /** What it is for, as the manual says it after the name and a colon. */
+  /** What it is for. The manual shows it after the name and a colon. */
   readonly about: string;
   /** How object names end, before `.gz`. */
   readonly suffix: string;
@@ -16,13 +16,13 @@ export interface FormatDefinition<Name extends string = string> {
   readonly contentType: string;
   /** How each line starts; undefined for JSON. */
   readonly lineStart: string | undefined;
-  /** Reads a line of this format; undefined for JSON, which the source reads. */
+  /** Reads a line of this format; undefined for JSON, because the source reads JSON. */
   readonly read: Format["read"] | undefined;
-  /** The format for the events of one source. Its `read` knows lines of this format only. */
+  /** The format for the events of one source. Its `read` reads only lines of this format. */
   of(source: LineSource): Format;
 }
 
-/** A format by its description and the two functions that depend on the source. */
+/** A format, made from its description and the two functions that depend on the source. */
 export function defineFormat<const Name extends string>({
   lines,
   ...description

@@ -1,7 +1,7 @@
 /**
- * An escape: replaces each character of `replacements`. What no line may hold is shown by a character of its own: a control
- * character by its picture (U+2400 and on), for receivers rewrite it (rsyslog makes `#011` of a tab) or end the message at it;
- * half a surrogate pair, which UTF-8 does not have, by U+FFFD.
+ * A function that replaces each character of `replacements`, and also the characters that no line may hold: a control character
+ * becomes its picture (U+2400 and up), because receivers rewrite it (rsyslog turns a tab into `#011`) or end the message there;
+ * half a surrogate pair, which UTF-8 cannot represent, becomes U+FFFD.
  */
 export function escaper(replacements: Readonly<Record<string, string>>): (text: string) => string {
   const own = Object.keys(replacements).join("").replaceAll("\\", "\\\\");
@@ -11,9 +11,9 @@ export function escaper(replacements: Readonly<Record<string, string>>): (text: 
   return (text) => (suspect.test(text) ? text.replaceAll(special, replacement) : text);
 }
 
-/** Control characters of ASCII, and halves of surrogate pairs: for an expression that knows pairs (`u`). */
+/** Control characters of ASCII and halves of surrogate pairs, for a regular expression with the flag `u`. */
 const FORBIDDEN = "\\u0000-\\u001f\\u007f\\p{Surrogate}";
-/** The same, and whole pairs with them, for one that does not, at a third of the price. */
+/** The same without that flag, which takes a third of the time, but also matches whole pairs. */
 const SUSPECT = "\\u0000-\\u001f\\u007f\\ud800-\\udfff";
 
 function picture(character: string): string {
@@ -25,17 +25,17 @@ function picture(character: string): string {
 const ANY_SUSPECT = new RegExp(`[${SUSPECT}]`);
 const ANY_FORBIDDEN = new RegExp(`[${FORBIDDEN}]`, "u");
 
-/** Whether a text can be read back from a line as it was. */
+/** Whether a text can be read back from a line unchanged. */
 export function isPlain(text: string): boolean {
   return !ANY_SUSPECT.test(text) || !ANY_FORBIDDEN.test(text);
 }
 
-/** A text as JSON that every line can hold. */
+/** A text as a JSON string that every line can hold. */
 export function plainJson(text: string): string {
   return safeJson(JSON.stringify(text));
 }
 
-/** The same JSON, with the one control character escaped that JSON lets stand. */
+/** The same JSON, with DEL escaped: it is the one ASCII control character that JSON allows unescaped. */
 export function safeJson(json: string): string {
   return json.replaceAll("\x7f", "\\u007f");
 }

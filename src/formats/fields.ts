@@ -3,46 +3,43 @@ import type { AuditEvent, Poison } from "../source.ts";
 import { epochMs } from "../time.ts";
 import { beginning, shortenedJson, shortenLargest, type Measure, type Part } from "./shorten.ts";
 
-/** One value of a line of keys and values, before anything is escaped. */
+/** One value of a line of keys and values, not escaped yet. */
 export interface Field {
   readonly key: string;
   readonly value: string | undefined;
-  /** Stands behind it under `<key>Label`, as CEF names its custom fields. */
+  /** Written after it as `<key>Label`, which is how CEF names its custom fields. */
   readonly label?: string | undefined;
-  /** What the key holds at most, in UTF-16 units: no receiver counts fewer to a character. */
+  /** The length limit of the key, in UTF-16 units: no receiver counts fewer for a character. */
   readonly maxChars?: number | undefined;
-  /** JSON stays JSON when it is shortened. */
+  /** Whether the value is JSON, and must still be JSON when it is shortened. */
   readonly isJson?: boolean;
-  /** Which event it is: never shortened. */
+  /** Whether the value identifies the event. It is then never shortened. */
   readonly isIdentity?: boolean;
 }
 
-/** How values are written, and what stands between them. */
+/** How values are written, and the delimiter between them. */
 export interface Dialect {
   readonly delimiter: string;
   readonly escape: (text: string) => string;
 }
 
-/** The key that names those whose values are not whole. In a dictionary of either format it is not. */
+/** The key whose value names the keys that were cut. It is in the dictionary of neither format. */
 const TRUNCATED = "truncated";
 
-/** A line before it is written: its header, and the fields behind it. */
+/** A line before it is written: its header, and the fields after it. */
 export interface Draft {
   readonly header: string;
   readonly fields: readonly Field[];
 }
 
-/**
- * The header, then the fields that have a value. Where one is longer than its key holds, it is shortened, and a last field
- * `truncated` names its key.
- */
+/** The header, then the fields that have a value. Values too long for their keys are shortened, and `truncated` names the keys. */
 export function writeLine({ header, fields }: Draft, dialect: Dialect): Buffer {
   return joined(header, fitted(fields), dialect);
 }
 
 /**
- * The same line in at most `maxBytes`: the longest fields are shortened or left out, and `truncated` names them all, with
- * commas. Undefined where the header, and what says which event it is, do not fit.
+ * The same line in at most `maxBytes`. The longest fields are shortened or left out, and `truncated` names their keys, with
+ * commas. Undefined if the header and the identity of the event do not fit.
  */
 export function shortenLine({ header, fields }: Draft, dialect: Dialect, maxBytes: number): Buffer | undefined {
   const whole = fitted(fields);
@@ -50,7 +47,7 @@ export function shortenLine({ header, fields }: Draft, dialect: Dialect, maxByte
   if (line.length <= maxBytes) return line;
   const parts = whole.fields.map((field) => partOf(field, dialect));
   const fixed = Buffer.byteLength(header) - dialect.delimiter.length;
-  // The mark takes room of its own, the more the more is cut.
+  // The mark takes space, too, and more of it with each key that is cut.
   for (let cut = whole.cut; ;) {
     const size = parts.reduce((sum, part) => sum + part.size, fixed + sizeOf(markOf(cut), dialect));
     const kept = shortenLargest(parts, size - maxBytes);
@@ -64,11 +61,11 @@ export function shortenLine({ header, fields }: Draft, dialect: Dialect, maxByte
 
 interface Fitted {
   readonly fields: readonly Field[];
-  /** The keys of what is not whole. */
+  /** The keys whose values were cut. */
   readonly cut: ReadonlySet<string>;
 }
 
-/** The fields that have a value, each no longer than its key holds. */
+/** The fields that have a value, none longer than its key allows. */
 function fitted(fields: readonly Field[]): Fitted {
   const fitting: Field[] = [];
   const cut = new Set<string>();
@@ -125,7 +122,7 @@ function markOf(keys: ReadonlySet<string>): string {
   return `${TRUNCATED}=${[...keys].join(",")}`;
 }
 
-/** The event that a line is, by what was read of it; or why it is none. */
+/** The event of a line; or an item with the reason why the line is not an event. `parse` returns undefined without a header. */
 export function readEvent(line: Buffer, parse: (text: string) => Identity | undefined): AuditEvent | Poison {
   const poison = (reason: string): Poison => ({ reason, record: line });
   if (!isUtf8(line)) return poison("not UTF-8");
@@ -139,7 +136,7 @@ export function readEvent(line: Buffer, parse: (text: string) => Identity | unde
   return { id, time: epochMs(ms), key, record: line };
 }
 
-/** Which event a line is, as far as the line says it. */
+/** What identifies the event of a line, as far as the line has it. */
 export interface Identity {
   readonly id: string | undefined;
   /** Milliseconds since the epoch. */

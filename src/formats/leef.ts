@@ -8,18 +8,18 @@ import { escaper, isPlain, plainJson, safeJson } from "./escape.ts";
 import { readEvent, shortenLine, writeLine, type Dialect, type Draft, type Field, type Identity } from "./fields.ts";
 import { beginning } from "./shorten.ts";
 
-/** By the guide to "QRadar Log Event Extended Format", version 2. */
+/** The length limits from the guide to "QRadar Log Event Extended Format", version 2. */
 const EVENT_ID_CHARS = 255;
 const USER_NAME_CHARS = 255;
 
-// The format has no escapes: what would end a value, or a field of the header, is replaced.
+// The format has no escapes: characters that would end a value or a field of the header are replaced.
 const inHeader = escaper({ "|": "/", "\t": " ", "\n": " ", "\r": " " });
 const ATTRIBUTES: Dialect = { delimiter: "\t", escape: escaper({ "\t": " ", "\n": " ", "\r": " " }) };
 
 /**
  * Events in QRadar's Log Event Extended Format 2.0: `LEEF:2.0|vendor|product|version|key|x09|` and attributes, with a tab
- * between them. Those that QRadar has no name for: eventId, eventName, outcome, actorId, actorType, resourceType,
- * resourceName, address (where it is none of the Internet Protocol), userAgent, details.
+ * between them. QRadar predefines no attributes for eventId, eventName, outcome, actorId, actorType, resourceType,
+ * resourceName, address (an address that is not an IP address), userAgent and details.
  */
 export const leef = defineFormat({
   name: "leef",
@@ -41,7 +41,7 @@ function linesFor(vocabulary: Vocabulary): Pick<Format, "line" | "shorten"> {
       { key: "devTime", value: String(event.time), isIdentity: true },
       ...identityFields(event),
       { key: "cat", value: kind.category },
-      // From 1 on: QRadar knows no 0.
+      // At least 1: QRadar does not support 0.
       { key: "sev", value: String(Math.max(1, kind.severity)) },
       { key: "eventName", value: kind.name },
       { key: "outcome", value: kind.outcome },

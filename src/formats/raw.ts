@@ -4,7 +4,7 @@ import { parseInstant } from "../time.ts";
 import { defineFormat } from "./define.ts";
 import { shortenedMembers } from "./shorten.ts";
 
-/** The event's JSON as the API sent it. Nothing is serialised again, so the line is evidence. */
+/** The event's JSON as the API sent it. It is not serialized again, so the line is evidence. */
 export const raw = defineFormat({
   name: "raw",
   about: "the event's JSON as the API sent it",
@@ -26,7 +26,7 @@ export const raw = defineFormat({
   }),
 });
 
-/** The members that say which event it is stay; `"truncated":true` comes behind all. */
+/** The members that identify the event stay as they are. `"truncated":true` is added at the end. */
 function shortened(event: AuditEvent, maxBytes: number): Buffer | undefined {
   const members = membersOf(event.record.toString()) ?? [];
   let name = "truncated";
@@ -34,7 +34,7 @@ function shortened(event: AuditEvent, maxBytes: number): Buffer | undefined {
   const mark = `,"${name}":true}`;
   const rest = shortenedMembers(members, maxBytes - mark.length + 1, bytes, ({ value }) => {
     const text = stringOf(value);
-    // Which members they are, only the source knows; what they say is known here.
+    // Only the source knows which members identify the event. Here, they are found by their values.
     return text !== undefined && (text === event.id || text === event.key || parseInstant(text) === event.time);
   });
   return rest === undefined ? undefined : Buffer.from(rest.slice(0, -1) + mark);

@@ -1,18 +1,18 @@
 import { membersOf, partsOf, type Member } from "../json/members.ts";
 
-/** How much room a text takes. It grows with the text, and of two texts one behind the other it is the sum. */
+/** The size of a text. It grows with the text, and the size of two joined texts is the sum of their sizes. */
 export type Measure = (text: string) => number;
 
 /** A part of something that is too large. */
 export interface Part<Self> {
   readonly size: number;
-  /** As much of it as has at most that size; undefined where it must be left out. Not there: it stays as it is. */
+  /** As much of it as fits into `max`; undefined if it must be left out. A part without this function is never shortened. */
   readonly shrink?: ((max: number) => Self | undefined) | undefined;
 }
 
 /**
- * Shortens the largest parts, or leaves them out, the largest first, until `excess` is saved. Each part in its place, undefined
- * where it is left out; undefined for the whole where too little can be saved.
+ * Shortens parts or leaves them out, the largest first, until `excess` is saved. Returns the parts in their order, with
+ * undefined for each that is left out; returns undefined if too little can be saved.
  */
 export function shortenLargest<P extends Part<P>>(parts: readonly P[], excess: number): (P | undefined)[] | undefined {
   const shortened: (P | undefined)[] = [...parts];
@@ -28,7 +28,7 @@ export function shortenLargest<P extends Part<P>>(parts: readonly P[], excess: n
   return left <= 0 ? shortened : undefined;
 }
 
-/** The longest beginning of a text that takes at most `max`, on whole characters. */
+/** The longest beginning of a text that fits into `max`, cut between characters. */
 export function beginning(text: string, max: number, measure: Measure): string {
   if (measure(text) <= max) return text;
   let [fits, exceeds] = [0, text.length];
@@ -37,14 +37,14 @@ export function beginning(text: string, max: number, measure: Measure): string {
     if (measure(text.slice(0, middle)) <= max) fits = middle;
     else exceeds = middle;
   }
-  // Not between the halves of a pair.
+  // Not between the halves of a surrogate pair.
   if (/[\ud800-\udbff]/.test(text.charAt(fits - 1))) fits--;
   return text.slice(0, Math.max(fits, 0));
 }
 
 /**
- * As much of some compact JSON as takes at most `max`, and still JSON: of a string its beginning, of an array its first
- * items, of an object its members, the largest of them shortened or left out. Undefined where nothing of it fits.
+ * As much of a compact JSON value as fits into `max`, as JSON: the beginning of a string, the first items of an array, the
+ * members of an object with the largest ones shortened or left out. Undefined if nothing of it fits.
  */
 export function shortenedJson(json: string, max: number, measure: Measure): string | undefined {
   if (measure(json) <= max) return json;
@@ -58,7 +58,7 @@ export function shortenedJson(json: string, max: number, measure: Measure): stri
     case "{":
       return shortenedMembers(membersOf(json) ?? [], max, measure);
     default:
-      // Half a number is another number.
+      // A number that is cut would be another number.
       return undefined;
   }
 }
@@ -74,29 +74,29 @@ function shortenedArray(json: string, max: number, measure: Measure): string | u
   return kept.length === 0 ? undefined : `[${kept.join(",")}]`;
 }
 
-/** The members as an object of at most that size; those that `stays` says stay as they are. */
+/** The members as a JSON object that fits into `max`. Members for which `isFixed` is true stay as they are. */
 export function shortenedMembers(
   members: readonly Member[],
   max: number,
   measure: Measure,
-  stays: (member: Member) => boolean = () => false,
+  isFixed: (member: Member) => boolean = () => false,
 ): string | undefined {
   const comma = measure(",");
-  const partOf = (text: string, head: string, value: string, isFixed: boolean): JsonPart => ({
+  const partOf = (text: string, head: string, value: string, canShrink: boolean): JsonPart => ({
     text,
     size: measure(text) + comma,
-    shrink: isFixed
-      ? undefined
-      : (most) => {
-          const shorter = shortenedJson(value, most - measure(head) - comma, measure);
-          return shorter === undefined ? undefined : partOf(head + shorter, head, shorter, false);
-        },
+    shrink: canShrink
+      ? (maxSize) => {
+          const shorter = shortenedJson(value, maxSize - measure(head) - comma, measure);
+          return shorter === undefined ? undefined : partOf(head + shorter, head, shorter, true);
+        }
+      : undefined,
   });
-  // Of a doubled member the last counts, and only that one may be seen, whatever happens to it.
-  const counting = [...new Map(members.map((member) => [member.key, member])).values()];
-  const parts = counting.map((member) => {
+  // If a key occurs more than once, its last member counts. The others are dropped: none of them must become the last.
+  const lastMembers = [...new Map(members.map((member) => [member.key, member])).values()];
+  const parts = lastMembers.map((member) => {
     const { text, value } = member;
-    return partOf(text, text.slice(0, text.length - value.length), value, stays(member));
+    return partOf(text, text.slice(0, text.length - value.length), value, !isFixed(member));
   });
   const size = parts.reduce((sum, part) => sum + part.size, measure("{}") - comma);
   const kept = shortenLargest(parts, size - max)?.flatMap((part) => part?.text ?? []);
@@ -107,13 +107,13 @@ interface JsonPart extends Part<JsonPart> {
   readonly text: string;
 }
 
-/** The inside of a JSON string that was cut, without the piece of an escape at its end, or the first half of a pair of them. */
+/** The content of a JSON string that was cut, without an incomplete escape at its end, or half a surrogate pair of escapes. */
 function wholeEscapes(text: string): string {
   const whole = withoutEnd(text, /\\(?:u[0-9a-fA-F]{0,3})?$/);
   return withoutEnd(whole, /\\u[dD][89abAB][0-9a-fA-F]{2}$/);
 }
 
-/** Without the escape that `end` finds at the end, if its backslash is not itself the end of one. */
+/** The text without the escape that `end` finds at its end, unless the backslash of that escape is itself escaped. */
 function withoutEnd(text: string, end: RegExp): string {
   const found = end.exec(text.slice(-ESCAPE_CHARS))?.[0].length;
   if (found === undefined) return text;

@@ -4,7 +4,17 @@ import { cef } from "../../src/formats/cef.ts";
 import { isPoison, type AuditEvent } from "../../src/source.ts";
 import { epochMs } from "../../src/time.ts";
 import { pachca } from "../../src/sources/pachca/pachca.ts";
-import { anyEvent, anyKind, anyMeaning, expectSame, isSomeOf, meaning, RUNS, shown, sourceWith } from "./texts.ts";
+import {
+  anyEvent,
+  anyKind,
+  anyMeaning,
+  expectSame,
+  isSomeOf,
+  RUNS,
+  shown,
+  sourceWith,
+  vocabularyWith,
+} from "./texts.ts";
 
 const pachcaVocabulary = pachca.vocabulary;
 
@@ -14,11 +24,11 @@ interface CefLine {
   readonly extension: ReadonlyMap<string, string>;
 }
 
-/** By the specification, character by character; anything that it does not allow is thrown. */
+/** Parses by the specification, character by character. Throws at anything that it does not allow. */
 function parseCef(line: Buffer): CefLine {
   const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(line);
   if (/[^\P{Cc}\x80-\x9f]/u.test(text)) throw new Error("a control character");
-  if (!text.startsWith("CEF:")) throw new Error("no CEF");
+  if (!text.startsWith("CEF:")) throw new Error("not CEF");
   const header: string[] = [];
   let field = "";
   let at = 4;
@@ -49,9 +59,9 @@ function parseCef(line: Buffer): CefLine {
       if (meant === undefined) throw new Error(`an extension has no escape \\${escaped}`);
       value += meant;
     } else if (text[at] === "=") {
-      // A key is the word before it; a space stands before the word, or nothing.
+      // A key is the word before it, at the start or after a space.
       const next = /(?:^| )([A-Za-z0-9]+)$/.exec(value);
-      if (next === null) throw new Error("an = that is neither escaped nor behind a key");
+      if (next === null) throw new Error("an = that is neither escaped nor after a key");
       value = value.slice(0, next.index);
       put();
       [key, value] = [next[1], ""];
@@ -68,10 +78,10 @@ const LENGTHS: Readonly<Record<string, number>> = {
 
 const inCef = (text: string) => shown(text, "\n\r");
 
-test("any text in any field is read back by the specification, as long as its key holds it", () => {
+test("a parser by the specification reads any text in any field back, up to the length limit of its key", () => {
   fc.assert(
     fc.property(anyEvent, anyKind, anyMeaning, (event, kind, means) => {
-      const { header, extension } = parseCef(cef.of(sourceWith(meaning(kind, means))).line(event));
+      const { header, extension } = parseCef(cef.of(sourceWith(vocabularyWith(kind, means))).line(event));
       const { actor, target, address, userAgent, details } = means;
       expect(header.slice(0, 4)).toEqual(["0", "A|B\\C", "Audit log", "1.0"]);
       expect(header[4]).toEqual(inHeader(event.key, 1023));
@@ -118,7 +128,7 @@ function inHeader(text: string, most: number): unknown {
     : expect.toSatisfy((part: string) => whole.startsWith(part) && part.length >= most - 1);
 }
 
-/** Identity is kept whole, whatever the dictionary says. */
+/** The identity is never shortened, whatever the dictionary says. */
 function lengthOf(key: string): number {
   return key === "cs6" || key === "flexString2" ? Infinity : (LENGTHS[key] ?? Infinity);
 }
@@ -127,10 +137,10 @@ function parsed(json: string | undefined): unknown {
   return json === undefined ? {} : JSON.parse(json);
 }
 
-test("which event a line is, is read back exactly, for any id, time and key", () => {
+test("any id, time and key is read back exactly from a line", () => {
   fc.assert(
     fc.property(anyEvent, anyKind, anyMeaning, (event, kind, means) => {
-      const format = cef.of(sourceWith(meaning(kind, means)));
+      const format = cef.of(sourceWith(vocabularyWith(kind, means)));
       const line = format.line(event);
       expect(line.includes(0x0a)).toBe(false);
       expectSame(format.read(line), event, line);
@@ -139,10 +149,10 @@ test("which event a line is, is read back exactly, for any id, time and key", ()
   );
 });
 
-test("a shortened line fits, names what is not whole, and is still the same event", () => {
+test("a shortened line fits, names the keys that were cut, and is still the same event", () => {
   fc.assert(
     fc.property(anyEvent, anyKind, anyMeaning, fc.integer({ min: 60, max: 9000 }), (event, kind, means, maxBytes) => {
-      const format = cef.of(sourceWith(meaning({ ...kind, name: "Name" }, means)));
+      const format = cef.of(sourceWith(vocabularyWith({ ...kind, name: "Name" }, means)));
       const line = format.line(event);
       const short = format.shorten(event, maxBytes);
       if (line.length <= maxBytes) {
@@ -151,7 +161,7 @@ test("a shortened line fits, names what is not whole, and is still the same even
       }
       const whole = parseCef(line);
       if (short === undefined) {
-        // Not even the identity and the longest mark: then there is nothing to be had.
+        // Even the identity and the longest mark do not fit.
         const keys = [...whole.extension.keys()].filter((key) => !key.endsWith("Label"));
         expect(leastBytes(line, keys)).toBeGreaterThan(maxBytes);
         return;
@@ -175,7 +185,7 @@ test("a shortened line fits, names what is not whole, and is still the same even
   );
 });
 
-/** Header, identity and a mark with all keys. */
+/** The size of the header, the identity and a mark with all keys. */
 function leastBytes(line: Buffer, keys: readonly string[]): number {
   const text = line.toString();
   const identity = / cat=/.exec(text)!.index;
@@ -202,10 +212,10 @@ test("an event of Pachca as a line", () => {
   );
 });
 
-test("an address has a key by its kind", () => {
+test("the key of an address depends on its kind", () => {
   const keysOf = (address: string) => {
     const kind = { name: "n", category: "other", severity: 3 };
-    const { extension } = parseCef(cef.of(sourceWith(meaning(kind, { address }))).line(EVENT));
+    const { extension } = parseCef(cef.of(sourceWith(vocabularyWith(kind, { address }))).line(EVENT));
     return [...extension].filter(([key]) => /^(?:src|c6a2|flexString1)/.test(key));
   };
   expect(keysOf("10.0.0.7")).toEqual([["src", "10.0.0.7"]]);
@@ -234,12 +244,12 @@ test.each([
   ["CEF:0|a|b|c|d|e|3|rt=May 15 2025 14:30:00 externalId=1", "no time"],
   ["CEF:0|a|b|c|d|e|3|rt=9999999999999999 externalId=1", "no time"],
   ["CEF:0|a|b|c|d|e|3|rt=1 externalId=1 flexString2=x flexString2Label=eventKeyJson", "no key"],
-])("%j is no event: %s", (text, reason) => {
+])("%j is not an event: %s", (text, reason) => {
   const line = Buffer.from(text);
   expect(cef.of(sourceWith(pachcaVocabulary)).read(line)).toEqual({ reason, record: line });
 });
 
-test("a line that is not UTF-8 is no event", () => {
+test("a line that is not UTF-8 is not an event", () => {
   const line = Buffer.from("CEF:0|a|b|c|d|e|3|rt=1 externalId=\xff", "latin1");
   const read = cef.of(sourceWith(pachcaVocabulary)).read(line);
   expect(isPoison(read) && read.reason).toBe("not UTF-8");

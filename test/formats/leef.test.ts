@@ -3,7 +3,17 @@ import { expect, test } from "vitest";
 import { leef } from "../../src/formats/leef.ts";
 import { pachca } from "../../src/sources/pachca/pachca.ts";
 import { epochMs } from "../../src/time.ts";
-import { anyEvent, anyKind, anyMeaning, expectSame, isSomeOf, meaning, RUNS, shown, sourceWith } from "./texts.ts";
+import {
+  anyEvent,
+  anyKind,
+  anyMeaning,
+  expectSame,
+  isSomeOf,
+  RUNS,
+  shown,
+  sourceWith,
+  vocabularyWith,
+} from "./texts.ts";
 
 const pachcaVocabulary = pachca.vocabulary;
 
@@ -13,17 +23,17 @@ interface LeefLine {
   readonly attributes: ReadonlyMap<string, string>;
 }
 
-/** By IBM's guide: five fields and the delimiter, then keys that occur once, each up to its first `=`. */
+/** Parses by IBM's guide: five fields and the delimiter, then keys that occur once, each up to its first `=`. */
 function parseLeef(line: Buffer): LeefLine {
   const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(line);
-  if (/[\n\r]/.test(text)) throw new Error("a line's end");
+  if (/[\n\r]/.test(text)) throw new Error("a line break");
   const [version = "", ...rest] = text.split("|");
-  if (version !== "LEEF:2.0" || rest[4] !== "x09") throw new Error("no LEEF 2.0 with tabs");
+  if (version !== "LEEF:2.0" || rest[4] !== "x09") throw new Error("not LEEF 2.0 with tabs");
   const attributes = new Map<string, string>();
   for (const attribute of rest.slice(5).join("|").split("\t")) {
     const at = attribute.indexOf("=");
     const key = attribute.slice(0, at);
-    if (!/^[A-Za-z0-9]+$/.test(key)) throw new Error(`no key: ${attribute}`);
+    if (!/^[A-Za-z0-9]+$/.test(key)) throw new Error(`not a key: ${attribute}`);
     if (attributes.has(key)) throw new Error(`${key} twice`);
     attributes.set(key, attribute.slice(at + 1));
   }
@@ -33,10 +43,10 @@ function parseLeef(line: Buffer): LeefLine {
 const inValue = (text: string) => shown(text.replaceAll(/[\t\n\r]/g, " "));
 const inHeader = (text: string) => inValue(text.replaceAll("|", "/"));
 
-test("any text in any attribute is read back, but for what the format has no escape for", () => {
+test("any text in any attribute is read back, except characters that LEEF cannot escape", () => {
   fc.assert(
     fc.property(anyEvent, anyKind, anyMeaning, (event, kind, means) => {
-      const { header, attributes } = parseLeef(leef.of(sourceWith(meaning(kind, means))).line(event));
+      const { header, attributes } = parseLeef(leef.of(sourceWith(vocabularyWith(kind, means))).line(event));
       const { actor, target, address, userAgent, details } = means;
       expect(header.slice(0, 4)).toEqual(["LEEF:2.0", "A/B\\C", "Audit log", "1.0"]);
       expect(inHeader(event.key).startsWith(header[4]!)).toBe(true);
@@ -68,10 +78,10 @@ test("any text in any attribute is read back, but for what the format has no esc
   );
 });
 
-test("which event a line is, is read back exactly, for any id, time and key", () => {
+test("any id, time and key is read back exactly from a line", () => {
   fc.assert(
     fc.property(anyEvent, anyKind, anyMeaning, (event, kind, means) => {
-      const format = leef.of(sourceWith(meaning(kind, means)));
+      const format = leef.of(sourceWith(vocabularyWith(kind, means)));
       const line = format.line(event);
       expectSame(format.read(line), event, line);
     }),
@@ -79,10 +89,10 @@ test("which event a line is, is read back exactly, for any id, time and key", ()
   );
 });
 
-test("a shortened line fits, names what is not whole, and is still the same event", () => {
+test("a shortened line fits, names the keys that were cut, and is still the same event", () => {
   fc.assert(
     fc.property(anyEvent, anyKind, anyMeaning, fc.integer({ min: 60, max: 9000 }), (event, kind, means, maxBytes) => {
-      const format = leef.of(sourceWith(meaning(kind, means)));
+      const format = leef.of(sourceWith(vocabularyWith(kind, means)));
       const line = format.line(event);
       const whole = parseLeef(line);
       const short = format.shorten(event, maxBytes);
@@ -150,7 +160,7 @@ test.each([
   ["LEEF:2.0|a|b|c|d|x09|eventId=1", "no time"],
   ["LEEF:2.0|a|b|c|d|x09|eventId=1\tdevTime=1e3", "no time"],
   ["LEEF:2.0|a|b|c|d|x09|eventId=1\tdevTime=1\teventKeyJson=x", "no key"],
-])("%j is no event: %s", (text, reason) => {
+])("%j is not an event: %s", (text, reason) => {
   const line = Buffer.from(text);
   expect(leef.of(sourceWith(pachcaVocabulary)).read(line)).toEqual({ reason, record: line });
 });

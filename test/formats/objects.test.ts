@@ -39,7 +39,7 @@ async function leftoversOf(files: Map<string, Buffer>, format: Format): Promise<
 const identity = ({ id, time, key }: (typeof EVENTS)[number]) => ({ id, time, key });
 
 test.each(Object.keys(FORMATS_BY_SUFFIX))(
-  "an object of %s is named so, taken over after a crash, and proved",
+  "an object of %s has its suffix, is reused after a crash, and can be verified",
   async (suffix) => {
     const files = new Map<string, Buffer>();
     const format = FORMATS_BY_SUFFIX[suffix]!;
@@ -80,7 +80,7 @@ function manifestOf(found: readonly Leftover[]): Manifest {
   };
 }
 
-test("what another format left is found, and read by a reader of all formats", async () => {
+test("objects left in another format are found, and read by the reader of all formats", async () => {
   const files = new Map<string, Buffer>();
   await objects(memoryStore(files), FORMATS_BY_SUFFIX["cef"]!).write(batch(0), never);
   await objects(memoryStore(files), FORMATS_BY_SUFFIX["leef"]!).write(batch(1), never);

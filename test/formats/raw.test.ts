@@ -8,10 +8,10 @@ import { anyText, expectSame, RUNS } from "./texts.ts";
 
 const format = raw.of(memorySource([]));
 
-/** JSON as it is written: numbers by their digits, a string by what it says, members in a map. */
+/** Parsed JSON that keeps the digits of numbers. Members are in a map. */
 type Tree = { readonly literal: string } | string | Tree[] | Map<string, Tree>;
 
-/** Reads JSON by its grammar (RFC 8259), and nothing behind it; keeps what a number's digits were. */
+/** Parses JSON by its grammar (RFC 8259), and nothing after it. Keeps the digits of numbers. */
 function parseTree(text: string): Tree {
   let place = 0;
   const take = (expression: RegExp): string => {
@@ -54,7 +54,7 @@ function parseTree(text: string): Tree {
     }
   }
   const tree = value();
-  if (place !== text.length) throw new Error("it goes on");
+  if (place !== text.length) throw new Error("there is more text after the JSON");
   return tree;
 }
 
@@ -78,7 +78,7 @@ function isEqual(one: Tree, other: Tree | undefined): boolean {
   return JSON.stringify(one, plain) === JSON.stringify(other, plain);
 }
 
-/** A string as JSON, each letter as it is or as an escape. */
+/** A JSON string, with each character as it is or as an escape. */
 const anyJsonString = fc.tuple(anyText, fc.constantFrom("none", "all", "half")).map(([text, escaped]) => {
   if (escaped === "none") return JSON.stringify(text);
   const units = Array.from({ length: text.length }, (_, index) => text.charCodeAt(index));
@@ -107,12 +107,12 @@ function eventWith(id: string, key: string, before: string, after: string): Audi
   return { id, time, key, record: Buffer.from(`{${before}${own}${after}}`) };
 }
 
-/** Members under names of their own, so that none is the event's. */
+/** Members whose names the event's own members do not have. */
 const anyMembers = fc.array(fc.tuple(fc.stringMatching(/^[a-z\\"😀]{1,6}$/u), anyJson), { maxLength: 6 });
 const written = (members: readonly (readonly [string, string])[], sign: string) =>
   members.map(([key, value]) => `${JSON.stringify(`${sign}${key}`)}:${value}`);
 
-test("a shortened record fits, parses, says that it is shortened, and is the same event with nothing but beginnings", () => {
+test("a shortened record fits, parses, is marked, and is the same event with beginnings of its values", () => {
   fc.assert(
     fc.property(
       anyMembers,
@@ -144,7 +144,7 @@ test("a shortened record fits, parses, says that it is shortened, and is the sam
   );
 });
 
-test("an event of 9 KB becomes one of 8,192 bytes: of its largest member what there is room for", () => {
+test("an event of 9 KB is shortened to 8,192 bytes: its largest member keeps as much as fits", () => {
   const text = "Ж".repeat(4600);
   const rest = '"size":9007199254740993,"factor":1.10,"tags":["a","b"]';
   const event = eventWith("1", "message_created", "", `,"details":{"text":"${text}",${rest}},"ip_address":"10.0.0.7"`);
@@ -155,7 +155,7 @@ test("an event of 9 KB becomes one of 8,192 bytes: of its largest member what th
   );
 });
 
-test("a text is cut between its letters, wherever the limit falls: not in an escape, not between the halves of a pair", () => {
+test("a text is cut between characters at any limit: never in an escape or a surrogate pair", () => {
   const pieces = [
     "\\\\",
     "\\u00e9",
@@ -183,7 +183,7 @@ test("a text is cut between its letters, wherever the limit falls: not in an esc
   expect(lines).toBeGreaterThan(120);
 });
 
-test("half a number is another number: it is left out; of a list the first items stay", () => {
+test("a number that does not fit is left out, because it must not be cut; a list keeps its first items", () => {
   const long = eventWith("1", "k", "", `,"n":${"7".repeat(300)},"is":true`);
   const identity = { id: "1", created_at: "2026-11-20T10:00:00.123Z", event_key: "k" };
   expect(JSON.parse(String(format.shorten(long, 300)))).toEqual({ ...identity, is: true, truncated: true });
@@ -192,13 +192,13 @@ test("half a number is another number: it is left out; of a list the first items
   expect(JSON.parse(String(format.shorten(list, JSON.stringify(short).length + 5)))).toEqual(short);
 });
 
-test("a member of that name is the event's own: the mark has another", () => {
+test("if the event has a member `truncated`, the mark gets another name", () => {
   const event = eventWith("1", "k", `"truncated":"${"x".repeat(200)}","_truncated":0,`, "");
   const short = JSON.parse(String(format.shorten(event, 200))) as object;
   expect(short).toMatchObject({ truncated: expect.stringMatching(/^x+$/) as string, _truncated: 0, __truncated: true });
 });
 
-test("of a doubled member the one that counts stays the one that counts", () => {
+test("if a key occurs more than once, the last member still counts", () => {
   const event = eventWith("1", "k", '"name":"first",', `,"name":"${"x".repeat(300)}"`);
   for (let maxBytes = 80; maxBytes < 300; maxBytes += 7) {
     const short = format.shorten(event, maxBytes);
@@ -206,7 +206,7 @@ test("of a doubled member the one that counts stays the one that counts", () => 
   }
 });
 
-test("where the id, the time and the key do not fit, there is no line", () => {
+test("if the id, the time and the key do not fit, there is no line", () => {
   const event = eventWith("i".repeat(500), "k", "", ',"is":true');
   expect(format.shorten(event, 500)).toBeUndefined();
   expect(format.shorten(event, event.record.length)).toBe(event.record);

@@ -8,13 +8,13 @@ import { epochMs } from "../../src/time.ts";
 /** Inputs for each property. */
 export const RUNS = 300;
 
-/** What breaks lines, fields, escapes and encodings, and what looks like a field of its own. */
+/** Texts that break lines, fields, escapes and encodings, or that look like a field. */
 const TROUBLE = [
   ...["\\", "|", "=", "\n", "\r", "\t", " ", '"', "[", "]", "{", "}", "\0", "\x1b", "\x7f", "\x85", "\u2028", "\ufeff"],
   ...["\\n", "\\=", "\\\\", " src=", "\tsrc=", "cs1=", "|x09|", "Жук", "😀", "👩‍💻", "\ud83d", "\ude00", "\ufffd"],
 ];
 
-/** Any text, now and then a very long one. */
+/** Any text, sometimes a very long one. */
 export const anyText: fc.Arbitrary<string> = fc.oneof(
   { weight: 12, arbitrary: fc.array(fc.oneof(fc.constantFrom(...TROUBLE), fc.string()), { maxLength: 8 }).map(joined) },
   {
@@ -35,7 +35,7 @@ const party = fc.record(
   { requiredKeys: [] },
 );
 
-/** JSON of an object, compact. */
+/** A JSON object, compact. */
 const details = fc
   .dictionary(anyText, fc.oneof(fc.jsonValue(), anyText), { maxKeys: 6 })
   .map((value) => JSON.stringify(value));
@@ -62,12 +62,12 @@ export const anyEvent: fc.Arbitrary<AuditEvent> = fc.record({
   record: fc.constant(Buffer.from("{}")),
 });
 
-/** A vocabulary in which every event is of this kind and means this. */
-export function meaning(kind: Kind, means: Meaning): Vocabulary {
+/** A vocabulary in which each event has this kind and this meaning. */
+export function vocabularyWith(kind: Kind, means: Meaning): Vocabulary {
   return { product: { vendor: "A|B\\C", name: "Audit\nlog", version: "1.0" }, kind: () => kind, describe: () => means };
 }
 
-/** What a line shows of a text: half a pair as U+FFFD, a control character as its picture, but for those in `kept`. */
+/** A text as a line shows it: half a surrogate pair as U+FFFD, and control characters, except those in `kept`, as pictures. */
 export function shown(text: string, kept = ""): string {
   return Array.from(Buffer.from(text).toString(), (character) => {
     const code = character.codePointAt(0)!;
@@ -76,7 +76,7 @@ export function shown(text: string, kept = ""): string {
   }).join("");
 }
 
-/** Whether `part` is some of `whole`: a string's beginning, an array's first items, some of an object's members. */
+/** Whether `part` is a part of `whole`: the beginning of a string, the first items of an array, some members of an object. */
 export function isSomeOf(part: unknown, whole: unknown): boolean {
   if (typeof part === "string") return typeof whole === "string" && whole.startsWith(part);
   if (Array.isArray(part)) {
@@ -89,13 +89,13 @@ export function isSomeOf(part: unknown, whole: unknown): boolean {
   );
 }
 
-/** `read` is what a line was read as: the same event, with the line for its record. */
+/** Expects that `read`, which was read from `line`, is the same event, with the line as its record. */
 export function expectSame(read: AuditEvent | Poison, { id, time, key }: AuditEvent, line: Buffer): void {
   expect(isPoison(read) ? read.reason : { id: read.id, time: read.time, key: read.key }).toEqual({ id, time, key });
   expect(read.record).toBe(line);
 }
 
-/** A source whose events mean what `vocabulary` says; it reads no lines itself. */
+/** A source with this vocabulary. It cannot read JSON. */
 export function sourceWith(vocabulary: Vocabulary): LineSource {
   return { vocabulary, read: (record) => ({ reason: "not JSON", record }) };
 }
