@@ -86,7 +86,8 @@ const STATUSES = new Set([200, 400, 401, 402, 403, 404, 408, 409, 413, 422, 429,
 /** An outage is a warning for this many runs in a row, then an error: it does not pass by itself, and someone must look. */
 const WARNINGS_BEFORE_ERROR = 3;
 
-export type Notifier = "webhook" | "pachca" | "heartbeat";
+/** A channel of `notify`, by its key in the configuration: `webhook`. */
+export type Notifier = string;
 
 /** `what` names the message: its kind and its stream. */
 type Notification = { notifier: Notifier; what: string };

@@ -14,7 +14,6 @@ export type StreamConfig = Config["streams"][number];
 export type SourceConfig = StreamConfig["source"];
 export type ServerConfig = Exclude<Config["server"], false>;
 export type NotifyConfig = Config["notify"];
-export type PachcaNotifyConfig = NonNullable<NotifyConfig["pachca"]>;
 
 /**
  * When a missing secret, key or certificate (its variable is not set, its file cannot be read) is a ConfigError: when the

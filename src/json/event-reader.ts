@@ -104,11 +104,10 @@ function plainReader({ id, idElse, time, kind }: EventMembers): PlainReader | un
     reader: recordReader(hasId ? lists : lists.slice(0, 2)),
     event(record, values) {
       if (values === undefined) return undefined;
-      const [sentTime = "", key = "", sentId = ""] = values;
-      const instant = instantFrom(sentTime, format);
+      const instant = instantFrom(values[0] ?? "", format);
       if (instant === undefined || !isUtf8(record)) return undefined;
-      const found = hasId ? idOf(sentId, isInteger) : idElse && contentId(record);
-      return found === undefined ? undefined : { id: found, time: instant, key, record };
+      const found = hasId ? idOf(values[2] ?? "", isInteger) : idElse && contentId(record);
+      return found === undefined ? undefined : { id: found, time: instant, key: values[1] ?? "", record };
     },
   };
 }

@@ -14,19 +14,29 @@ export interface Member {
 
 /** The text of each element of an array, or of each member of an object. Undefined for anything else. */
 export function partsOf(json: string | Buffer): string[] | undefined {
-  const bytes = typeof json === "string" ? Buffer.from(json) : json;
-  return cut(bytes)?.map(({ from, to }) => bytes.toString("utf8", from, to));
+  const bytes = Buffer.isBuffer(json) ? json : Buffer.from(json);
+  const slice = slicer(bytes);
+  return cut(bytes)?.map(({ from, to }) => slice(from, to));
 }
 
 /** The members of an object, in their order, including repeated ones. Undefined for anything else. */
 export function membersOf(json: string | Buffer): Member[] | undefined {
-  const bytes = typeof json === "string" ? Buffer.from(json) : json;
+  const bytes = Buffer.isBuffer(json) ? json : Buffer.from(json);
   if (bytes[0] !== BRACE) return undefined;
-  return cut(bytes)?.map(({ from, valueFrom, to }) => {
-    const head = bytes.toString("utf8", from, valueFrom);
-    const value = bytes.toString("utf8", valueFrom, to);
-    return { key: stringOf(head.slice(0, -1)) ?? "", value, text: head + value };
-  });
+  const slice = slicer(bytes);
+  return cut(bytes)?.map(({ from, valueFrom, to }) => ({
+    key: stringOf(slice(from, valueFrom - 1)) ?? "",
+    value: slice(valueFrom, to),
+    text: slice(from, to),
+  }));
+}
+
+/** The text between two bytes. Where all is ASCII, which is usual, nothing is decoded twice. */
+function slicer(bytes: Buffer): (from: number, to: number) => string {
+  const text = bytes.toString();
+  return text.length === bytes.length
+    ? (from, to) => text.slice(from, to)
+    : (from, to) => bytes.toString("utf8", from, to);
 }
 
 /** A part of an object or an array: `valueFrom` is behind a member's colon, and the same as `from` for an element. */

@@ -1,16 +1,5 @@
 import { namesIn } from "./members.ts";
-import {
-  beginsNumber,
-  BRACE,
-  BRACE_END,
-  COLON,
-  COMMA,
-  DEPTH_MAX,
-  hasEscape,
-  QUOTE,
-  stringEnd,
-  valueEnd,
-} from "./tokens.ts";
+import { beginsNumber, BRACE, BRACE_END, COLON, COMMA, DEPTH_MAX, plainStringEnd, QUOTE, valueEnd } from "./tokens.ts";
 
 /**
  * Reads plain records in one pass: what a parser would accept, and nothing unusual about it. Nearly every record is plain.
@@ -38,12 +27,15 @@ export interface WantedMember {
 /** A name on the way to wanted members. */
 interface Node {
   readonly name: Buffer;
+  readonly length: number;
   readonly children: Node[];
   /** The member that ends here; -1 for none. */
   member: number;
+  isText: boolean;
 }
 
-const [MISSING, UNUSUAL] = [-1, -2];
+const MISSING = -1;
+const UNUSUAL = -2;
 const SMALL_N = 0x6e;
 
 export function recordReader(lists: readonly (readonly WantedMember[])[]): RecordReader {
@@ -59,30 +51,28 @@ export function recordReader(lists: readonly (readonly WantedMember[])[]): Recor
     if (body[at] === BRACE_END) return at + 1;
     for (;;) {
       if (body[at] !== QUOTE) return -1;
-      const keyEnd = stringEnd(body, at + 1);
-      if (keyEnd < 0 || body[keyEnd] !== COLON || hasEscape(body, at + 1, keyEnd - 1)) return -1;
+      const keyEnd = plainStringEnd(body, at + 1);
+      if (keyEnd < 0 || body[keyEnd] !== COLON) return -1;
       const node = nodeAt(nodes, body, at + 1, keyEnd - 1);
-      const valueTo =
-        node === undefined ? valueEnd(body, keyEnd + 1, depth + 1) : wantedEnd(body, keyEnd + 1, node, depth + 1);
+      const isParent = node !== undefined && node.children.length > 0;
+      const valueTo = isParent ? parentEnd(body, keyEnd + 1, node, depth + 1) : valueEnd(body, keyEnd + 1, depth + 1);
       if (valueTo < 0) return -1;
+      if (node !== undefined && node.member >= 0) note(body, keyEnd + 1, valueTo, node);
       at = valueTo + 1;
       if (body[valueTo] === BRACE_END) return at;
       if (body[valueTo] !== COMMA) return -1;
     }
   }
 
-  function wantedEnd(body: Buffer, from: number, node: Node, depth: number): number {
+  /** The value of a member that has wanted members itself. */
+  function parentEnd(body: Buffer, from: number, node: Node, depth: number): number {
     const isObject = body[from] === BRACE;
     for (const child of node.children) forget(child, isObject ? MISSING : UNUSUAL);
-    const to =
-      isObject && node.children.length > 0 ? objectEnd(body, from, node.children, depth) : valueEnd(body, from, depth);
-    if (node.member >= 0 && to >= 0) note(body, from, to, node.member);
-    return to;
+    return isObject ? objectEnd(body, from, node.children, depth) : valueEnd(body, from, depth);
   }
 
-  function note(body: Buffer, from: number, to: number, member: number): void {
-    const isText = wanted[member]?.type === "string";
-    const isPlain = isText ? body[from] === QUOTE && !hasEscape(body, from, to) : beginsNumber(body[from]);
+  function note(body: Buffer, from: number, to: number, { member, isText }: Node): void {
+    const isPlain = isText ? body[from] === QUOTE && plainStringEnd(body, from + 1) === to : beginsNumber(body[from]);
     bounds[member * 2] = isText ? from + 1 : from;
     bounds[member * 2 + 1] = isPlain ? (isText ? to - 1 : to) : body[from] === SMALL_N ? MISSING : UNUSUAL;
   }
@@ -118,27 +108,32 @@ export function recordReader(lists: readonly (readonly WantedMember[])[]): Recor
 }
 
 function treeOf(wanted: readonly WantedMember[]): readonly Node[] {
-  const root: Node = { name: Buffer.alloc(0), children: [], member: -1 };
-  for (const [member, { path }] of wanted.entries()) {
-    let node = root;
-    for (const name of namesIn(path).map((text) => Buffer.from(text))) {
-      let next = node.children.find((child) => child.name.equals(name));
-      if (next === undefined) node.children.push((next = { name, children: [], member: -1 }));
-      node = next;
+  const roots: Node[] = [];
+  for (const [member, { path, type }] of wanted.entries()) {
+    let nodes = roots;
+    const names = namesIn(path).map((text) => Buffer.from(text));
+    for (const [depth, name] of names.entries()) {
+      let node = nodes.find((one) => one.name.equals(name));
+      if (node === undefined) {
+        node = { name, length: name.length, children: [], member: -1, isText: false };
+        nodes.push(node);
+      }
+      if (depth === names.length - 1) [node.member, node.isText] = [member, type === "string"];
+      nodes = node.children;
     }
-    node.member = member;
   }
-  return root.children;
+  return roots;
 }
 
-/** Which of the nodes has the name between these bytes. */
+/** Which of the nodes has the name between these bytes. Asked for each member of each record. */
 function nodeAt(nodes: readonly Node[], body: Buffer, from: number, to: number): Node | undefined {
-  for (const node of nodes) {
-    const { name } = node;
-    if (name.length !== to - from) continue;
+  for (let index = 0; index < nodes.length; index++) {
+    const node = nodes[index];
+    if (node?.length !== to - from) continue;
+    const { name, length } = node;
     let same = 0;
-    while (same < name.length && name[same] === body[from + same]) same++;
-    if (same === name.length) return node;
+    while (same < length && name[same] === body[from + same]) same++;
+    if (same === length) return node;
   }
   return undefined;
 }

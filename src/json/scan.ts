@@ -39,7 +39,7 @@ export interface ScannedAnswer {
    * item's own JSON is not checked beyond its brackets and quotes.
    */
   readonly items: readonly Buffer[];
-  /** Of each item, what the reader of records found; undefined where it found nothing, or there is no reader. */
+  /** What the reader of records found, if there is one: of each item, undefined where it found nothing. */
   readonly values: readonly (readonly string[] | undefined)[];
   /** Of each list that is there, its items. */
   readonly lists: ReadonlyMap<string, readonly Buffer[]>;
@@ -59,7 +59,7 @@ export function scanAnswer(
   reader?: RecordReader,
 ): ScannedAnswer {
   const scanner = scan(body, what);
-  const items: Buffer[] = [];
+  let items: Buffer[] = [];
   const values: (readonly string[] | undefined)[] = [];
   const lists = new Map<string, readonly Buffer[]>();
   const wanted = path === undefined ? paths : [path, ...paths];
@@ -68,20 +68,15 @@ export function scanAnswer(
   const rest: Buffer[] = [];
   let from = 0;
 
-  function readItems(): void {
-    rest.push(body.subarray(from, scanner.step()));
-    while (scanner.more(BRACKET_END, items.length === 0)) {
-      const plain = reader && scanner.plain(reader);
-      items.push(plain ?? scanner.value());
-      values.push(plain && reader.values(body));
-    }
-    from = scanner.at() - 1;
-  }
-
-  function readList(): Buffer[] {
+  /** Empties the array that begins here; gives back its elements. */
+  function array(records?: RecordReader): Buffer[] {
     const found: Buffer[] = [];
     rest.push(body.subarray(from, scanner.step()));
-    while (scanner.more(BRACKET_END, found.length === 0)) found.push(scanner.value());
+    while (scanner.more(BRACKET_END, found.length === 0)) {
+      const plain = records && scanner.plain(records);
+      found.push(plain ?? scanner.value());
+      if (records !== undefined) values.push(plain && records.values(body));
+    }
     from = scanner.at() - 1;
     return found;
   }
@@ -100,8 +95,8 @@ export function scanAnswer(
       const opening = scanner.space();
       openings.set(key, opening);
       if (isWanted && opening === BRACKET) {
-        if (key === path) readItems();
-        else lists.set(key, readList());
+        if (key === path) items = array(reader);
+        else lists.set(key, array());
       } else if (isOnTheWay && opening === BRACE) object(`${key}.`);
       else scanner.value();
     }
@@ -111,7 +106,7 @@ export function scanAnswer(
   const opening = scanner.space();
   if (opening === undefined) throw new ProtocolError(`${what}: the answer is empty`);
   if (opening !== (isBare ? BRACKET : BRACE)) throw notJson(body, what, isBare);
-  if (isBare) readItems();
+  if (isBare) items = array(reader);
   else object("");
   if (scanner.space() !== undefined) throw scanner.wrong("goes on after its end");
   rest.push(body.subarray(from));

@@ -70,6 +70,12 @@ export function stringEnd(json: Buffer, at: number): number {
   }
 }
 
+/** The same for a string without escapes; -1 for any other. */
+export function plainStringEnd(json: Buffer, at: number): number {
+  while (SPECIAL[json[at] ?? 0] === 0) at++;
+  return json[at] === QUOTE ? at + 1 : -1;
+}
+
 function membersEnd(json: Buffer, at: number, depth: number): number {
   if (json[at] === BRACE_END) return at + 1;
   for (; ; at++) {
@@ -127,11 +133,6 @@ const isDigit = (byte = 0): boolean => byte >= ZERO && byte <= 0x39;
 
 /** Whether a value that begins with this byte is a number, if it is a value at all. */
 export const beginsNumber = (byte: number | undefined): boolean => byte === MINUS || isDigit(byte);
-
-export function hasEscape(json: Buffer, from: number, to: number): boolean {
-  for (let at = from; at < to; at++) if (json[at] === BACKSLASH) return true;
-  return false;
-}
 
 /**
  * Where the value that begins at `from` ends, whatever it is: at the first comma or closing bracket outside it. `isSpaced`: there

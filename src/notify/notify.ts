@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createAgents, type AgentOptions } from "../http/agents.ts";
-import type { NotifyConfig, PachcaNotifyConfig } from "../config/config.ts";
+import type { NotifyConfig } from "../config/config.ts";
 import type { StatusDocument, StreamStatus } from "../status/status-document.ts";
 import type { Observe } from "../fact.ts";
 import { epochMs, formatInstant, MINUTE_MS, SECOND_MS, type EpochMs } from "../time.ts";
@@ -133,7 +133,7 @@ function channelsOf({ webhook, pachca }: NotifyConfig, env: AgentOptions["env"])
 
 /** https://dev.pachca.com/messages: messages have no key by which Pachca could recognise a repeat. */
 function pachcaMessages(
-  { baseUrl, token, entityType, entityId, caFile }: PachcaNotifyConfig,
+  { baseUrl, token, entityType, entityId, caFile }: NonNullable<NotifyConfig["pachca"]>,
   env: AgentOptions["env"],
 ): Channel["messageOf"] {
   const agents = createAgents({ caFile, env });

@@ -2,10 +2,7 @@ import { ProtocolError, RefusedError } from "../errors.ts";
 import type { Page } from "../source.ts";
 import { formatSpan, type Span } from "../time.ts";
 
-/**
- * Millions of events in one span: half an hour or more at an API's rate limit. A pass that goes on for longer is taken for one
- * that never ends.
- */
+/** Millions of events in one span: half an hour or more at an API's rate limit. A longer pass is assumed never to end. */
 const PAGES_MAX = 100_000;
 
 /** One answer, and the cursor to go on with: undefined where the API says that there is no more. */
@@ -18,10 +15,10 @@ export interface Answer {
 export type FetchPage = (cursor: string | undefined, where: () => string) => Promise<Answer>;
 
 /**
- * All pages of `span`, by an API's cursor, to the end. A cursor that is refused is taken for an expired one: the pass begins
- * again, once, and what comes twice is dropped by its id.
+ * All pages of `span`, by an API's cursor, to the end. If a cursor is refused, it is assumed to have expired: the pass starts
+ * again, once. The reader drops repeated events by their id.
  *
- * @throws ProtocolError when the cursor goes round, or no end comes
+ * @throws ProtocolError when a cursor repeats, or when there is no end after `pagesMax` pages
  */
 export async function* pass(span: Span, fetchPage: FetchPage, pagesMax = PAGES_MAX): AsyncGenerator<Page> {
   const seen = new Set<string>();
@@ -34,7 +31,7 @@ export async function* pass(span: Span, fetchPage: FetchPage, pagesMax = PAGES_M
       answer = await fetchPage(cursor, where);
     } catch (error) {
       if (cursor === undefined || isRestarted || !isBadRequest(error)) throw error;
-      // How long a cursor lives is documented by nobody.
+      // No API documents how long a cursor is valid.
       isRestarted = true;
       cursor = undefined;
       seen.clear();
