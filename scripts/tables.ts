@@ -1,7 +1,12 @@
 import { SINKS } from "../src/sinks/index.ts";
+import { SOURCES } from "../src/sources/index.ts";
 
 /** Tables of documents, by the name in their markers: `<!-- sinks: … -->` before, `<!-- end of sinks -->` after. */
 const TABLES: Readonly<Record<string, string>> = {
+  sources: table(
+    ["source", "what it exports"],
+    SOURCES.map(({ type, about }) => [`\`${type}\``, phrase(about)]),
+  ),
   sinks: table(
     ["sink", "what it guarantees"],
     SINKS.map(({ type, guarantee }) => [`\`${type}\``, guarantee]),
@@ -23,4 +28,9 @@ function table(heads: readonly string[], rows: readonly (readonly string[])[]): 
   const line = (cells: readonly string[]) =>
     `| ${cells.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(" | ")} |\n`;
   return [line(heads), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("");
+}
+
+/** A sentence as a cell of a table: without its capital letter and its full stop. */
+function phrase(sentence: string): string {
+  return sentence.charAt(0).toLowerCase() + sentence.slice(1).replace(/\.$/, "");
 }
