@@ -1,5 +1,16 @@
 import { parsedJson } from "./parse.ts";
-import { BRACE, BRACE_END, BRACKET, BRACKET_END, COLON, COMMA, QUOTE, stringEnd, valueEnd } from "./tokens.ts";
+import {
+  BRACE,
+  BRACE_END,
+  BRACKET,
+  BRACKET_END,
+  COLON,
+  COMMA,
+  DEPTH_MAX,
+  QUOTE,
+  stringEnd,
+  valueEnd,
+} from "./tokens.ts";
 
 /* Cuts JSON that is known to be valid and compact, as a record is: nothing is parsed into numbers. */
 
@@ -11,6 +22,12 @@ export interface Member {
   /** Key and value, as they were sent: `"key":value`. */
   readonly text: string;
 }
+
+/**
+ * The depth that a member's value is said to have. Each value that was scanned has up to `DEPTH_MAX` levels, and what holds it
+ * has a few more: an envelope, or a record with rows joined to it.
+ */
+const DEPTH = -DEPTH_MAX;
 
 /** The text of each element of an array, or of each member of an object. Undefined for anything else. */
 export function partsOf(json: string | Buffer): string[] | undefined {
@@ -59,7 +76,7 @@ function cut(json: Buffer): Cut[] | undefined {
       if (colon < 0 || json[colon] !== COLON) return undefined;
       valueFrom = colon + 1;
     }
-    const to = valueEnd(json, valueFrom, 1);
+    const to = valueEnd(json, valueFrom, DEPTH);
     if (to < 0) return undefined;
     cuts.push({ from, valueFrom, to });
     from = to + 1;

@@ -45,6 +45,12 @@ describe("a pass over the pages", () => {
     expect(queries).toHaveLength(4);
   });
 
+  test("finds the continuation in an answer as deep as an answer may be", async () => {
+    const deep = JSON.parse("[".repeat(256) + "]".repeat(256)) as object;
+    const { baseUrl } = await inTurn(page(["a"], { continuation: "1", deep }), page(["b"]));
+    expect(await idsOf(sourceAt(baseUrl))).toEqual(["a", "b"]);
+  });
+
   test("takes a continuation of null for none, as the vendor's own client does", async () => {
     const { baseUrl } = await inTurn(page(["a"], { continuation: null }));
     expect(await idsOf(sourceAt(baseUrl))).toEqual(["a"]);

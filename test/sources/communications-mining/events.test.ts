@@ -89,6 +89,16 @@ test("an event is read alike as it was sent and as a line with its rows", async 
   expect(source.read(line)).toEqual({ ...same, record: line });
 });
 
+test("an event is read again, and described, with rows as deep as a row may be", async () => {
+  const row = `{"id":"u1","deep":${"[".repeat(255)}${"]".repeat(255)}}`;
+  const { baseUrl } = await inTurn(answer([JSON.stringify(event("a", { actor_user_id: "u1" }))], { users: [row] }));
+  const source = sourceAt(baseUrl);
+  const [found] = await eventsOf(source);
+  expect(found!.record.toString()).toContain(row);
+  expect(source.read(found!.record)).toEqual(found);
+  expect(source.vocabulary.describe(found!.record).actor).toEqual({ id: "u1" });
+});
+
 describe("an event", () => {
   test("keeps every byte of its JSON but the white space between tokens, and so do its rows", async () => {
     const pretty = String.raw`{
