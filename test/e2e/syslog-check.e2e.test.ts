@@ -23,13 +23,13 @@ const WRONGS: readonly (readonly [
     "a receiver with a certificate of another authority",
     (right, { otherCaFile }) => ({ ...right, caFile: otherCaFile }),
     /its certificate is from an (?:unknown authority|authority that is not trusted)/,
-    /authority in \S+caFile/,
+    /set sink\.caFile to the PEM file of its authority/,
   ],
   [
     "a receiver with another name",
     (right) => ({ ...right, serverName: "logs.example.com" }),
     /its certificate is not for logs\.example\.com, but for DNS:localhost, IP Address:127\.0\.0\.1/,
-    /serverName to a name that it has \(DNS:localhost/,
+    /set sink\.serverName to a name of its certificate \(DNS:localhost/,
   ],
   [
     "no client certificate",

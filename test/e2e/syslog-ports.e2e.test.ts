@@ -16,15 +16,15 @@ const WRONGS: readonly (readonly [transport: SyslogTransport, input: Input, advi
   ["tcp", "relp", /set sink\.transport to relp/],
   // The receiver answers with a TLS alert, but the connection may end before it arrives.
   ["tcp", "relpTls", /sink\.transport/],
-  ["tls", "tcp", /without TLS/],
-  ["tls", "relp", /without TLS/],
+  ["tls", "tcp", /the port may not use TLS/],
+  ["tls", "relp", /the port may not use TLS/],
   ["tls", "relpTls", /set sink\.transport to relp/],
-  ["relp", "tcp", /one for RELP/],
+  ["relp", "tcp", /check that sink\.port is a RELP port/],
   ["relp", "tls", /TLS.*check sink\.port and sink\.transport/],
   ["relp", "relpTls", /sink\.transport/],
-  ["relp+tls", "tcp", /without TLS/],
-  ["relp+tls", "tls", /one for RELP/],
-  ["relp+tls", "relp", /without TLS/],
+  ["relp+tls", "tcp", /the port may not use TLS/],
+  ["relp+tls", "tls", /check that sink\.port is a RELP port/],
+  ["relp+tls", "relp", /the port may not use TLS/],
 ];
 
 describe.skipIf(!rsyslogInstalled())("rsyslog's port for another transport", () => {
