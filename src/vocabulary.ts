@@ -1,63 +1,63 @@
-/* What events mean, in no vendor's words: what CEF, LEEF and syslog's severity are made from. */
+/* The meaning of events, independent of the vendor. CEF, LEEF and syslog's severity use it. */
 
-/** Who made the log, as CEF and LEEF name it. */
+/** The product that wrote the log, for CEF and LEEF. */
 export interface Product {
   readonly vendor: string;
   readonly name: string;
-  /** Of our reading of the log, not of the vendor's program. */
+  /** The version of our vocabulary, not of the vendor's product. */
   readonly version: string;
 }
 
-/** What all events of one key have in common. Keys not known to us have one too, made from the key. */
+/** What all events with one key have in common. Unknown keys have one too, derived from the key. */
 export interface Kind {
-  /** For people: "Failed second factor". */
+  /** For people, such as "User logged in". */
   readonly name: string;
-  /** Such as `authentication`; a few words of lower case, never translated. */
+  /** Such as `authentication`. A few lower-case words, never translated. */
   readonly category: string;
-  /** 0 to 10, as CEF counts it: to 3 low, to 6 medium, to 8 high, then very high. */
+  /** The severity of CEF: 0 to 3 low, 4 to 6 medium, 7 and 8 high, 9 and 10 very high. */
   readonly severity: number;
   readonly outcome?: "success" | "failure" | undefined;
 }
 
-/** Somebody or something that an event names. */
+/** A person or thing in an event. */
 export interface Party {
   readonly id?: string | undefined;
   readonly name?: string | undefined;
   readonly type?: string | undefined;
 }
 
-/** What one event says. What a record does not have is undefined. */
+/** The content of one event. Members that a record does not have are undefined. */
 export interface Meaning {
   readonly actor?: Party | undefined;
   readonly target?: Party | undefined;
   /** IPv4 or IPv6, as the source writes it; not checked. */
   readonly address?: string | undefined;
   readonly userAgent?: string | undefined;
-  /** All of the record that no other member here, nor the event's id, time and key, holds: compact JSON of an object. */
+  /** The rest of the record, without the members above and the event's id, time and key: a compact JSON object. */
   readonly details?: string | undefined;
 }
 
-/** How to read one source's events. */
+/** How to interpret one source's events. */
 export interface Vocabulary {
   readonly product: Product;
-  /** What an event of this key is; of a record that says itself how it ended or how severe it is, as the record says. */
+  /** The kind of an event with this key. An outcome or severity in `record` takes precedence. */
   kind(key: string, record?: Buffer): Kind;
-  /** Of a record that the source gave as an event's. Never throws: what is not as expected is left to `details`. */
+  /** Reads a record of an event. Never throws: unexpected members are in `details`. */
   describe(record: Buffer): Meaning;
 }
 
-/** A name for a key that no list has: `get_datasets` is "Get datasets". */
+/** A name for an unknown key: "Get datasets" for `get_datasets`. */
 export function nameOfKey(key: string): string {
   const words = key.replaceAll(/[\s_.:/-]+/g, " ").trim();
   return words === "" ? "Unknown event" : words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** A party that has anything at all. */
+/** The party, or undefined if all its members are undefined. */
 export function partyOf(party: Party): Party | undefined {
   return (party.id ?? party.name ?? party.type) === undefined ? undefined : party;
 }
 
-/** The same words, with other severities for some keys. */
+/** The same vocabulary, with other severities for some keys. */
 export function withSeverities(vocabulary: Vocabulary, severities: Readonly<Record<string, number>>): Vocabulary {
   return {
     ...vocabulary,

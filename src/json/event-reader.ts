@@ -9,30 +9,30 @@ import { recordReader, type RecordReader, type WantedMember } from "./record.ts"
 import { scanAnswer } from "./scan.ts";
 import { compact } from "./tokens.ts";
 
-/* The one place that makes events out of JSON. */
+/* The only place where JSON becomes events. */
 
-/** What is special about the records in one API's answers. */
+/** The layout of one API's answers. */
 export interface PageLayout {
-  /** The array of records, as a dotted path; `""`: the answer itself is that array. */
+  /** The dotted path of the array of records; `""`: the answer itself is that array. */
   readonly items: string;
-  /** Says of an event, by its kind and its texts at dotted paths, that it is not exported. */
+  /** Whether an event is not exported, by its kind and its texts at dotted paths. */
   readonly leaveOut?: ((kind: string, text: (path: string) => string | undefined) => boolean) | undefined;
   readonly join?: Join | undefined;
 }
 
-/** One answer, read. */
+/** A parsed answer. */
 export interface PageAnswer {
   readonly page: Page;
   /** The answer's JSON without its records. */
   readonly envelope: string;
-  /** How many records it had. */
+  /** The number of records. */
   readonly count: number;
 }
 
 /**
- * Reads one record, as a source sends it or as a line of the `raw` format holds it. It needs nothing but the names of the
- * members, so it also reads the archive of a source that is not known here. A record without an id, a time or valid JSON is
- * poison. A record of an unknown kind, or of none, is an event.
+ * Reads one record, as a source sends it or as it is in a line of the `raw` format. It needs only the names of the members, so
+ * it also reads the archive of a source that this version does not know. A record without an id, a time or valid JSON is
+ * poison. A record of an unknown kind, or without a kind, is an event.
  */
 export function eventReader(members: EventMembers): (record: Buffer) => AuditEvent | Poison {
   const plain = plainReader(members);
@@ -44,8 +44,8 @@ export function eventReader(members: EventMembers): (record: Buffer) => AuditEve
 
 /**
  * Reads answers of an API.
- * @returns a reader of one answer: `what` begins the message of an error, `inspect` sees the answer's envelope first. It throws a
- * ProtocolError when the answer is not JSON or has no records where they should be
+ * @returns a reader of one answer. `what` is the start of error messages. `inspect` is called with the envelope first, and may
+ * throw. The reader throws a ProtocolError when the answer is not JSON, or has no array of records at the path
  */
 export function pageReader(members: EventMembers, { items: path, leaveOut, join }: PageLayout) {
   const plain = plainReader(members);
@@ -69,7 +69,7 @@ export function pageReader(members: EventMembers, { items: path, leaveOut, join 
 
   function withRows(event: AuditEvent, joined: (record: Buffer) => Buffer): AuditEvent {
     const record = joined(event.record);
-    // An id made of the content is that of the line which is exported.
+    // The hash of the content is the hash of the exported line.
     const read = members.idElse === undefined ? undefined : parsedItem(record, members);
     return read === undefined || isPoison(read) ? { ...event, record } : read;
   }
@@ -77,11 +77,11 @@ export function pageReader(members: EventMembers, { items: path, leaveOut, join 
 
 interface PlainReader {
   readonly reader: RecordReader;
-  /** The event that a plain record holds; undefined where only the parser can tell. */
+  /** The event in a plain record; undefined when the record needs the parser. */
   event(record: Buffer, values: readonly string[] | undefined): AuditEvent | undefined;
 }
 
-/** Reads without parsing; undefined where members of one list have several formats. */
+/** Reads without parsing; undefined if the members of one list have different formats. */
 function plainReader({ id, idElse, time, kind }: EventMembers): PlainReader | undefined {
   const format = time[0]?.format ?? "iso";
   const isUniform = time.every((one) => one.format === format) && id.every((one) => one.format === id[0]?.format);
@@ -139,7 +139,7 @@ function idIn(json: Buffer, record: Buffer, { id, idElse }: EventMembers): strin
 
 function idOf(sent: string, isInteger: boolean): string | undefined {
   if (isInteger) return /^-?\d+$/.test(sent) ? sent : undefined;
-  // A character that was not UTF-8 reads as U+FFFD: such an id is not the one that was sent.
+  // Bytes that are not UTF-8 are decoded as U+FFFD: the id would differ from the one that was sent.
   return sent === "" || sent.includes("\ufffd") ? undefined : sent;
 }
 
@@ -149,11 +149,11 @@ function timeIn(json: Buffer, { time }: EventMembers): EpochMs | undefined {
   const found = first(json, time);
   if (found === undefined) return undefined;
   const text = stringOf(found.value);
-  // A number is no instant of ISO 8601, whatever its digits; an epoch may be sent as text.
+  // A JSON number is never an ISO 8601 instant, but an epoch may be sent as a string.
   return found.format === "iso" && text === undefined ? undefined : instantFrom(text ?? found.value, found.format);
 }
 
-/** Of the first of these members that the record has, the value as JSON text. Null counts as not there. */
+/** The first of these members that the record has, with its value as JSON text. Null counts as missing. */
 function first<Member extends { readonly path: string }>(
   json: Buffer,
   members: readonly Member[],

@@ -1,20 +1,20 @@
 import { isUtf8 } from "node:buffer";
 import { isObject, parsedJson } from "./parse.ts";
 
-/** Rows that an answer sends beside its records, and that go along with the records that refer to them. */
+/** Rows that an answer has beside its records, to be added to the records that refer to them. */
 export interface Join {
-  /** The member that a record gets at its end. */
+  /** The name of the member that is appended to a record. */
   readonly as: string;
-  /** The lists beside the records, each with the members of a record that refer to its rows by their `id`. */
+  /** The lists of rows, each with the members of a record that refer to its rows by `id`. */
   readonly lists: Readonly<Record<string, readonly string[]>>;
 }
 
 /**
- * What joins the rows of one answer to its records: `{…,"<as>":{"<list>":[row,…]}}`, in the order in which the record refers to
- * them, each once. A record that refers to no row, or has a member of that name, stays as it is. A row without an id, or one
- * that would spoil the line, is left out: an event does not fail with it.
+ * Returns a function that adds rows to a record: `{…,"<as>":{"<list>":[row,…]}}`, each row once, in the order of the references.
+ * A record without references to these rows, or with a member of that name, is not changed. A row without an id, or one that would make the
+ * line invalid, is left out: the event does not fail because of it.
  *
- * @param lists the rows as received, by the list that they are in
+ * @param lists the rows as received, by list
  */
 export function joiner(join: Join, lists: ReadonlyMap<string, readonly Buffer[]>): (record: Buffer) => Buffer {
   const rows = new Map(Object.keys(join.lists).map((list) => [list, rowsById(lists.get(list) ?? [])]));

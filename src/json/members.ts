@@ -12,31 +12,31 @@ import {
   valueEnd,
 } from "./tokens.ts";
 
-/* Cuts JSON that is known to be valid and compact, as a record is: nothing is parsed into numbers. */
+/* Cuts JSON that is known to be valid and compact, as records are. Numbers are not parsed, so they keep their digits. */
 
 /** A member of an object. */
 export interface Member {
   readonly key: string;
-  /** JSON, as it was sent. */
+  /** The value's JSON as sent. */
   readonly value: string;
-  /** Key and value, as they were sent: `"key":value`. */
+  /** Key and value as sent: `"key":value`. */
   readonly text: string;
 }
 
 /**
- * The depth that a member's value is said to have. Each value that was scanned has up to `DEPTH_MAX` levels, and what holds it
- * has a few more: an envelope, or a record with rows joined to it.
+ * The depth at which the values of members are scanned. A scanned value has up to `DEPTH_MAX` levels, and an envelope or a record
+ * with joined rows adds a few more.
  */
 const DEPTH = -DEPTH_MAX;
 
-/** The text of each element of an array, or of each member of an object. Undefined for anything else. */
+/** The JSON of each element of an array, or of each member of an object. Undefined for other values. */
 export function partsOf(json: string | Buffer): string[] | undefined {
   const bytes = Buffer.isBuffer(json) ? json : Buffer.from(json);
   const slice = slicer(bytes);
   return cut(bytes)?.map(({ from, to }) => slice(from, to));
 }
 
-/** The members of an object, in their order, including repeated ones. Undefined for anything else. */
+/** The members of an object in order, including repeated ones. Undefined for other values. */
 export function membersOf(json: string | Buffer): Member[] | undefined {
   const bytes = Buffer.isBuffer(json) ? json : Buffer.from(json);
   if (bytes[0] !== BRACE) return undefined;
@@ -48,7 +48,7 @@ export function membersOf(json: string | Buffer): Member[] | undefined {
   }));
 }
 
-/** The text between two bytes. Where all is ASCII, which is usual, nothing is decoded twice. */
+/** The text between two bytes. If all is ASCII, which is usual, nothing is decoded twice. */
 function slicer(bytes: Buffer): (from: number, to: number) => string {
   const text = bytes.toString();
   return text.length === bytes.length
@@ -56,7 +56,7 @@ function slicer(bytes: Buffer): (from: number, to: number) => string {
     : (from, to) => bytes.toString("utf8", from, to);
 }
 
-/** A part of an object or an array: `valueFrom` is behind a member's colon, and the same as `from` for an element. */
+/** A member or an element: `valueFrom` is after a member's colon, and equal to `from` for an element. */
 interface Cut {
   readonly from: number;
   readonly valueFrom: number;
@@ -85,7 +85,7 @@ function cut(json: Buffer): Cut[] | undefined {
   }
 }
 
-/** The value at a dotted path (`EventMembers` says how one is written), as JSON text; undefined where there is none. */
+/** The value at a dotted path (see `EventMembers`), as JSON text; undefined if there is none. */
 export function valueAt(json: string | Buffer, path: string): string | undefined {
   let value: string | undefined = json.toString();
   for (const name of namesIn(path)) {
@@ -96,18 +96,18 @@ export function valueAt(json: string | Buffer, path: string): string | undefined
   return value;
 }
 
-/** The names that make up a dotted path. */
+/** The names in a dotted path. */
 export function namesIn(path: string): string[] {
   return path.split(/(?<!\\)\./).map((name) => name.replaceAll("\\.", "."));
 }
 
-/** The text at a dotted path: what a string says, or the digits of a number. */
+/** The text at a dotted path: the value of a string, or the digits of a number. */
 export function textAt(json: string | Buffer, path: string): string | undefined {
   const value = valueAt(json, path);
   return value === undefined || /^-?\d/.test(value) ? value : stringOf(value);
 }
 
-/** What a JSON string says; undefined for anything else. */
+/** The value of a JSON string; undefined for other JSON. */
 export function stringOf(json: string): string | undefined {
   if (json.length < 2 || !json.startsWith('"') || !json.endsWith('"')) return undefined;
   if (!json.includes("\\")) return json.slice(1, -1);
@@ -115,22 +115,22 @@ export function stringOf(json: string): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
-/** A record, cut into the members that have a meaning of their own and all others. */
+/** A record, cut into its named members and all others. */
 export interface CutRecord {
-  /** What a named member says. A string is taken, null is nothing; any other value is in `rest`, integers as the caller says. */
+  /** The text of a named member, if it is a string (or an integer, with `takesIntegers`). Null has none; other values are in `rest`. */
   readonly text: (name: string) => string | undefined;
   readonly rest: readonly Member[];
 }
 
 /**
- * Cuts a record. Of a repeated member the last counts, as it does for a parser; the others are in `rest`. So is a time
- * that is finer than the millisecond which an event keeps of it.
- * @param takesIntegers whether an integer is taken too, by its digits
+ * Cuts a record. Of a repeated member the last one counts, as in a parser; the others are in `rest`. So is a time with finer
+ * fractions than milliseconds, because an event's time is truncated to them.
+ * @param takesIntegers whether integers are texts too, by their digits
  */
 export function cutRecord(record: Buffer, names: ReadonlySet<string>, takesIntegers = false): CutRecord {
   const rest: Member[] = [];
   const taken = new Map<string, { readonly member: Member; readonly text: string | undefined }>();
-  // A record that no source would give is kept too, as one member.
+  // A record that no source sends is kept too, as one member.
   for (const member of membersOf(record) ?? [whole(record.toString())]) {
     const { key, value } = member;
     const isDigits = takesIntegers && /^-?\d+$/.test(value);
@@ -153,7 +153,7 @@ function whole(json: string): Member {
   return { key: "record", value, text: `"record":${value}` };
 }
 
-/** Members as an object, compact, each as it is in the record; undefined where there is none. */
+/** Members as one compact object, each as in the record; undefined if there are none. */
 export function detailsOf(members: readonly Member[]): string | undefined {
   return members.length === 0 ? undefined : `{${members.map(({ text }) => text).join(",")}}`;
 }

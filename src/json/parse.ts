@@ -1,4 +1,4 @@
-/** What text or UTF-8 bytes say as JSON; undefined where they are not JSON, as when a gateway answers with its own page. */
+/** Parses JSON; undefined if it is not JSON, for example a gateway's own page. */
 export function parsedJson(text: string | Buffer): unknown {
   try {
     return JSON.parse(text.toString());

@@ -2,18 +2,18 @@ import { namesIn } from "./members.ts";
 import { beginsNumber, BRACE, BRACE_END, COLON, COMMA, DEPTH_MAX, plainStringEnd, QUOTE, valueEnd } from "./tokens.ts";
 
 /**
- * Reads plain records in one pass: what a parser would accept, and nothing unusual about it. Nearly every record is plain.
- * Then it does not need to be parsed to learn a few of its members, and leaves no garbage.
+ * Reads plain records in one pass, without parsing them, so it creates no garbage. A record is plain if a parser accepts it and
+ * it has no unusual features. Nearly all records are plain.
  */
 export interface RecordReader {
   /**
-   * Where the record that begins at byte `from` ends; -1 when it is not plain: not an object, not JSON, white space between
-   * its tokens, an escape in a key, or very deep. Then a parser has to say.
+   * Where the record that begins at byte `from` ends; -1 if it is not plain: not an object, not JSON, white space between
+   * tokens, an escape in a key, or very deep nesting. Such a record needs a parser.
    */
   end(body: Buffer, from: number): number;
   /**
-   * Of the record read last, one value for each list of members: that of the first member that is there and not null.
-   * Undefined when a list has none, or when one is unusual: of another type, with an escape, or within an array.
+   * One value of the last record for each list: that of the list's first member that is present and not null. Undefined if a
+   * list has none, or if a value is unusual: of another type, with an escape, or in an array.
    */
   values(body: Buffer): readonly string[] | undefined;
 }
@@ -24,12 +24,12 @@ export interface WantedMember {
   readonly type: "string" | "number";
 }
 
-/** A name on the way to wanted members. */
+/** A name in the paths of wanted members. */
 interface Node {
   readonly name: Buffer;
   readonly length: number;
   readonly children: Node[];
-  /** The member that ends here; -1 for none. */
+  /** The member whose path ends here; -1 for none. */
   member: number;
   isText: boolean;
 }
@@ -41,10 +41,10 @@ const SMALL_N = 0x6e;
 export function recordReader(lists: readonly (readonly WantedMember[])[]): RecordReader {
   const wanted = lists.flat();
   const roots = treeOf(wanted);
-  /** Start and end of each member's value, between its quotes; MISSING or UNUSUAL as the end of anything else. */
+  /** Start and end of each member's value, without quotes. The end is MISSING or UNUSUAL if there is no such value. */
   const bounds = new Int32Array(wanted.length * 2);
 
-  /** The members of one object: the last of the same name counts, as for every parser. */
+  /** Reads the members of one object. The last one of a repeated name counts, as in every parser. */
   function objectEnd(body: Buffer, from: number, nodes: readonly Node[], depth: number): number {
     if (depth === DEPTH_MAX) return -1;
     let at = from + 1;
@@ -64,7 +64,7 @@ export function recordReader(lists: readonly (readonly WantedMember[])[]): Recor
     }
   }
 
-  /** The value of a member that has wanted members itself. */
+  /** Reads the value of a member that contains wanted members. */
   function parentEnd(body: Buffer, from: number, node: Node, depth: number): number {
     const isObject = body[from] === BRACE;
     for (const child of node.children) forget(child, isObject ? MISSING : UNUSUAL);
@@ -125,7 +125,7 @@ function treeOf(wanted: readonly WantedMember[]): readonly Node[] {
   return roots;
 }
 
-/** Which of the nodes has the name between these bytes. Asked for each member of each record. */
+/** Finds the node with the name between these bytes. Called for each member of each record. */
 function nodeAt(nodes: readonly Node[], body: Buffer, from: number, to: number): Node | undefined {
   for (let index = 0; index < nodes.length; index++) {
     const node = nodes[index];

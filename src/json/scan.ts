@@ -17,40 +17,40 @@ import {
   QUOTE,
 } from "./tokens.ts";
 
-/** How much of an answer that is not JSON is shown. */
+/** How much of an answer that is not JSON an error message shows. */
 const SHOWN_CHARS = 40;
 
-/** What to cut out of an answer. Paths are names joined by dots. */
+/** The arrays to cut out of an answer. Paths are dotted. */
 export interface Layout {
-  /** The array that must be there; `""`: the answer itself is that array. */
+  /** The required array; `""`: the answer itself is that array. */
   readonly items?: string | undefined;
-  /** Arrays that may be there. What is not an array stays in the envelope. */
+  /** Optional arrays. Other values at these paths stay in the envelope. */
   readonly lists?: readonly string[] | undefined;
-  /** Sees the envelope before a missing array is an error: an answer may say that it is a refusal. */
+  /** Called with the envelope before a missing array becomes an error, because the answer may be a refusal. */
   readonly inspect?: ((envelope: string) => void) | undefined;
 }
 
 /** An API answer, cut into the items of its arrays and the rest. */
 export interface ScannedAnswer {
-  /** The answer's text with those arrays emptied, `…"data":[]…`: valid JSON. */
+  /** The answer's text with these arrays empty, `…"data":[]…`: valid JSON. */
   readonly envelope: string;
   /**
-   * Each item's bytes as received, but for the white space between its tokens, which is gone: one item is one line. An
-   * item's own JSON is not checked beyond its brackets and quotes.
+   * Each item's bytes as received, without the white space between tokens: one item is one line. Only the brackets and quotes
+   * of an item are checked.
    */
   readonly items: readonly Buffer[];
-  /** What the reader of records found, if there is one: of each item, undefined where it found nothing. */
+  /** With a record reader: what it found in each item; undefined for items that are not plain. */
   readonly values: readonly (readonly string[] | undefined)[];
-  /** Of each list that is there, its items. */
+  /** The items of each list that the answer has. */
   readonly lists: ReadonlyMap<string, readonly Buffer[]>;
 }
 
 /**
- * Cuts arrays out of an answer in one pass, byte by byte: number literals, escapes, key order and repeated keys stay as they
- * were sent. `what` begins the message of an error.
+ * Cuts arrays out of an answer in one pass, byte by byte. Number literals, escapes, key order and repeated keys stay as sent.
+ * `what` is the start of error messages.
  *
- * @throws ProtocolError when the answer is not JSON, cut, followed by something else, too deep, has an array twice, or
- * does not have the array of its items
+ * @throws ProtocolError when the answer is not JSON, is truncated, has more data after its end, is nested too deep, has an array
+ * twice, or does not have the required array
  */
 export function scanAnswer(
   body: Buffer,
@@ -63,12 +63,12 @@ export function scanAnswer(
   const values: (readonly string[] | undefined)[] = [];
   const lists = new Map<string, readonly Buffer[]>();
   const wanted = path === undefined ? paths : [path, ...paths];
-  /** What the wanted members, and those on the way to them, begin with. */
+  /** The first byte of the value of each wanted member, and of each member that contains one. */
   const openings = new Map<string, number | undefined>();
   const rest: Buffer[] = [];
   let from = 0;
 
-  /** Empties the array that begins here; gives back its elements. */
+  /** Reads the array that begins here, and empties it in the envelope. */
   function array(records?: RecordReader): Buffer[] {
     const found: Buffer[] = [];
     rest.push(body.subarray(from, scanner.step()));
@@ -108,7 +108,7 @@ export function scanAnswer(
   if (opening !== (isBare ? BRACKET : BRACE)) throw notJson(body, what, isBare);
   if (isBare) items = array(reader);
   else object("");
-  if (scanner.space() !== undefined) throw scanner.wrong("goes on after its end");
+  if (scanner.space() !== undefined) throw scanner.wrong("has more data after its end");
   rest.push(body.subarray(from));
   const envelope = checked(Buffer.concat(rest), body, what, isBare);
   inspect?.(envelope);
@@ -120,18 +120,18 @@ export function scanAnswer(
 }
 
 interface Scanner {
-  /** Skips white space; the byte that follows, undefined at the end. */
+  /** Skips white space. Returns the next byte, undefined at the end. */
   space(): number | undefined;
-  /** Steps over one byte; where we are then. */
+  /** Skips one byte. Returns the position after it. */
   step(): number;
   at(): number;
-  /** True when another element follows, after its comma; false after `close`, which is stepped over. */
+  /** Skips the comma before the next element, or `close`. Returns whether there is another element. */
   more(close: number, first: boolean): boolean;
   /** Reads a member's key and its colon. */
   key(): string;
-  /** Steps over one value; its bytes, on one line. */
+  /** Skips one value. Returns its bytes, on one line. */
   value(): Buffer;
-  /** The same for a plain record; undefined, and no step, for anything else. */
+  /** The same for a plain record. Returns undefined, and skips nothing, for other values. */
   plain(reader: RecordReader): Buffer | undefined;
   wrong(how: string): ProtocolError;
 }
@@ -163,7 +163,7 @@ function scan(body: Buffer, what: string): Scanner {
     if (first) return true;
     if (byte !== COMMA) throw wrong("is not JSON: a comma is missing");
     at++;
-    if (required() === close) throw wrong("is not JSON: a comma has nothing after it");
+    if (required() === close) throw wrong("is not JSON: there is a trailing comma");
     return true;
   }
 
@@ -177,7 +177,7 @@ function scan(body: Buffer, what: string): Scanner {
     if (required() !== COLON) throw wrong("is not JSON: a colon is missing");
     at++;
     const name = text.includes("\\") ? parsedJson(text) : text.slice(1, -1);
-    if (typeof name !== "string") throw new ProtocolError(`${what}: the answer is not JSON: a key is damaged`);
+    if (typeof name !== "string") throw new ProtocolError(`${what}: the answer is not JSON: a key is not valid`);
     return name;
   }
 
@@ -197,7 +197,7 @@ function scan(body: Buffer, what: string): Scanner {
   function plain(reader: RecordReader): Buffer | undefined {
     const from = at;
     const to = reader.end(body, from);
-    // Something behind its last bracket makes it something else.
+    // Data after its last bracket means that it is not a valid element.
     if (to < 0 || (body[to] !== COMMA && body[to] !== BRACKET_END)) return undefined;
     at = to;
     return body.subarray(from, to);
@@ -206,7 +206,7 @@ function scan(body: Buffer, what: string): Scanner {
   return { space, step: () => ++at, at: () => at, more, key, value, plain, wrong };
 }
 
-/** The envelope as text, once it is known to be JSON: the scanner has checked no more than its brackets. */
+/** The envelope as text, after a check that it is JSON: the scanner only checks brackets. */
 function checked(envelope: Buffer, body: Buffer, what: string, isBare: boolean): string {
   if (!isUtf8(envelope)) throw new ProtocolError(`${what}: the answer is not UTF-8`);
   const text = envelope.toString("utf8");
@@ -227,7 +227,7 @@ function notJson(body: Buffer, what: string, isBare: boolean): ProtocolError {
   return new ProtocolError(
     `${what}: the answer is ${isHtml ? "HTML, not JSON" : `not a JSON ${isBare ? "array" : "object"}`}; it begins with ${JSON.stringify(shown)}`,
     {
-      hint: isHtml ? "the address belongs to a web page: check baseUrl, and any proxy between" : undefined,
+      hint: isHtml ? "the URL is that of a web page: check baseUrl and any proxy in between" : undefined,
     },
   );
 }

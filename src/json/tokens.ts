@@ -1,4 +1,4 @@
-/* The one scanner of JSON, on bytes: a strict reading of compact JSON, and a loose one that only matches brackets and quotes. */
+/* The scanner of JSON bytes. It has a strict mode for compact JSON, and a loose mode that only matches brackets and quotes. */
 
 export const QUOTE = 0x22;
 export const BACKSLASH = 0x5c;
@@ -19,22 +19,22 @@ const ZERO = 0x30;
 const SMALL_E = 0x65;
 const SMALL_U = 0x75;
 
-/** Of each byte: whether it ends the run of plain characters in a string. */
+/** For each byte, whether it ends a run of plain characters in a string. */
 const SPECIAL = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte < 0x20 || byte === QUOTE || byte === BACKSLASH ? 1 : 0,
 );
 const ESCAPES = new Set(Buffer.from('"\\/bfnrt'));
 
 /**
- * An audit event is a handful of levels deep. Later readers of the lines may recurse, and a document made of brackets alone
- * must not end them.
+ * Audit events have only a few levels. Readers of the lines may recurse, and a document of nothing but brackets must not crash
+ * them.
  */
 export const DEPTH_MAX = 256;
 
 /**
- * Where the value that begins at `at` ends; -1 when it is not what a parser accepts, has white space between its tokens, or
- * is deeper than `DEPTH_MAX`. Bytes that are not UTF-8 pass.
- * @param depth of the value: 0 for a document
+ * Where the value that begins at `at` ends; -1 if a parser would not accept it, if it has white space between tokens, or if it
+ * is deeper than `DEPTH_MAX`. Does not check UTF-8.
+ * @param depth the depth of the value: 0 for a document
  */
 export function valueEnd(json: Buffer, at: number, depth = 0): number {
   switch (json[at]) {
@@ -55,7 +55,7 @@ export function valueEnd(json: Buffer, at: number, depth = 0): number {
   }
 }
 
-/** Behind the quote that closes the string whose first character is at `at`; -1 when it does not end well. */
+/** The position after the closing quote of the string whose first character is at `at`; -1 if the string is not valid. */
 export function stringEnd(json: Buffer, at: number): number {
   for (; ; at++) {
     const byte = json[at] ?? 0;
@@ -70,7 +70,7 @@ export function stringEnd(json: Buffer, at: number): number {
   }
 }
 
-/** The same for a string without escapes; -1 for any other. */
+/** The same for a string without escapes; -1 for other strings. */
 export function plainStringEnd(json: Buffer, at: number): number {
   while (SPECIAL[json[at] ?? 0] === 0) at++;
   return json[at] === QUOTE ? at + 1 : -1;
@@ -104,7 +104,7 @@ function wordEnd(json: Buffer, at: number, word: string): number {
   return at + word.length;
 }
 
-/** RFC 8259, 6: no plus, no leading zero, a digit on either side of the point. */
+/** RFC 8259, section 6: no plus sign, no leading zero, a digit on both sides of the point. */
 function numberEnd(json: Buffer, from: number): number {
   let at = json[from] === MINUS ? from + 1 : from;
   const whole = digitsEnd(json, at);
@@ -131,13 +131,13 @@ function digitsEnd(json: Buffer, at: number): number {
 
 const isDigit = (byte = 0): boolean => byte >= ZERO && byte <= 0x39;
 
-/** Whether a value that begins with this byte is a number, if it is a value at all. */
+/** Whether a valid value that begins with this byte is a number. */
 export const beginsNumber = (byte: number | undefined): boolean => byte === MINUS || isDigit(byte);
 
 /**
- * Where the value that begins at `from` ends, whatever it is: at the first comma or closing bracket outside it. `isSpaced`: there
- * is white space between its tokens. This loop sees every byte of a page that is not plain, hence one switch and no calls but
- * for strings.
+ * Where the value that begins at `from` ends: at the first comma or closing bracket outside it. The value need not be valid.
+ * `isSpaced`: it has white space between tokens. This loop reads every byte of records that are not plain, so it is one switch,
+ * with calls for strings only.
  */
 export function looseEnd(
   json: Buffer,
@@ -145,7 +145,7 @@ export function looseEnd(
 ): { readonly end: number; readonly isSpaced: boolean } | "cut" | "deep" | "brackets" {
   const closers: number[] = [];
   let isSpaced = false;
-  // White space behind the value is not in it, so white space counts only once something follows.
+  // White space after the value is not part of it, so white space counts only when another token follows.
   let gap = false;
   let last = from;
   for (let at = from; ; at++) {
@@ -183,7 +183,7 @@ export function looseEnd(
   }
 }
 
-/** Where the string that opens at `from` closes; undefined when it does not. */
+/** Where the string that opens at `from` closes; undefined if it does not. */
 export function looseStringEnd(json: Buffer, from: number): number | undefined {
   for (let at = from + 1; at < json.length; at++) {
     const byte = json[at];
@@ -194,8 +194,8 @@ export function looseStringEnd(json: Buffer, from: number): number | undefined {
 }
 
 /**
- * One record on one line: the white space between its tokens is dropped, all else stays byte for byte. White space
- * between two values, which no JSON has, is kept as one space, so that the parser still refuses it.
+ * Puts a record on one line: drops white space between tokens, and keeps everything else byte for byte. White space between two
+ * values, which is not valid JSON, becomes one space, so that the parser still rejects it.
  */
 export function compact(record: Buffer): Buffer {
   const out = Buffer.allocUnsafe(record.length);

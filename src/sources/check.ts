@@ -2,21 +2,21 @@ import { codeOf } from "../errors.ts";
 import type { Finding } from "../source.ts";
 import { formatDuration, SECOND_MS } from "../time.ts";
 
-/** A window is ready by the earlier of two clocks, so a wrong clock delays windows, or reads them too early. */
+/** The earlier of two clocks decides when a window is ready, so a wrong clock exports windows late, or too early. */
 export function clockFinding(offsetMs: number | undefined, lagMs: number): Finding {
   if (offsetMs === undefined) {
-    return { state: "warning", what: "clocks: the API does not say its time", hint: "keep this machine's clock right" };
+    return { state: "warning", what: "clocks: the API sends no Date header", hint: "synchronize this machine's clock" };
   }
   // The offset is known to the second.
   const seconds = Math.round(Math.abs(offsetMs) / SECOND_MS);
-  const apart = formatDuration(seconds * SECOND_MS);
-  const what = `clocks: ours and the API's are ${apart} apart`;
+  const difference = formatDuration(seconds * SECOND_MS);
+  const what = `clocks: this machine and the API differ by ${difference}`;
   if (Math.abs(offsetMs) <= lagMs / 3) return { state: "ok", what };
-  const hint = `set this machine's clock: it is ${apart} ${offsetMs > 0 ? "behind" : "ahead"}`;
+  const hint = `set this machine's clock: it is ${difference} ${offsetMs > 0 ? "behind" : "ahead"}`;
   return { state: Math.abs(offsetMs) > lagMs ? "failed" : "warning", what, hint };
 }
 
-/** A refusal or an outage is a finding. An abort and a bug are thrown. */
+/** The finding for a refusal or an outage. Throws aborts and bugs. */
 export function failedFinding(what: string, error: unknown, signal: AbortSignal): Finding {
   signal.throwIfAborted();
   if (!(error instanceof Error) || codeOf(error) === "bug") throw error;

@@ -21,90 +21,90 @@ import { pass } from "./paginate.ts";
 import { settingsSchema, type AccountSettings, type CommonSettings, type OwnSettings } from "./settings.ts";
 import { vocabularyOf, type Meanings } from "./vocabulary.ts";
 
-/** One question to the log. */
-export interface Question {
-  /** From inclusive, to exclusive; a request may ask for more, never for less. */
+/** A request for one page of the log. */
+export interface PageQuery {
+  /** From inclusive, to exclusive. The answer may have events outside of it, but must have all inside. */
   readonly from: EpochMs;
   readonly to: EpochMs;
-  /** Events in a page. */
+  /** Events per page. */
   readonly limit: number;
-  /** Where the page before ended; undefined for the first, and where the next page has a URL of its own. */
+  /** From the page before; undefined for the first page, and where the next page has its own URL. */
   readonly cursor: string | undefined;
-  /** Which of several passes over the span this is, as `pages` says it. */
+  /** Which of several passes over the span this is; from `pages`. */
   readonly part: string | undefined;
 }
 
-/** A request for the log, always for reading. */
+/** A request to the log, which only reads. */
 export interface LogRequest {
-  /** Behind the base URL. */
+  /** Appended to the base URL. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | undefined>>;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent as JSON, by POST. */
+  /** If present, the request is a POST with this as JSON. */
   readonly body?: unknown;
 }
 
-/** What of an API's refusals is its own. Other statuses mean what HTTP says. */
+/** How an API's refusals differ from standard HTTP. */
 export interface Refusals {
-  /** The API's own words in a refusal's body, which is parsed JSON or undefined. */
+  /** The reason in a refusal's body, which is parsed JSON or undefined. */
   readonly reason?: (body: unknown) => string | undefined;
-  /** What to do, by HTTP status. */
+  /** Hints for the operator, by HTTP status. */
   readonly hints?: Readonly<Record<number, string | ((reason: string | undefined) => string)>>;
-  /** Statuses that pass on their own, and are retried. */
+  /** Further statuses of temporary errors, which are retried. */
   readonly passing?: readonly number[];
-  /** Why an answer of HTTP 200 is a refusal, by its JSON without the records; undefined when it is none. */
+  /** The reason if an answer with HTTP 200 is a refusal, from its JSON without the records; undefined otherwise. */
   readonly within?: (answer: Readonly<Record<string, unknown>>) => string | undefined;
 }
 
-/** Asks once, without retries; `error` is what the answer's status stands for. */
+/** Sends one GET request, without retries. `error`: the error that the answer's status means. */
 export type Ask = (path: string) => Promise<HttpAnswer & { readonly error: ExporterError | undefined }>;
 
-/** Where the vendor's API is, how to ask it, and where an answer has what. A vendor is one of these, in one file. */
+/** A vendor's API: its settings, its requests and the layout of its answers. One definition, in one file, per vendor. */
 export interface SourceDefinition<Type extends string, Own extends z.ZodRawShape> extends AccountSettings<Type, Own> {
-  /** The settings that choose among the log's events, written so that equal choices are equal JSON. Part of the fingerprint. */
+  /** The settings that select events. Equal selections must be equal as JSON: they are part of the fingerprint. */
   readonly selection?: (settings: OwnSettings<Own>) => unknown;
-  /** The same settings for some keys of events only, where the API can be asked so. */
+  /** The same settings, restricted to some event keys, if the API has such a filter. */
   readonly onlyKeys?: (settings: OwnSettings<Own>, eventKeys: string[]) => OwnSettings<Own>;
-  /** How long the vendor keeps events; without it, no one says. */
+  /** How long the vendor keeps events; undefined if it is not documented. */
   readonly retentionMs?: number;
-  /** How far a run looks back, where the default of `windows.lookback` does not fit. */
+  /** The default of `windows.lookback` for this source, if the usual one does not fit. */
   readonly lookbackMs?: number;
   readonly timeouts?: Partial<HttpTimeouts>;
-  /** The headers that carry the token; `Authorization: Bearer` without it. */
+  /** The headers with the token. Default: `Authorization: Bearer`. */
   readonly authorize?: (token: string) => Readonly<Record<string, string>>;
   readonly throttling?: Throttling;
   readonly refusals?: Refusals;
-  readonly request: (question: Question, settings: OwnSettings<Own>) => LogRequest;
-  /** How much wider than the span is asked for, where event times are not those that are asked by. */
+  readonly request: (query: PageQuery, settings: OwnSettings<Own>) => LogRequest;
+  /** How far requests extend the span on both sides, if the API does not filter by exactly the times that events have. */
   readonly slackMs?: number;
   readonly next: Next;
-  /** The array of records in an answer, dotted; `""`: the answer is that array. */
+  /** The dotted path of the array of records; `""`: the answer itself is the array. */
   readonly items: string;
   readonly members: EventMembers;
   readonly join?: PageLayout["join"];
-  /** Which events are not exported; `userAgent` is the one that we send. */
+  /** Selects events that are not exported. `userAgent`: the one that this worker sends. */
   readonly leaveOut?: (settings: OwnSettings<Own>, userAgent: string) => PageLayout["leaveOut"];
-  /** Several passes over a span, each with a part that `request` is given. Without it there is one. */
+  /** Several passes over a span; `request` gets the `part` of each. Default: one pass. */
   readonly pages?: (pass: (part?: string) => AsyncIterable<Page>, settings: OwnSettings<Own>) => AsyncIterable<Page>;
-  /** A path that costs little and leaves no event, for a look at the API's clock. Without it: the smallest question. */
+  /** The path of a cheap request that leaves no event, to read the API's clock. Default: the smallest query. */
   readonly clock?: string;
-  /** What the preflight asks before it reads the log. An error that it throws is a finding about `token`, and ends the preflight. */
+  /** Checks of the preflight before it reads the log. If it throws an error, `token` fails and the preflight ends. */
   readonly check?: (ask: Ask) => AsyncIterable<Finding>;
   readonly meanings: Meanings;
 }
 
-/** What a source is opened with besides its settings. */
+/** What a source needs besides its settings. */
 export interface Surroundings extends Omit<HttpClientOptions, "secret" | "authorize" | "throttling"> {
-  /** How far the stream stays behind the clock: by this the preflight judges the clocks. */
+  /** The stream's lag behind the clock. The preflight compares the clocks' difference with it. */
   readonly lagMs: number;
-  /** Pages that one pass may take. */
+  /** The maximum number of pages of one pass. */
   readonly pagesMax?: number | undefined;
 }
 
-/** What the manual says of `windows.lookback`. */
+/** The documented default of `windows.lookback`. */
 const LOOKBACK_MS = 15 * MINUTE_MS;
 
-/** A kind of source, ready for the list in index.ts. */
+/** A source type, for the list in index.ts. */
 // eslint-disable-next-line @typescript-eslint/no-generated-empty-object-type -- no settings of its own
 export function defineSource<const Type extends string, Own extends z.ZodRawShape = Record<never, never>>(
   definition: SourceDefinition<Type, Own>,
@@ -120,7 +120,7 @@ export function defineSource<const Type extends string, Own extends z.ZodRawShap
     vocabulary,
     schema: settingsSchema(definition),
     onlyKeys: definition.onlyKeys,
-    /** @throws ConfigError when baseUrl is no address to append a path to */
+    /** @throws ConfigError when no path can be appended to baseUrl */
     open(settings: CommonSettings & OwnSettings<Own>, surroundings: Surroundings): Source {
       const api = apiOf(definition, settings, { timeouts, ...surroundings });
       const { pages, clock, check } = definition;
@@ -146,10 +146,10 @@ export function defineSource<const Type extends string, Own extends z.ZodRawShap
   };
 }
 
-/** Long over: for a question whose answer does not matter. */
+/** A second long ago, for a request whose answer does not matter. */
 const PAST_SECOND: Span = { from: epochMs(Date.UTC(2020, 0, 1)), to: epochMs(Date.UTC(2020, 0, 1) + SECOND_MS) };
 
-/** The API of one account, as its definition says how to ask it. */
+/** The API of one account, by its definition. */
 function apiOf<Own extends z.ZodRawShape>(
   definition: SourceDefinition<string, Own>,
   settings: CommonSettings & OwnSettings<Own>,
@@ -162,13 +162,13 @@ function apiOf<Own extends z.ZodRawShape>(
   const leaveOut = definition.leaveOut?.(settings, options.userAgent);
   const readPage = pageReader(definition.members, { items: definition.items, join: definition.join, leaveOut });
 
-  function requestFor(question: Question): HttpRequest {
-    const { path, query = {}, headers, body } = definition.request(question, settings);
+  function requestFor(pageQuery: PageQuery): HttpRequest {
+    const { path, query = {}, headers, body } = definition.request(pageQuery, settings);
     const url = new URL(`${baseUrl}${path}`);
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, String(value));
     }
-    // A question only reads, although it may be a POST.
+    // Even a POST only reads here.
     const request = { url, headers, retrySafe: true, classify };
     if (body === undefined) return { ...request, method: "GET" };
     const json = { "content-type": "application/json", ...headers };
@@ -187,9 +187,9 @@ function apiOf<Own extends z.ZodRawShape>(
     baseUrl,
     client,
     readAnswer,
-    /** The least that can be asked for. */
+    /** A request for one event. */
     smallest: (span: Span) => requestFor({ ...span, limit: 1, cursor: undefined, part: undefined }),
-    /** A request of the source's own. */
+    /** A GET request with this path. */
     get: (path: string) => ({ method: "GET", url: new URL(`${baseUrl}${path}`) }) as const,
     errorOf: classify,
 
@@ -215,8 +215,8 @@ function apiOf<Own extends z.ZodRawShape>(
 }
 
 /**
- * What the source asks first, then one question to the log, because nothing else shows the right to read it; and the clocks.
- * Each request is made once: someone is waiting.
+ * The source's own checks, then one query of the log, because nothing else proves the permission to read it; and the clocks.
+ * No request is retried, because a person is waiting.
  */
 async function* preflight(
   { client, get, errorOf, smallest, readAnswer }: ReturnType<typeof apiOf>,
@@ -238,13 +238,13 @@ async function* preflight(
     }
     yield clockFinding(client.clockOffsetMs(), lagMs);
   }
-  // A minute that is over for sure: the question itself, which may leave an event, is not in it.
+  // A minute in the past: it cannot contain the event that this query itself may leave.
   const minute = Math.floor(Date.now() / MINUTE_MS);
   const span: Span = { from: epochMs((minute - 3) * MINUTE_MS), to: epochMs((minute - 2) * MINUTE_MS) };
   try {
     const answer = await client.request({ ...smallest(span), retrySafe: false }, signal);
-    const found = readAnswer(answer, answer.what).count > 0 ? "something" : "nothing";
-    yield { state: "ok", what: `audit log: can be read, and has ${found} in ${formatSpan(span)}` };
+    const found = readAnswer(answer, answer.what).count > 0 ? "has events" : "has no events";
+    yield { state: "ok", what: `audit log: readable, ${found} in ${formatSpan(span)}` };
   } catch (error) {
     yield failedFinding("audit log", error, signal);
     return;
@@ -252,11 +252,11 @@ async function* preflight(
   if (check === undefined) yield clockFinding(client.clockOffsetMs(), lagMs);
 }
 
-/** The error that an answer stands for in this API; undefined for 2xx. */
+/** Converts an answer of this API to an error; undefined for 2xx. */
 function classifier({ reason: reasonIn, hints = {}, passing = [] }: Refusals = {}) {
   return (answer: HttpAnswer): ExporterError | undefined => {
     if (answer.status >= 200 && answer.status <= 299) return undefined;
-    // Gateways in between answer with pages of their own.
+    // Gateways in between send their own pages.
     const reason = reasonIn?.(parsedJson(answer.body));
     const hint = hints[answer.status];
     const error = statusError(answer, { reason, hint: typeof hint === "function" ? hint(reason) : hint });
@@ -266,16 +266,16 @@ function classifier({ reason: reasonIn, hints = {}, passing = [] }: Refusals = {
 }
 
 /**
- * A base URL without the slash at its end, which says nothing: the ledger tells sources apart by it.
- * @throws ConfigError when it is no address to append a path to
+ * A base URL without a slash at its end, so that the same API has the same identity in the ledger.
+ * @throws ConfigError when no path can be appended to it
  */
 function baseAddress(baseUrl: string, { hint, notIn }: AccountSettings<string, z.ZodRawShape>["baseUrl"]): string {
   const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
   const isPlain = url !== undefined && `${url.username}${url.password}${url.search}${url.hash}` === "";
   if (!isPlain || !/^https?:$/.test(url.protocol)) {
-    throw new ConfigError("source: baseUrl is not an http or https address without user, query and fragment", { hint });
+    throw new ConfigError("source: baseUrl is not an http or https URL without user, query and fragment", { hint });
   }
   const address = url.href.replace(/\/+$/, "");
   if (notIn?.test(address) !== true) return address;
-  throw new ConfigError("source: baseUrl ends in a path of the API, which is added to it", { hint });
+  throw new ConfigError("source: baseUrl includes the path of the API, which is appended to it", { hint });
 }

@@ -5,7 +5,7 @@ import { communicationsMining } from "./communications-mining/communications-min
 import type { Surroundings } from "./define.ts";
 import { pachca } from "./pachca/pachca.ts";
 
-/** Every kind of source. The configuration, its schema and manual, the tables and the tests are made from this list. */
+/** All source types. The configuration, its schema and manual, the tables and the tests use this list. */
 export const SOURCES = [pachca, communicationsMining] as const;
 
 export type SourceConfig = Frozen<z.output<(typeof SOURCES)[number]["schema"]>>;
@@ -15,13 +15,13 @@ export function openSource(settings: SourceConfig, surroundings: Surroundings): 
   return definitionOf(settings.type).open(settings as never, surroundings);
 }
 
-/** The same source, asked for some keys of events only; undefined where its API cannot be asked so. */
+/** The same source, restricted to some event keys; undefined if its API has no such filter. */
 export function withEventKeys(settings: SourceConfig, eventKeys: readonly string[]): SourceConfig | undefined {
   const changed = definitionOf(settings.type).onlyKeys?.(settings as never, [...eventKeys]) as object | undefined;
   return changed && { ...settings, ...changed };
 }
 
-/** How far a run looks back for late events where the configuration does not say. */
+/** The default of `windows.lookback` for this source. */
 export function lookbackMsOf({ type }: { readonly type: SourceConfig["type"] }): number {
   return definitionOf(type).lookbackMs;
 }

@@ -2,44 +2,44 @@ import LinkHeader from "http-link-header";
 import { ProtocolError } from "../errors.ts";
 import { stringOf, valueAt } from "../json/members.ts";
 
-/** How an answer says where the next page is, or that there is none. Paths are dotted. */
+/** Where an answer has its reference to the next page. Paths are dotted. */
 export type Next = CursorNext | { readonly url: string } | { readonly link: string };
 
-/** A cursor in the answer. Without `more`, the end is where there is none, or null. */
+/** A cursor in the answer. Without `more`, a missing cursor or null is the end. */
 interface CursorNext {
   readonly cursor: string;
-  /** `integer`: also a JSON integer, whose digits as sent are the cursor. */
+  /** `integer`: the cursor may also be a JSON integer, kept digit by digit. */
   readonly format?: "text" | "integer";
   /**
-   * A flag, true or false. Where it is true, a cursor must be there. Where an answer lacks it (an older version), the end is an
-   * empty page, or the same cursor again.
+   * A boolean: whether there are more pages. If true, the cursor is required. If an answer does not have it (an older version of
+   * the API), an empty page or a repeated cursor is the end.
    */
   readonly more?: string;
-  /** An empty text is the end as well. */
+  /** An empty string is the end, too. */
   readonly emptyCursor?: "ends";
-  /** A page without records is the end, whatever the cursor. */
+  /** A page without records is the end, whatever its cursor. */
   readonly emptyPage?: "ends";
 }
 
-/** What of an answer says where the next page is. */
+/** The parts of an answer that decide about the next page. */
 export interface Ending {
   /** The answer's JSON without its records, compact. */
   readonly envelope: Buffer;
-  /** How many records it had. */
+  /** The number of records. */
   readonly count: number;
   readonly link: string | undefined;
-  /** What was asked for. */
+  /** The URL of the request. */
   readonly url: URL;
-  /** The cursor that was asked with. */
+  /** The cursor of the request. */
   readonly cursor: string | undefined;
-  /** Begins the message of an error. */
+  /** The start of error messages. */
   readonly where: string;
 }
 
 /**
- * The cursor of the next page, or its URL; undefined at the end. A URL never leaves the origin of the one asked: the token would
- * go along.
- * @throws ProtocolError when the answer does not say where the next page is
+ * The cursor of the next page, or its URL; undefined at the end. A URL must have the origin of the request, because the token is
+ * sent to it.
+ * @throws ProtocolError when the reference to the next page is missing or not valid
  */
 export function nextIn(next: Next, ending: Ending): string | undefined {
   if ("link" in next) return sameOrigin(linked(next.link, ending), ending);
@@ -48,7 +48,7 @@ export function nextIn(next: Next, ending: Ending): string | undefined {
   const value = valueAt(envelope, next.url) ?? "null";
   const url = stringOf(value);
   if (url === undefined && value !== "null")
-    throw new ProtocolError(`${where}: the answer's ${next.url} is not a text`);
+    throw new ProtocolError(`${where}: the answer's ${next.url} is not a string`);
   return sameOrigin(url, ending);
 }
 
@@ -62,12 +62,12 @@ function nextCursor(next: CursorNext, { envelope, count, cursor, where }: Ending
     return undefined;
   }
   if (found !== undefined && found !== "") return found;
-  if (more !== undefined) throw new ProtocolError(`${where}: more is to come, but ${path} is missing`);
+  if (more !== undefined) throw new ProtocolError(`${where}: there are more pages, but ${path} is missing`);
   if (value === "null" || (found === "" && next.emptyCursor === "ends")) return undefined;
-  throw new ProtocolError(`${where}: the answer's ${path} is not ${format === "text" ? "a text" : "an integer"}`);
+  throw new ProtocolError(`${where}: the answer's ${path} is not ${format === "text" ? "a string" : "an integer"}`);
 }
 
-/** Undefined where the answer does not have it. Without what it is part of, an answer may be a short one. */
+/** Undefined when the answer does not have it. A missing parent is an error: the answer may be truncated. */
 function flagAt(path: string, envelope: Buffer, where: string): boolean | undefined {
   const parent = path.split(".").slice(0, -1).join(".");
   if (parent !== "" && valueAt(envelope, parent)?.startsWith("{") !== true) {
@@ -79,7 +79,7 @@ function flagAt(path: string, envelope: Buffer, where: string): boolean | undefi
   throw new ProtocolError(`${where}: ${path} is neither true nor false`);
 }
 
-/** RFC 8288: a header may hold several links, and an answer several headers; a URL may hold commas. */
+/** RFC 8288: a header may have several links, an answer several headers, and a URL commas. */
 function linked(rel: string, { link, where }: Ending): string | undefined {
   if (link === undefined) return undefined;
   try {

@@ -2,21 +2,21 @@ import { ProtocolError, RefusedError } from "../errors.ts";
 import type { Page } from "../source.ts";
 import { formatSpan, type Span } from "../time.ts";
 
-/** Millions of events in one span: half an hour or more at an API's rate limit. A longer pass is assumed never to end. */
+/** Millions of events, half an hour or more at an API's rate limit. A longer pass is assumed to be endless. */
 const PAGES_MAX = 100_000;
 
-/** One answer, and the cursor to go on with: undefined where the API says that there is no more. */
+/** One page, and the cursor of the next one; undefined if the API says that there is none. */
 export interface Answer {
   readonly page: Page;
   readonly next: string | undefined;
 }
 
-/** Asks for the first page, or for the one at a cursor. `where` begins the message of an error. */
+/** Requests the first page, or the one at a cursor. `where` gives the start of error messages. */
 export type FetchPage = (cursor: string | undefined, where: () => string) => Promise<Answer>;
 
 /**
- * All pages of `span`, by an API's cursor, to the end. If a cursor is refused, it is assumed to have expired: the pass starts
- * again, once. The reader drops repeated events by their id.
+ * All pages of `span`, by an API's cursor, to the end. If the API refuses a cursor, it is assumed to have expired: the pass
+ * restarts, once. The reader drops repeated events by their id.
  *
  * @throws ProtocolError when a cursor repeats, or when there is no end after `pagesMax` pages
  */

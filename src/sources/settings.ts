@@ -4,7 +4,7 @@ import type { Secret } from "../config/values/secret.ts";
 import { secretKeys, secretRules } from "../config/values/secret-keys.ts";
 import { address, group, positive, readableFile, text, whole } from "../config/values/values.ts";
 
-/* The settings of a source: the common ones, described once, and its own. */
+/* The settings of a source: the common ones and its own. */
 
 /** What a source defines about the common settings. */
 export interface AccountSettings<Type extends string, Own extends z.ZodRawShape> {
@@ -21,7 +21,7 @@ export interface AccountSettings<Type extends string, Own extends z.ZodRawShape>
     /** A path of the API that baseUrl must not include. */
     readonly notIn?: RegExp;
   };
-  /** The description of the token: whose it is, and the permissions that it needs. */
+  /** The description of the token: its owner, and the permissions that it needs. */
   readonly token: string;
   /** The default, at most what the vendor allows. */
   readonly requestsPerSecond: number;
@@ -72,7 +72,9 @@ function commonKeys({ baseUrl, token, requestsPerSecond, pageLimit }: AccountSet
     ...secretKeys("token", `${token} Either this or tokenFile.`),
     requestsPerSecond: positive(1000)
       .default(requestsPerSecond)
-      .describe("The most requests per second that this worker may send to the account, all its streams together."),
+      .describe(
+        "The maximum number of requests per second that this worker sends to the account, across all its streams.",
+      ),
     caFile: readableFile()
       .optional()
       .describe("A PEM file of certificate authorities to trust in addition to the public ones."),

@@ -2,7 +2,7 @@ import { cutRecord, detailsOf, textAt } from "../json/members.ts";
 import type { EventMembers } from "../source.ts";
 import { partyOf, type Kind, type Party, type Product, type Vocabulary } from "../vocabulary.ts";
 
-/** Where an event says something: a dotted path, or what reads it. */
+/** Where a record has a value: a dotted path, or a function that reads it. */
 type Place = string | ((record: Buffer) => string | undefined);
 
 type PartyPlaces = { readonly [Name in keyof Party]?: Place };
@@ -12,29 +12,29 @@ export interface Meanings {
   readonly product: Product;
   /** What all events of one key have in common. */
   readonly kind: (key: string) => Kind;
-  /** Where an event says itself how it ended, and the texts that say success or failure. */
+  /** The path of the outcome, where records have one, and the texts for success and failure. */
   readonly outcome?: { readonly at: string; readonly success: readonly string[]; readonly failure: readonly string[] };
-  /** Where an event says itself how severe it is, and each text's number from 0 to 10. */
+  /** The path of the severity, where records have one, and the number from 0 to 10 for each text. */
   readonly severity?: { readonly at: string; readonly of: Readonly<Record<string, number>> };
   readonly actor?: PartyPlaces;
   readonly target?: PartyPlaces;
   readonly address?: Place;
   readonly userAgent?: Place;
-  /** Members that say nothing when they are `{}`: details leave them out then. */
+  /** Members that are often `{}`. Details then do not include them. */
   readonly oftenEmpty?: readonly string[];
 }
 
-/** Reads events by their meanings; `members` are those that an event holds itself. */
+/** Reads events by these meanings. `members` are the paths of an event's id, time and kind. */
 export function vocabularyOf(meanings: Meanings, members: EventMembers): Vocabulary {
   const { actor = {}, target = {}, address, userAgent, outcome, severity, oftenEmpty = [] } = meanings;
   const idsAndTimes = [members.id, members.time].map((list) => list.map(({ path }) => path));
-  // Of several the event holds only one, and a nested member has neighbours: these stay in the details.
+  // Details keep a member that is one of several alternatives, because the event holds only one of them, and a nested one.
   const own = [...idsAndTimes, members.kind].filter(({ length }) => length === 1).flat();
   const said: (Place | undefined)[] = [...Object.values(actor), ...Object.values(target), address, userAgent];
   const names = new Set(
     [...own, ...said].filter((place) => typeof place === "string").filter((path) => !path.includes(".")),
   );
-  // Where an event's id is an integer, so are those of its parties.
+  // Where events have integer ids, their parties have too.
   const hasIntegers = members.id.some(({ format }) => format === "integer");
   const nothing = new Set(oftenEmpty.map((name) => `${JSON.stringify(name)}:{}`));
 

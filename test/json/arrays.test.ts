@@ -9,7 +9,7 @@ function scanText(text: string, ...members: readonly string[]) {
 }
 
 describe("several arrays of one answer", () => {
-  test("are cut out wherever they stand, and the envelope is the rest as it was written", () => {
+  test("are cut out wherever they are, and the envelope is the rest as sent", () => {
     const text = '{ "b": [ {"n" : 1.10}, 9007199254740993 ], "status": "ok", "a": [], "more": [1], "next": "x" }';
     expect(scanText(text, "a", "b", "c")).toEqual({
       envelope: '{ "b": [], "status": "ok", "a": [], "more": [1], "next": "x" }',
@@ -17,12 +17,12 @@ describe("several arrays of one answer", () => {
     });
   });
 
-  test("are not missed: what is no array stays in the envelope, as does one further down", () => {
+  test("are optional: other values, and arrays further down, stay in the envelope", () => {
     const text = '{"a":null,"b":{"c":[1]},"c":"[]"}';
     expect(scanText(text, "a", "b", "c")).toEqual({ envelope: text, arrays: {} });
   });
 
-  test("keep items that are no JSON or no UTF-8 from spoiling the rest", () => {
+  test("may have items that are not JSON or not UTF-8, without effect on the others", () => {
     const body = Buffer.from('{"a":["?"],"b":[tru,{"id":"ok"}]}');
     body[body.indexOf("?")] = 0xff;
     const { envelope, lists: arrays } = scanAnswer(body, { lists: ["a", "b"] });
@@ -35,16 +35,16 @@ describe("several arrays of one answer", () => {
     ["", /is empty/],
     ["[]", /not a JSON object/],
     ["<html>", /is HTML/],
-    ['{"a":[]} x', /goes on after its end/],
+    ['{"a":[]} x', /has more data after its end/],
     [String.raw`{"a":[],"\u0061":[]}`, /has "a" twice/],
-    ['{"a":[1,]}', /a comma has nothing after it/],
+    ['{"a":[1,]}', /there is a trailing comma/],
     ['{"a":[],"n":tru}', /not a JSON object/],
   ])("refuses %j", (text, message) => {
     expect(() => scanText(text, "a", "b")).toThrow(ProtocolError);
     expect(() => scanText(text, "a", "b")).toThrow(message);
   });
 
-  test("refuses an answer cut at any byte", () => {
+  test("refuses an answer truncated at any byte", () => {
     const text = String.raw`{"a":[{"id":"a\"b"},1],"n":"x","b":["é"]}`;
     const body = Buffer.from(text);
     for (let length = 0; length < body.length; length++) {
@@ -52,7 +52,7 @@ describe("several arrays of one answer", () => {
     }
   });
 
-  test("hold what JSON.parse sees in them, compact, in any document", () => {
+  test("have the items that JSON.parse reads, compact, in any document", () => {
     const list = fc.array(fc.jsonValue(), { maxLength: 4 });
     fc.assert(
       fc.property(list, fc.jsonValue(), list, fc.integer({ min: 0, max: 4 }), (a, n, b, space) => {

@@ -12,8 +12,8 @@ const AT = "2026-11-20T10:00:00.000Z";
 const readWith = (members: Partial<EventMembers>, text: string) =>
   eventReader({ ...PLAIN, ...members })(Buffer.from(text));
 
-describe("an event is read by the names of its members alone", () => {
-  test("its id, time and kind are text", () => {
+describe("an event is read by the names of its members only", () => {
+  test("its id, time and kind are strings", () => {
     const text = `{"id":"a","at":"${AT}","kind":"login"}`;
     expect(readWith({}, text)).toEqual({ id: "a", time: Date.parse(AT), key: "login", record: Buffer.from(text) });
   });
@@ -25,7 +25,7 @@ describe("an event is read by the names of its members alone", () => {
     });
   });
 
-  test("of a member that occurs twice the last counts", () => {
+  test("the last of two members with one name counts", () => {
     expect(readWith({}, `{"id":"a","at":"${AT}","id":"b"}`)).toMatchObject({ id: "b", key: "" });
     expect(readWith({ kind: ["o.k"] }, `{"id":"a","at":"${AT}","o":{"k":"x"},"o":{}}`)).toMatchObject({ key: "" });
   });
@@ -38,14 +38,14 @@ describe("an event is read by the names of its members alone", () => {
     }
   });
 
-  test("a record without an id is known by its content, where its source says so", () => {
+  test("a record without an id has the hash of its content as id, if its source allows it", () => {
     const text = `{"at":"${AT}","kind":"x"}`;
     expect(readWith({}, text)).toMatchObject({ reason: "no id" });
     const hash = createHash("sha256").update(text).digest("hex");
     expect(readWith({ idElse: "content" }, text)).toMatchObject({ id: hash });
     expect(readWith({ id: [], idElse: "content" }, text)).toMatchObject({ id: hash });
     expect(readWith({ idElse: "content" }, `{"id":"a","at":"${AT}"}`)).toMatchObject({ id: "a" });
-    // A damaged id is not a missing one.
+    // A damaged id does not count as missing.
     expect(isPoison(readWith({ idElse: "content" }, `{"id":"","at":"${AT}"}`))).toBe(true);
   });
 
@@ -67,7 +67,7 @@ describe("an event is read by the names of its members alone", () => {
     expect(isPoison(item)).toBe(time === undefined);
   });
 
-  test("the first member that is there and not null counts, wherever it is nested", () => {
+  test("the first member that is present and not null counts, at any depth", () => {
     const members: EventMembers = {
       id: [
         { path: "meta.id", format: "integer" },

@@ -6,7 +6,7 @@ import { scanAnswer } from "../../src/json/scan.ts";
 const NAMES = ["id", "created_at", "event_key"];
 const reader = recordReader(NAMES.map((path) => [{ path, type: "string" }]));
 
-/** What the reader says of a text that begins with a record, and what the parser says of the same bytes. */
+/** What the reader reads from a text that begins with a record, and what the parser reads from the same bytes. */
 function bothOf(text: string | Buffer) {
   const body = Buffer.from(text as string);
   const end = reader.end(body, 0);
@@ -27,7 +27,7 @@ const record = fc.tuple(
   fc.record({ id: member, created_at: member, event_key: member }, { requiredKeys: [] }),
 );
 
-test("what it takes for plain is what a parser would read, with the same members", () => {
+test("a plain record has the members that a parser reads", () => {
   fc.assert(
     fc.property(record, ([some, own]) => {
       const text = JSON.stringify({ ...some, ...own });
@@ -43,12 +43,12 @@ test("what it takes for plain is what a parser would read, with the same members
   );
 });
 
-test("a record with some bytes changed is plain only where a parser still reads it", () => {
+test("a record with some bytes changed is plain only if a parser still accepts it", () => {
   const change = fc.record({
     at: fc.nat(400),
     byte: fc.constantFrom(...Buffer.from('{}[],:"\\eE+-.0123u \n\x01tfnx\xff')),
   });
-  // Ten damaged copies of each record: to make a record takes longer than to check it.
+  // Ten damaged copies of each record, because creating a record takes longer than checking it.
   const copies = fc.array(fc.array(change, { minLength: 1, maxLength: 3 }), { minLength: 10, maxLength: 10 });
   fc.assert(
     fc.property(record, copies, ([some, own], damages) => {
@@ -98,7 +98,7 @@ test.each([
   expect(end === body.length && end > 0).toBe(false);
 });
 
-test("the usual record is plain: letters of any kind, numbers of any size, escapes in its values", () => {
+test("a record with any letters, numbers of any size and escapes in its values is plain", () => {
   const text =
     '{"id":"a-1","created_at":"2026-11-01T00:00:00Z","event_key":"user_login","details":{"имя":"Ёж","n":9007199254740993,' +
     String.raw`"x":[1.10,-0,1E400,{}],"s":"\u0041\"\\/"},"ip":null,"ok":true}`;
@@ -107,7 +107,7 @@ test("the usual record is plain: letters of any kind, numbers of any size, escap
   expect(strings).toEqual(["a-1", "2026-11-01T00:00:00Z", "user_login"]);
 });
 
-test("of two members of one name the last counts, and one that is no plain string is for the parser", () => {
+test("the last of two members with one name counts, and the parser reads one that is not a plain string", () => {
   expect(bothOf('{"id":"a","id":"b","created_at":"","event_key":"k"}').strings).toEqual(["b", "", "k"]);
   for (const last of ["1", "null", '"\\u0041"', "{}"]) {
     expect(bothOf(`{"id":"a","id":${last},"created_at":"","event_key":"k"}`).strings).toBeUndefined();
@@ -115,13 +115,13 @@ test("of two members of one name the last counts, and one that is no plain strin
   expect(bothOf('{"id":"a","event_key":"k"}').strings).toBeUndefined();
 });
 
-test("a record that is too deep is for the parser", () => {
+test("a record that is nested too deep needs the parser", () => {
   const nested = (depth: number) => `${'{"a":'.repeat(depth)}1${"}".repeat(depth)}`;
   expect(bothOf(nested(20)).end).toBeGreaterThan(0);
   expect(bothOf(nested(100_000)).end).toBe(-1);
 });
 
-test("an answer is cut in the same items with a reader and without, whatever stands in it", () => {
+test("any answer is cut into the same items with and without a record reader", () => {
   const item = fc.oneof(
     record.map(([some, own]) => JSON.stringify({ ...some, ...own })),
     fc.jsonValue().map((value) => JSON.stringify(value, undefined, 1)),

@@ -17,13 +17,13 @@ const refusal = (body: string | Buffer): ProtocolError => {
 };
 
 describe("an answer is cut into items and envelope", () => {
-  test("the envelope is the answer with the array emptied, as it was written", () => {
+  test("the envelope is the answer as sent, with the array empty", () => {
     const { envelope, items } = scanText('{ "data": [ {"id":"a"}, {"id":"b"} ], "meta": {"next": "x"} }');
     expect(envelope).toBe('{ "data": [], "meta": {"next": "x"} }');
     expect(linesOf(items)).toEqual(['{"id":"a"}', '{"id":"b"}']);
   });
 
-  test("numbers, escapes, key order and duplicate keys leave as they came", () => {
+  test("numbers, escapes, key order and duplicate keys are unchanged", () => {
     const item = String.raw`{"z":9007199254740993,"a":1.10,"b":-0,"c":1E400,"a":"\u0041\/","\u0062":[]}`;
     expect(linesOf(scanText(`{"data":[${item}]}`).items)).toEqual([item]);
   });
@@ -33,17 +33,17 @@ describe("an answer is cut into items and envelope", () => {
     expect(linesOf(scanText(`{"text":"\\"data\\":[","data":[${item}, 1]}`).items)).toEqual([item, "1"]);
   });
 
-  test("an item spread over lines becomes one line, and its strings keep their spaces", () => {
+  test("an item of several lines becomes one line, and its strings keep their spaces", () => {
     const { items } = scanText('{"data":[\r\n\t{\n "a" : [ 1 ,\n2 ] , "b c" : "d  e" }\n]}');
     expect(linesOf(items)).toEqual(['{"a":[1,2],"b c":"d  e"}']);
   });
 
-  test("an item that is compact already is not copied", () => {
+  test("a compact item is not copied", () => {
     const body = Buffer.from('{"data":[ {"id":"a b"} ,7 ]}');
     for (const item of scanAnswer(body, { items: "data" }).items) expect(item.buffer).toBe(body.buffer);
   });
 
-  test("a member of the same name further down is left alone", () => {
+  test("a member with the same name further down is unchanged", () => {
     expect(linesOf(scanText('{"meta":{"data":[1]},"data":[{"data":[2]}]}').items)).toEqual(['{"data":[2]}']);
   });
 
@@ -51,7 +51,7 @@ describe("an answer is cut into items and envelope", () => {
     expect(linesOf(scanText(String.raw`{"d\u0061ta":[1]}`).items)).toEqual(["1"]);
   });
 
-  test("an item that is no JSON does not spoil its neighbours, nor is it mended", () => {
+  test("an item that is not JSON is unchanged and has no effect on its neighbours", () => {
     expect(linesOf(scanText('{"data":[{"id":tru},1 \n 2,"a" "b",{"id":"ok"}]}').items)).toEqual([
       '{"id":tru}',
       "1 2",
@@ -61,20 +61,20 @@ describe("an answer is cut into items and envelope", () => {
   });
 });
 
-describe("what is not such an answer is a ProtocolError", () => {
+describe("any other answer is a ProtocolError", () => {
   test.each([
     ["", /is empty/],
     [" \n", /is empty/],
     ["upstream timed out", /not a JSON object; it begins with "upstream timed out"/],
     ["[]", /not a JSON object/],
-    ['{"data":[]}{"data":[]}', /goes on after its end/],
-    ['{"data":[]} x', /goes on after its end/],
+    ['{"data":[]}{"data":[]}', /has more data after its end/],
+    ['{"data":[]} x', /has more data after its end/],
     ['{"meta":{}}', /has no "data"/],
     ['{"data":null}', /"data" of the answer is not an array/],
     ['{"data":{}}', /"data" of the answer is not an array/],
     ['{"data":[],"data":[]}', /has "data" twice/],
     [String.raw`{"data":[],"d\u0061ta":[]}`, /has "data" twice/],
-    ['{"data":[1,]}', /a comma has nothing after it/],
+    ['{"data":[1,]}', /there is a trailing comma/],
     ['{"data":[,1]}', /a value is missing/],
     ['{"data":[{]}]}', /brackets do not match/],
     ['{"data":[]"meta":1}', /a comma is missing/],
@@ -88,13 +88,13 @@ describe("what is not such an answer is a ProtocolError", () => {
     expect(error.message).toMatch(/^GET \/audit_events: /);
   });
 
-  test("a web page is called one, with what to look at", () => {
+  test("a web page is reported as such, with a hint", () => {
     const error = refusal("\r\n<!DOCTYPE html>\n<html><title>Sign in</title></html>");
     expect(error.message).toMatch(/the answer is HTML/);
     expect(error.hint).toMatch(/baseUrl/);
   });
 
-  test("what is shown of it is short and printable", () => {
+  test("the part in the message is short and printable", () => {
     const error = refusal(Buffer.concat([Buffer.from([0, 7, 27, 255]), Buffer.from("secret ".repeat(100))]));
     // eslint-disable-next-line no-control-regex
     expect(error.message).not.toMatch(/[\0-\x1f]/);
@@ -107,14 +107,14 @@ describe("what is not such an answer is a ProtocolError", () => {
     expect(refusal(body).message).toMatch(/not UTF-8/);
   });
 
-  test("nesting beyond the limit, in the items and beside them", () => {
+  test("nesting deeper than the limit, in the items and beside them", () => {
     const deep = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
     expect(scanText(`{"data":[${deep(256)}]}`).items).toHaveLength(1);
     expect(refusal(`{"data":[${deep(257)}]}`).message).toMatch(/deeper than 256/);
     expect(refusal(`{"data":[],"meta":${deep(100_000)}}`).message).toMatch(/deeper than 256/);
   });
 
-  test("an answer cut at any byte", () => {
+  test("an answer truncated at any byte", () => {
     const body = Buffer.from(String.raw`{"data":[{"id":"a\"b","n":[1,2]},{"id":"é"}],"meta":{"next":"x"}}`);
     for (let length = 0; length < body.length; length++) {
       expect(() => scanAnswer(body.subarray(0, length), { items: "data" })).toThrow(ProtocolError);
@@ -125,7 +125,7 @@ describe("what is not such an answer is a ProtocolError", () => {
 describe("for any document", () => {
   const indent = fc.oneof(fc.integer({ min: 0, max: 10 }), fc.constantFrom("\t", "\r\n", " \t\n"));
 
-  test("the items are those that JSON.parse sees, compact, however it was indented", () => {
+  test("the items are those that JSON.parse reads, compact, whatever the indentation", () => {
     fc.assert(
       fc.property(fc.array(fc.jsonValue()), fc.jsonValue(), fc.boolean(), indent, (data, meta, dataFirst, space) => {
         const document = dataFirst ? { data, meta } : { meta, data };
@@ -136,7 +136,7 @@ describe("for any document", () => {
     );
   });
 
-  test("a record made compact is what JSON.stringify makes of it", () => {
+  test("a compact record is equal to the output of JSON.stringify", () => {
     fc.assert(
       fc.property(fc.jsonValue(), indent, (value, space) => {
         const text = ` ${JSON.stringify(value, null, space)}\n`;
@@ -145,7 +145,7 @@ describe("for any document", () => {
     );
   });
 
-  test("damaged anywhere, it is refused, or else JSON.parse reads the same", () => {
+  test("a damaged answer is refused, or JSON.parse reads the same from it", () => {
     const damage = fc.constantFrom(...Array.from('{}[],:" \\\n1ae'), "\0", "é");
     fc.assert(
       fc.property(fc.array(fc.jsonValue()), indent, fc.nat(), fc.nat(2), damage, (data, space, place, gone, put) => {
@@ -165,7 +165,7 @@ describe("for any document", () => {
     );
   });
 
-  test("any bytes end in an answer or a ProtocolError, and in an end", () => {
+  test("any bytes lead to an answer or a ProtocolError, and it terminates", () => {
     const bytes = fc.oneof(
       fc.uint8Array({ maxLength: 200 }),
       fc.array(fc.constantFrom(...Buffer.from('{}[],:"\\ \ndat1')), { maxLength: 60 }),

@@ -68,7 +68,7 @@ test("not ready, with the reason, while the API is down; ready when it is back",
   expect(status).toBe(503);
   expect(body).toMatchObject({
     ready: false,
-    unready: [{ stream: "demo", code: "unauthorized", hint: expect.stringContaining("make a new one") as string }],
+    unready: [{ stream: "demo", code: "unauthorized", hint: expect.stringContaining("create a new one") as string }],
   });
   const shown = await stage.run(["status"]);
   expect(shown.stdout).toMatch(/^demo +failing +nothing yet/m);

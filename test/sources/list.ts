@@ -5,13 +5,13 @@ import { openPachca } from "../support/pachca.ts";
 import { openOdd } from "./odd-vendor/odd-vendor.ts";
 import type { ApiState } from "./source.contract.ts";
 
-/** A source that a test opens in front of an API of that test. A source without one does not compile. */
+/** How a test opens each source, for its own API. A source without an entry does not compile. */
 const OPENERS: Readonly<Record<SourceConfig["type"], (state: ApiState) => Promise<Source>>> = {
   pachca: openPachca,
   "communications-mining": openMining,
 };
 
-/** All sources that keep the contract, and how to open each. */
+/** All sources under the contract, and how to open each. */
 export const LIST: readonly { readonly type: string; readonly open: (state: ApiState) => Promise<Source> }[] = [
   ...SOURCES.map(({ type }) => ({ type, open: OPENERS[type] })),
   { type: "odd-vendor", open: openOdd },

@@ -3,7 +3,7 @@ import { ExporterError } from "../../src/errors.ts";
 import { isPoison, type AuditEvent, type Source } from "../../src/source.ts";
 import { epochMs, type EpochMs, type Span } from "../../src/time.ts";
 
-/** The token that `open` gives the source: it must not be found anywhere. */
+/** The token that `open` gives the source. It must not appear anywhere. */
 export const CONTRACT_TOKEN = "contract-canary-0123456789";
 
 export interface Happened {
@@ -11,11 +11,11 @@ export interface Happened {
   readonly time: EpochMs;
 }
 
-/** An API of one vendor, as a test wants it. */
+/** The state that a test wants an API to have. */
 export interface ApiState {
-  /** All that is in its log, oldest first. */
+  /** All events in its log, oldest first. */
   readonly history: readonly Happened[];
-  /** `away`: 503. `refusing`: 401. `cut`: each body ends half-way. `nonsense`: 200 with a web page. */
+  /** `away`: 503. `refusing`: 401. `cut`: each body is truncated. `nonsense`: 200 with a web page. */
   readonly mood: "well" | "away" | "refusing" | "cut" | "nonsense";
 }
 
@@ -23,10 +23,10 @@ const never = new AbortController().signal;
 const FROM = Date.UTC(2026, 10, 20, 10);
 const span: Span = { from: epochMs(FROM), to: epochMs(FROM + 300_000) };
 
-/** Digits, for APIs whose ids are integers: more of them than a JavaScript number holds. */
+/** Digits, for APIs with integer ids: too many for a JavaScript number. */
 const idAt = (index: number) => String(1_152_922_976_252_290_800n + BigInt(index));
 
-/** `count` events, evenly over the five minutes of `span`, with neighbours outside and several in one millisecond. */
+/** `count` events, evenly over the five minutes of `span`, with neighbours outside, and several in one millisecond. */
 function pachcaHistory(count: number): Happened[] {
   const inside = Array.from({ length: count }, (_, index) => ({
     id: idAt(index),
@@ -57,27 +57,27 @@ async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
   return found;
 }
 
-/** What every source does. `open` makes one within a test, in front of a server of that test. */
+/** The behaviour of every source. `open` opens a source for a test, with that test's own server. */
 export function sourceContract(name: string, open: (state: ApiState) => Promise<Source>): void {
   describe(`${name}, as a source`, () => {
     const well = (count: number) => open({ history: pachcaHistory(count), mood: "well" });
 
-    test("gives every event of a span, over many pages", async () => {
+    test("returns every event of a span, from many pages", async () => {
       const events = (await eventsOf(await well(230), span)).filter(isIn(span));
       expect(idsOf(events)).toEqual(idsOf(pachcaHistory(230).filter(isIn(span))));
     });
 
-    test("gives each event its own time", async () => {
+    test("returns each event with its own time", async () => {
       const times = new Map(pachcaHistory(60).map(({ id, time }) => [id, time]));
       for (const { id, time } of await eventsOf(await well(60), span)) expect(time).toBe(times.get(id));
     });
 
-    test("ends without an event where nothing happened", async () => {
+    test("returns no events for a quiet span", async () => {
       const quiet = { from: epochMs(FROM + 600_000), to: epochMs(FROM + 900_000) };
       expect((await eventsOf(await well(60), quiet)).filter(isIn(quiet))).toEqual([]);
     });
 
-    test("loses nothing between two spans that meet", async () => {
+    test("loses nothing between two adjacent spans", async () => {
       const source = await well(120);
       const middle = pachcaHistory(120)[60]!.time;
       const halves = [
@@ -89,7 +89,7 @@ export function sourceContract(name: string, open: (state: ApiState) => Promise<
       expect(parts.flat()).toHaveLength(120);
     });
 
-    test("gives each event as one line, from which it reads the same event again", async () => {
+    test("returns each event as one line, and reads the same event from it", async () => {
       const source = await well(60);
       for (const event of await eventsOf(source, span)) {
         expect(event.record.includes("\n")).toBe(false);
@@ -105,13 +105,13 @@ export function sourceContract(name: string, open: (state: ApiState) => Promise<
       expect(item.record).toEqual(record);
     });
 
-    test("can be left in the middle and asked again", async () => {
+    test("can be interrupted and called again", async () => {
       const source = await well(120);
       for await (const page of source.pages(span, never)) if (page.events.length > 0) break;
       expect((await eventsOf(source, span)).filter(isIn(span))).toHaveLength(120);
     });
 
-    test("ends with the reason of an abort, before a request and between two", async () => {
+    test("throws the reason of an abort, before a request and between two requests", async () => {
       const source = await well(120);
       const reason = new Error("stopping");
       await expect(eventsOf(source, span, AbortSignal.abort(reason))).rejects.toBe(reason);
@@ -127,7 +127,7 @@ export function sourceContract(name: string, open: (state: ApiState) => Promise<
       ["refusing", ["RefusedError"]],
       ["cut", ["TransientError"]],
       ["nonsense", ["ProtocolError"]],
-    ] as const)("never ends as if that were all when the API is %s", async (mood, names) => {
+    ] as const)("throws, and does not end normally, when the API is %s", async (mood, names) => {
       const source = await open({ history: pachcaHistory(60), mood });
       const error: unknown = await eventsOf(source, span).catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(ExporterError);
@@ -135,28 +135,28 @@ export function sourceContract(name: string, open: (state: ApiState) => Promise<
       expect(String((error as ExporterError).stack)).not.toContain(CONTRACT_TOKEN);
     });
 
-    test("knows the API's clock to a few seconds, also before it was ever asked", async () => {
+    test("knows the API's clock to a few seconds, even before the first request", async () => {
       const source = await well(1);
       expect(Math.abs(await source.clockOffsetMs(never))).toBeLessThan(10_000);
       await eventsOf(source, span);
       expect(Math.abs(await source.clockOffsetMs(never))).toBeLessThan(10_000);
     });
 
-    test("says what it is without its token, and the same each time", async () => {
+    test("has an identity that is plain JSON and does not contain the token", async () => {
       const source = await well(0);
       const text = JSON.stringify([source.identity, source.selection]);
       expect(text).not.toContain(CONTRACT_TOKEN);
       expect(JSON.parse(text)).toEqual([source.identity, source.selection]);
     });
 
-    test("finds nothing wrong in the preflight when all is well", async () => {
+    test("passes the preflight when all is well", async () => {
       const findings = await all((await well(60)).check(never));
       expect(findings.length).toBeGreaterThan(0);
       expect(findings.filter(({ state }) => state === "failed")).toEqual([]);
     });
 
     test.each(["away", "refusing", "cut", "nonsense"] as const)(
-      "finds it in the preflight, without throwing, when the API is %s",
+      "fails the preflight, without throwing, when the API is %s",
       async (mood) => {
         const findings = await all((await open({ history: [], mood })).check(never));
         expect(findings.map(({ state }) => state)).toContain("failed");
@@ -164,7 +164,7 @@ export function sourceContract(name: string, open: (state: ApiState) => Promise<
       },
     );
 
-    test("ends the preflight with the reason of an abort", async () => {
+    test("throws the reason of an abort from the preflight", async () => {
       const reason = new Error("stopping");
       const source = await well(0);
       await expect(all(source.check(AbortSignal.abort(reason)))).rejects.toBe(reason);

@@ -8,7 +8,7 @@ const BASE_URL_HINT =
 
 /**
  * The audit log of UiPath Communications Mining: `POST /api/v1/audit_events/query`, in no documented order, by continuation.
- * Names of users, tenants, datasets … come beside the events; each record takes along those that it refers to.
+ * Users, tenants, datasets and so on are rows beside the events. Each record gets the rows that it refers to.
  */
 export const communicationsMining = defineSource({
   type: "communications-mining",
@@ -21,30 +21,29 @@ export const communicationsMining = defineSource({
     notIn: /\/api(?:\/v\d.*)?$/,
   },
   token:
-    'The API token of a user with the permission "Read audit logs"; a user has one, and a new one ends the old one.',
+    'The API token of a user with the permission "Read audit logs". A user has one token: a new one revokes the old one.',
   requestsPerSecond: 10,
   pageLimit: {
-    about: "Events asked for in one page. The API's own default is 128.",
+    about: "Events per page. The API's own default is 128.",
     default: 128,
     max: 10_000,
   },
-  // The vendor's own client waits for four minutes. The connection carries nothing meanwhile, so silence on it is allowed for as
-  // long as the head of the answer is.
+  // The vendor's own client waits four minutes. The connection is idle during that time, so both timeouts are equal.
   timeouts: { headMs: 4 * MINUTE_MS, idleMs: 4 * MINUTE_MS },
 
   request: ({ from, to, limit, cursor }) => ({
     path: "/api/v1/audit_events/query",
-    // The filter goes along with each continuation, as the vendor's own client does it.
+    // Each request repeats the filter, as the vendor's own client does.
     body: {
       limit,
       filter: { timestamp: { minimum: formatInstant(from), maximum: formatInstant(to) } },
       continuation: cursor,
     },
   }),
-  // An event shows its time rounded to the nearest second, and it is not documented by which of the two it is found. The one is
-  // never further than half a second from the other.
+  // The API rounds an event's time to the nearest second. Whether the filter uses the rounded or the exact time is not
+  // documented; they differ by half a second at most.
   slackMs: SECOND_MS,
-  // Null says what absence says: the vendor's own client reads the two alike.
+  // A continuation of null means the same as none, as in the vendor's own client.
   next: { cursor: "continuation" },
   items: "audit_events",
   members: {
@@ -68,12 +67,12 @@ export const communicationsMining = defineSource({
   refusals: {
     reason: messageIn,
     hints: {
-      401: "the token is wrong or was replaced: a user has one API token, and making a new one ends the old one",
+      401: "the token is wrong or was replaced: a user has one API token, and a new one revokes the old one",
       403: 'give the token\'s user the permission "Read audit logs"',
       404: BASE_URL_HINT,
       405: BASE_URL_HINT,
     },
-    // Not documented; the vendor's own client takes a conflict for something that passes.
+    // Not documented, but the vendor's own client retries a conflict.
     passing: [409],
     within(answer) {
       if (answer["status"] === "ok") return undefined;

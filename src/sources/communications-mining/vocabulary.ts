@@ -3,8 +3,8 @@ import { partsOf, textAt, valueAt } from "../../json/members.ts";
 import type { Meanings } from "../vocabulary.ts";
 
 /**
- * The vendor names one kind of event and describes three in words (a login, a change of a password, a change of another
- * user's permissions), so a kind is told by the words in its key: the first of these that has one counts.
+ * The vendor documents the key of one kind of event, and describes three more without their keys (a login, a password change, a
+ * change of another user's permissions). So the words in a key decide: the first rule that has one of them applies.
  */
 const RULES: readonly (readonly [words: readonly string[], category: string, severity: number])[] = [
   [["login", "logout", "signin", "signout", "session", "mfa"], "authentication", 3],
@@ -31,7 +31,7 @@ export const meanings: Meanings = {
     const name = nameOfKey(key);
     const words = new Set(name.toLowerCase().split(" "));
     const [, category, severity] = RULES.find(([some]) => some.some((word) => words.has(word))) ?? [[], "other", 3];
-    // The log does not say how an action ended, unless its name does.
+    // An event has no outcome, unless its key names one.
     if ([...words].some((word) => FAILURE.has(word)))
       return { name, category, severity: Math.max(severity, 5), outcome: "failure" };
     return { name, category, severity };
@@ -40,7 +40,7 @@ export const meanings: Meanings = {
   actor: { id: "actor_user_id", name: actorName },
 };
 
-/** The name of the actor in the rows that came with the event; a reference without a row is usual. */
+/** The actor's name, from the rows that were joined to the event. Often the row is missing. */
 function actorName(record: Buffer): string | undefined {
   const actor = textAt(record, "actor_user_id");
   const users = valueAt(record, "_resources.users");

@@ -7,68 +7,66 @@ import { DAY_MS } from "../../time.ts";
 import { defineSource, type Ask } from "../define.ts";
 import { meanings } from "./vocabulary.ts";
 
-/** The event that each request for the log leaves in it. */
+/** The event that Pachca logs for each request to the audit log. */
 const OWN_READ = "audit_events_accessed";
 
-/** The right that reading the log needs. */
+/** The scope that is needed to read the log. */
 const SCOPE = "audit_events:read";
 
 const id = () => text('text, such as "133321"', /\S/);
 
-/** All must hold; of several event keys any. */
+/** An event must match all of them, and one of the event keys. */
 const filter = group({
   eventKeys: list(text("a kind of event, such as user_2fa_fail", /^\S{1,100}$/), 1, 100)
     .optional()
-    .describe(
-      "Only these kinds of event. The API takes one kind in a request, so each kind costs requests of its own.",
-    ),
-  actorId: id().optional().describe("Only what this user or bot did."),
-  actorType: text("text, such as User", /\S/).optional().describe("Only what actors of this type did."),
-  entityId: id().optional().describe("Only what was done to this entity."),
-  entityType: text("text, such as Chat", /\S/).optional().describe("Only what was done to entities of this type."),
+    .describe("Only these kinds of event. The API accepts one kind per request, so each kind needs its own requests."),
+  actorId: id().optional().describe("Only events of this user or bot."),
+  actorType: text("text, such as User", /\S/).optional().describe("Only events of actors of this type."),
+  entityId: id().optional().describe("Only events about this entity."),
+  entityType: text("text, such as Chat", /\S/).optional().describe("Only events about entities of this type."),
 });
 
 /** The audit log of a Pachca workspace: `GET /audit_events`, newest first, by cursor. */
 export const pachca = defineSource({
   type: "pachca",
-  about: "The audit log of a Pachca workspace, on the plan Corporation.",
+  about: "The audit log of a Pachca workspace, on the Corporation plan.",
   baseUrl: {
-    about: "Where the API is. Change it for Pachca on your own servers, or for the simulator.",
+    about: "The base URL of the API. Change it for Pachca on your own servers or for the simulator.",
     default: "https://api.pachca.com/api/shared/v1",
     example: "https://api.pachca.com/api/shared/v1",
-    hint: "set baseUrl to https://api.pachca.com/api/shared/v1, or to its like on your own host",
+    hint: "set baseUrl to https://api.pachca.com/api/shared/v1, or to the same path on your own host",
   },
   token: `The token of the workspace's owner, with the scope ${SCOPE}.`,
   requestsPerSecond: 50,
   settings: {
     filter: filter
       .prefault({})
-      .describe(
-        "Exports a part of the log only: events for which all of these hold. Without it, everything is exported.",
-      ),
+      .describe("Exports only the events that match all of these conditions. By default, all events are exported."),
     ownReads: choice(["keep", "drop"])
       .default("keep")
-      .describe(`Pachca logs each reading of its log (${OWN_READ}); drop leaves out those made by this exporter.`),
+      .describe(
+        `Pachca logs each read of its audit log (${OWN_READ}). With drop, reads by this worker are not exported.`,
+      ),
   },
   pageLimit: {
-    about: "Events asked for in one page. More than 50 only for the simulator: Pachca gives no more.",
+    about: "Events per page. Pachca returns at most 50; only the simulator returns more.",
     default: 50,
     max: 1000,
   },
   selection: ({ filter, ownReads }) => ({ filter: sorted(filter), ownReads }),
   onlyKeys: ({ filter, ownReads }, eventKeys) => ({ ownReads, filter: { ...filter, eventKeys } }),
-  // Not documented for the method; given in the guide to the audit log.
+  // From the guide to the audit log; the API reference does not mention it.
   retentionMs: 90 * DAY_MS,
 
   request: ({ from, to, limit, cursor, part }, { filter: { actorId, actorType, entityId, entityType } }) => ({
     path: "/audit_events",
     query: {
-      // Both bounds always: without them the API answers with the whole log. The upper one was exclusive once and is
-      // inclusive now; either way it covers the span, and whoever reads keeps what is in it.
+      // Always both bounds: without them the API returns the whole log. The upper bound used to be exclusive and is inclusive
+      // now. Both cover the span, and the reader drops events outside it.
       start_time: new Date(from).toISOString(),
       end_time: new Date(to).toISOString(),
       limit,
-      // The filter is not in the cursor: it goes along with each.
+      // The cursor does not include the filter, so each request repeats it.
       actor_id: actorId,
       actor_type: actorType,
       entity_id: entityId,
@@ -77,7 +75,7 @@ export const pachca = defineSource({
       cursor,
     },
   }),
-  // One key a request. An event that answers to several passes is exported once, by its id.
+  // One pass per key. An event that several passes return is exported once, because its id is the same.
   async *pages(pass, { filter }) {
     for (const key of sorted(filter).eventKeys ?? [undefined]) yield* pass(key);
   },
@@ -98,7 +96,7 @@ export const pachca = defineSource({
   refusals: {
     reason: reasonIn,
     hints: {
-      401: "the token is wrong, was revoked or has expired: make a new one in Pachca and replace it",
+      401: "the token is wrong, was revoked or has expired: create a new one in Pachca and replace it",
       402: "the workspace is unpaid: the audit log needs the Corporation plan",
       403: scopeHint,
       404: "baseUrl must end in /api/shared/v1",
@@ -109,21 +107,21 @@ export const pachca = defineSource({
   check: tokenFindings,
 });
 
-/** The same filter, written in another order, is the same: it is compared as JSON. */
+/** Sorted, so that equal filters are equal as JSON, in whatever order they are written. */
 function sorted({ eventKeys, actorId, actorType, entityId, entityType }: z.output<typeof filter>) {
   const keys = [...new Set(eventKeys)].sort();
   const given = Object.entries({ actorId, actorType, entityId, entityType }).filter(([, value]) => value !== undefined);
   return { ...(keys.length > 0 ? { eventKeys: keys } : {}), ...Object.fromEntries(given) };
 }
 
-/** The API names the missing scope in its text, and nowhere else: "… Required: audit_events:read". */
+/** The API names the missing scope only in its text: "… Required: audit_events:read". */
 function scopeHint(reason: string | undefined): string {
   const scope = /Required:\s*([\w:]+)/.exec(reason ?? "")?.[1];
   if (scope !== undefined && scope !== SCOPE) return `the token needs the scope ${scope}`;
   return `the token needs the scope ${SCOPE} and its owner must be the workspace owner`;
 }
 
-/** What the API says, in either of its two shapes: `{error, error_description}` and `{errors: [{key, message, code}]}`. */
+/** The API's own reason, in either of its two shapes: `{error, error_description}` and `{errors: [{key, message, code}]}`. */
 function reasonIn(answer: unknown): string | undefined {
   if (!isObject(answer)) return undefined;
   const { error, error_description: description, errors } = answer;
@@ -131,7 +129,7 @@ function reasonIn(answer: unknown): string | undefined {
   return [error, description].filter((text) => typeof text === "string" && text !== "").join(": ");
 }
 
-/** The `value` of an error is left out: it repeats what was asked. */
+/** Without the `value` of an error, which repeats the request. */
 function errorText(error: unknown): string {
   if (!isObject(error)) return "";
   const [key, message, code] = [error["key"], error["message"], error["code"]].map((text) =>
@@ -140,12 +138,12 @@ function errorText(error: unknown): string {
   return [key, message, code && `(${code})`].filter(Boolean).join(" ");
 }
 
-/** By `GET /oauth/token/info`: `{"data":{"id":…,"name":…,"user_id":…,"scopes":[…]}}`. */
+/** From `GET /oauth/token/info`: `{"data":{"id":…,"name":…,"user_id":…,"scopes":[…]}}`. */
 async function* tokenFindings(ask: Ask): AsyncGenerator<Finding> {
   const { error, body } = await ask("/oauth/token/info");
-  // An installation that cannot describe a token may still serve the log; and if the address is wrong, that will show.
+  // An installation without this endpoint may still serve the log. If the base URL is wrong, the next request fails.
   if (error?.code === "not_found") {
-    yield { state: "warning", what: `token: not known: ${error.message}`, hint: error.hint };
+    yield { state: "warning", what: `token: cannot be checked: ${error.message}`, hint: error.hint };
     return;
   }
   if (error !== undefined) throw error;
@@ -156,7 +154,7 @@ async function* tokenFindings(ask: Ask): AsyncGenerator<Finding> {
     yield {
       state: "failed",
       what: undescribed.message,
-      hint: "check baseUrl, and any proxy between",
+      hint: "check baseUrl and any proxy in between",
       error: undescribed,
     };
     return;

@@ -6,8 +6,8 @@ function kind(severity: number, name: string, outcome: Kind["outcome"] = "succes
 }
 
 /**
- * The keys of the vendor's list of August 2026, by category. Severity: 1 reading, 2 daily work, 3 sessions and what is
- * shared, 4 and 5 what is taken away or fails, 6 who may do what, 7 data that leaves.
+ * The keys of the vendor's list of August 2026, by category. Severity: 1 reads, 2 daily work, 3 sessions and sharing, 4 and 5
+ * removals and failures, 6 changes of permissions, 7 data leaks.
  */
 const KINDS: Readonly<Record<string, Readonly<Record<string, Omit<Kind, "category">>>>> = {
   authentication: {
@@ -68,7 +68,7 @@ const KINDS: Readonly<Record<string, Readonly<Record<string, Omit<Kind, "categor
   "audit log": {
     audit_events_accessed: kind(1, "Audit log read"),
   },
-  // Whether it was stopped depends on the rule, which the event does not say.
+  // No outcome: whether the action was blocked depends on the rule, and the event does not include it.
   "data loss prevention": {
     dlp_violation_detected: { name: "Data loss prevention rule violated", severity: 7 },
   },
@@ -98,6 +98,6 @@ export const meanings: Meanings = {
   target: { id: "entity_id", type: "entity_type" },
   address: "ip_address",
   userAgent: "user_agent",
-  // Half of all keys have details that say nothing.
+  // Half of all keys have empty details.
   oftenEmpty: ["details"],
 };

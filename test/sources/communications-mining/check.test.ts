@@ -5,7 +5,7 @@ import { never, status } from "../../support/pachca.ts";
 import { answerWith } from "../../support/serve.ts";
 
 describe("the API's clock", () => {
-  test("is asked for where nothing is known yet, by the smallest query there is, and a refusal will do", async () => {
+  test("is read once, by the smallest query, even from a refusal", async () => {
     const { baseUrl, queries } = await inTurn(status(401, "", { date: new Date(Date.now() + 600_000).toUTCString() }));
     const source = sourceAt(baseUrl);
     const offsetMs = await source.clockOffsetMs(never);
@@ -18,7 +18,7 @@ describe("the API's clock", () => {
     expect(queries).toHaveLength(1);
   });
 
-  test("is taken for ours where the API keeps it to itself", async () => {
+  test("is assumed to equal ours if the API sends no Date", async () => {
     const { baseUrl } = await inTurn((_, response) => {
       response.sendDate = false;
       answerWith(response, 200, page([]));
@@ -26,7 +26,7 @@ describe("the API's clock", () => {
     expect(await sourceAt(baseUrl).clockOffsetMs(never)).toBe(0);
   });
 
-  test("is not made up when the API is away", async () => {
+  test("is an error when the API is unavailable", async () => {
     const { baseUrl } = await inTurn((request) => request.socket.destroy());
     await expect(sourceAt(baseUrl).clockOffsetMs(never)).rejects.toMatchObject({ name: "TransientError" });
   });
@@ -39,21 +39,21 @@ describe("the preflight", () => {
     return found;
   }
 
-  test("proves the token and its permission by one read of one past minute, and says what is there", async () => {
+  test("proves the token and its permission by one read of one past minute, and reports whether it has events", async () => {
     const { baseUrl, queries } = await inTurn(page(["a"], { continuation: "a" }));
     const found = await findings(sourceAt(baseUrl));
     expect(found.map(({ state }) => state)).toEqual(["ok", "ok"]);
     const { minimum, maximum } = queries[0]!.filter.timestamp;
-    expect(found[0]!.what).toBe(`audit log: can be read, and has something in ${minimum}/${maximum}`);
+    expect(found[0]!.what).toBe(`audit log: readable, has events in ${minimum}/${maximum}`);
     expect(queries).toHaveLength(1);
     expect(queries[0]!.limit).toBe(1);
     expect(Date.parse(maximum) - Date.parse(minimum)).toBe(60_000);
     expect(Date.parse(maximum)).toBeLessThan(Date.now() - 60_000);
   });
 
-  test("is content with a quiet minute", async () => {
+  test("passes when the minute has no events", async () => {
     const { baseUrl } = await inTurn(page([]));
-    expect((await findings(sourceAt(baseUrl)))[0]!.what).toMatch(/can be read, and has nothing in/);
+    expect((await findings(sourceAt(baseUrl)))[0]!.what).toMatch(/readable, has no events in/);
   });
 
   test.each<[number, unknown, string, RegExp]>([
@@ -62,7 +62,7 @@ describe("the preflight", () => {
     [404, "<html>Not found</html>", "not_found", /set baseUrl to/],
     [302, "", "bad_request", /set baseUrl to the final address/],
     [200, "<!doctype html><html>Sign in</html>", "protocol", /check baseUrl/],
-  ])("says what to do about HTTP %i", async (code, body, kind, hint) => {
+  ])("has a hint for HTTP %i", async (code, body, kind, hint) => {
     const { baseUrl } = await inTurn(status(code, body));
     const found = await findings(sourceAt(baseUrl));
     expect(found).toMatchObject([{ state: "failed", error: { code: kind } }]);
@@ -70,7 +70,7 @@ describe("the preflight", () => {
     expect(found[0]!.hint).toMatch(hint);
   });
 
-  test("is made once: it does not wait for an API that is away", async () => {
+  test("sends each request once: it does not wait for an unavailable API", async () => {
     const { baseUrl, queries } = await inTurn(status(503, ""));
     const source = sourceAt(baseUrl, { retry: { attempts: 5, baseMs: 60_000, capMs: 60_000 } });
     expect(await findings(source)).toMatchObject([{ state: "failed", error: { code: "unavailable" } }]);

@@ -8,7 +8,7 @@ import { answerWith } from "../../support/serve.ts";
 const timestamp = { minimum: "2026-11-20T09:59:59Z", maximum: "2026-11-20T10:05:01Z" };
 
 describe("a pass over the pages", () => {
-  test("asks for a second more on both sides, and repeats the filter with every continuation", async () => {
+  test("extends the span by a second on both sides, and repeats the filter with every continuation", async () => {
     const { baseUrl, queries, requests } = await inTurn(page(["a"], { continuation: "c+/=1" }), page(["b"]));
     expect(await idsOf(sourceAt(baseUrl, { pageLimit: 20 }))).toEqual(["a", "b"]);
     expect(queries).toEqual([
@@ -28,13 +28,13 @@ describe("a pass over the pages", () => {
     ["/", "/api/v1/audit_events/query"],
     ["/org/tenant/reinfer_", "/org/tenant/reinfer_/api/v1/audit_events/query"],
     ["/org/tenant/reinfer_/", "/org/tenant/reinfer_/api/v1/audit_events/query"],
-  ])("goes below the base URL's path %j", async (path, asked) => {
+  ])("appends the API's path to the base URL's path %j", async (path, asked) => {
     const { baseUrl, requests } = await inTurn(page([]));
     await pagesOf(sourceAt(`${baseUrl}${path}`));
     expect(requests.map(({ url }) => url)).toEqual([asked]);
   });
 
-  test("ends where no continuation is given, and not at an empty or a short page", async () => {
+  test("ends when there is no continuation, and not at an empty or short page", async () => {
     const { baseUrl, queries } = await inTurn(
       page([], { continuation: "1" }),
       page(["a"], { continuation: "2" }),
@@ -45,18 +45,18 @@ describe("a pass over the pages", () => {
     expect(queries).toHaveLength(4);
   });
 
-  test("finds the continuation in an answer as deep as an answer may be", async () => {
+  test("finds the continuation in an answer of the maximum depth", async () => {
     const deep = JSON.parse("[".repeat(256) + "]".repeat(256)) as object;
     const { baseUrl } = await inTurn(page(["a"], { continuation: "1", deep }), page(["b"]));
     expect(await idsOf(sourceAt(baseUrl))).toEqual(["a", "b"]);
   });
 
-  test("takes a continuation of null for none, as the vendor's own client does", async () => {
+  test("treats a continuation of null as none, as the vendor's own client does", async () => {
     const { baseUrl } = await inTurn(page(["a"], { continuation: null }));
     expect(await idsOf(sourceAt(baseUrl))).toEqual(["a"]);
   });
 
-  test("begins again, once, when its continuation is refused", async () => {
+  test("restarts once when its continuation is refused", async () => {
     const expired = status(400, { status: "error", message: "continuation has expired" });
     const { baseUrl, queries } = await inTurn(page(["a"], { continuation: "1" }), expired, page(["a", "b"]));
     expect(await idsOf(sourceAt(baseUrl))).toEqual(["a", "a", "b"]);
@@ -64,8 +64,8 @@ describe("a pass over the pages", () => {
   });
 });
 
-describe("an answer that could be taken for a complete one is an error", () => {
-  test("a continuation that comes round", async () => {
+describe("an answer that looks complete but is not is an error", () => {
+  test("a continuation loop", async () => {
     const { baseUrl } = await inTurn(
       page(["a"], { continuation: "1" }),
       page(["b"], { continuation: "2" }),
@@ -76,7 +76,7 @@ describe("an answer that could be taken for a complete one is an error", () => {
     expect(error.message).toBe("page 3 of 2026-11-20T10:00:00Z/2026-11-20T10:05:00Z: the cursor repeats");
   });
 
-  test("more pages than a pass may take", async () => {
+  test("more pages than the maximum", async () => {
     let number = 0;
     const { baseUrl, queries } = await serveQueries((_, response) =>
       answerWith(response, 200, page([], { continuation: String(++number) })),
@@ -88,21 +88,25 @@ describe("an answer that could be taken for a complete one is an error", () => {
   });
 
   test.each<[string, object | string, RegExp]>([
-    ["an empty continuation", page(["a"], { continuation: "" }), /continuation is not a text/],
-    ["a continuation that is no text", page(["a"], { continuation: 7 }), /continuation is not a text/],
+    ["an empty continuation", page(["a"], { continuation: "" }), /continuation is not a string/],
+    ["a continuation that is not a string", page(["a"], { continuation: 7 }), /continuation is not a string/],
     ["no list of events", { status: "ok", tenants: [] }, /the answer has no "audit_events"$/],
-    ["a list of events that is none", page([], { audit_events: {} }), /"audit_events" of the answer is not an array$/],
+    [
+      "a list of events that is not a list",
+      page([], { audit_events: {} }),
+      /"audit_events" of the answer is not an array$/,
+    ],
     ["no status", { audit_events: [] }, /status is undefined$/],
     [
-      "a status of error inside a 200",
+      "the status error with HTTP 200",
       { status: "error", message: "the index\nis being built" },
       /^POST \/api\/v1\/audit_events\/query: page 1 of .*: HTTP 200, but the answer's status is error: the index is being built$/,
     ],
-    ["a status of error beside events", page(["a"], { status: "error" }), /status is error$/],
-    ["nothing", "", /is empty/],
+    ["the status error beside events", page(["a"], { status: "error" }), /status is error$/],
+    ["an empty answer", "", /is empty/],
     ["a sign-in page", "<!doctype html><html>Sign in</html>", /is HTML/],
-    ["half of one", '{"status":"ok","audit_events":[{"event_id":"a"}', /is cut/],
-    ["two", '{"status":"ok","audit_events":[]}{}', /goes on after its end/],
+    ["a truncated answer", '{"status":"ok","audit_events":[{"event_id":"a"}', /is cut/],
+    ["two answers", '{"status":"ok","audit_events":[]}{}', /has more data after its end/],
     ["two lists of events", '{"status":"ok","audit_events":[],"audit_events":[]}', /"audit_events" twice/],
   ])("%s", async (_name, body, message) => {
     const { baseUrl, queries } = await inTurn(body);
@@ -112,7 +116,7 @@ describe("an answer that could be taken for a complete one is an error", () => {
     expect(queries).toHaveLength(1);
   });
 
-  test("a body cut by the network is one of the network", async () => {
+  test("a body truncated by the network is a network error", async () => {
     const { baseUrl } = await inTurn((_, response) => {
       response.writeHead(200, { "content-length": "9999" }).write('{"status":"ok",', () => response.destroy());
     });
@@ -128,24 +132,27 @@ describe("a refusal", () => {
     [404, "RefusedError", "not_found", /reinfer_, or to https:\/\/<domain>\.reinfer\.io/],
     [405, "ProtocolError", "protocol", /reinfer_/],
     [422, "RefusedError", "bad_request", undefined],
-  ])("with HTTP %i keeps its class, code and hint, whatever its body, and is final", async (code, name, kind, hint) => {
-    const shapes: readonly [unknown, string][] = [
-      [{ status: "error", message: "no\nway" }, ": no way"],
-      [{ status: "error", message: { nested: true } }, ""],
-      ["<html>502 Bad Gateway</html>", ""],
-      ["null", ""],
-      ["", ""],
-    ];
-    for (const [body, said] of shapes) {
-      const { baseUrl, queries } = await inTurn(status(code, body));
-      const error = await failure(sourceAt(baseUrl, { retry: { attempts: 3, baseMs: 1, capMs: 1 } }));
-      expect(error).toMatchObject({ name, code: kind });
-      expect(error.message).toBe(`POST /api/v1/audit_events/query: HTTP ${code}${said}`);
-      if (hint === undefined) expect(error.hint).toBeUndefined();
-      else expect(error.hint).toMatch(hint);
-      expect(queries).toHaveLength(1);
-    }
-  });
+  ])(
+    "with HTTP %i has its class, code and hint, whatever its body, and is not retried",
+    async (code, name, kind, hint) => {
+      const shapes: readonly [unknown, string][] = [
+        [{ status: "error", message: "no\nway" }, ": no way"],
+        [{ status: "error", message: { nested: true } }, ""],
+        ["<html>502 Bad Gateway</html>", ""],
+        ["null", ""],
+        ["", ""],
+      ];
+      for (const [body, said] of shapes) {
+        const { baseUrl, queries } = await inTurn(status(code, body));
+        const error = await failure(sourceAt(baseUrl, { retry: { attempts: 3, baseMs: 1, capMs: 1 } }));
+        expect(error).toMatchObject({ name, code: kind });
+        expect(error.message).toBe(`POST /api/v1/audit_events/query: HTTP ${code}${said}`);
+        if (hint === undefined) expect(error.hint).toBeUndefined();
+        else expect(error.hint).toMatch(hint);
+        expect(queries).toHaveLength(1);
+      }
+    },
+  );
 
   test.each([
     [409, "unavailable"],
@@ -154,7 +161,7 @@ describe("a refusal", () => {
     [502, "unavailable"],
     [503, "unavailable"],
     [504, "unavailable"],
-  ])("with HTTP %i may pass: it is tried again, a POST though it is", async (code, kind) => {
+  ])("with HTTP %i is temporary: it is retried, although it is a POST", async (code, kind) => {
     const outage = status(code, { status: "error", message: "try later" }, { "retry-after": "0" });
     const { baseUrl } = await inTurn(outage, outage, page(["a"]));
     const retry = { attempts: 3, baseMs: 1, capMs: 1 };
@@ -167,21 +174,21 @@ describe("a refusal", () => {
     });
   });
 
-  test("with 409 is left alone for as long as it says", async () => {
+  test("with 409 is retried after its Retry-After", async () => {
     const { baseUrl } = await inTurn(status(409, "", { "retry-after": "7" }));
     expect(await failure(sourceAt(baseUrl))).toMatchObject({ retryAfterMs: 7000 });
   });
 
-  test("that repeats the token keeps it from the message", async () => {
+  test("that repeats the token has a message without it", async () => {
     const { baseUrl } = await inTurn(status(401, { status: "error", message: `bad token ${CONTRACT_TOKEN}` }));
     expect((await failure(sourceAt(baseUrl))).message).toMatch(/: bad token \*\*\*$/);
   });
 });
 
-test("an answer may keep its silence for four minutes", async () => {
+test("an answer may take four minutes", async () => {
   expect(communicationsMining.timeouts).toMatchObject({ headMs: 240_000, idleMs: 240_000 });
   expect(communicationsMining.timeouts.wholeMs).toBeGreaterThan(240_000);
-  // A hundredth of that, of which three quarters are used up: more than other APIs have for all of it.
+  // A hundredth of these timeouts. The answer takes three quarters of it: more than the whole timeout of other APIs.
   const { headMs, idleMs, wholeMs } = communicationsMining.timeouts;
   const timeouts = { connectMs: 2000, headMs: headMs / 100, idleMs: idleMs / 100, wholeMs: wholeMs / 100 };
   const { baseUrl } = await inTurn((_, response) => {
@@ -190,7 +197,7 @@ test("an answer may keep its silence for four minutes", async () => {
   expect(await idsOf(sourceAt(baseUrl, { timeouts }))).toEqual(["a"]);
 });
 
-test("an abort in the middle of a page ends with its reason", async () => {
+test("an abort in the middle of a page throws its reason", async () => {
   const stop = new AbortController();
   const reason = new Error("stopping");
   const { baseUrl } = await inTurn((_, response) => {
@@ -200,13 +207,13 @@ test("an abort in the middle of a page ends with its reason", async () => {
   await expect(pagesOf(sourceAt(baseUrl), stop.signal)).rejects.toBe(reason);
 });
 
-describe("what the ledger knows a source by", () => {
+describe("the identity of a source in the ledger", () => {
   const identityOf = (baseUrl: string, account = "acme") => {
     const { identity, selection, retentionMs } = sourceAt(baseUrl, { account });
     return { identity, selection, retentionMs };
   };
 
-  test("is its type, its address and its account", () => {
+  test("has its type, base URL and account", () => {
     expect(identityOf("https://CLOUD.uipath.com:443/acme/prod/reinfer_/")).toEqual({
       identity: {
         type: "communications-mining",
@@ -231,7 +238,7 @@ describe("what the ledger knows a source by", () => {
     "https://acme.reinfer.io/api/",
     "https://acme.reinfer.io/api/v1",
     "https://cloud.uipath.com/acme/prod/reinfer_/api/v1/audit_events/query",
-  ])("cannot be the address %j", (baseUrl) => {
+  ])("cannot have the base URL %j", (baseUrl) => {
     expect(() => identityOf(baseUrl)).toThrow(
       expect.objectContaining({ name: "ConfigError", hint: expect.stringMatching(/reinfer_/) as string }) as Error,
     );

@@ -3,7 +3,7 @@ import type { Poison, Source } from "../../../src/source.ts";
 import { event, inTurn, page, sourceAt } from "../../support/communications-mining.ts";
 import { eventsOf, pagesOf } from "../../support/pachca.ts";
 
-/** An answer with these events, and these lists beside them; each item is JSON, or what should be. */
+/** An answer with these events, and these lists beside them. Each item is JSON, or should be. */
 function answer(items: readonly (string | Buffer)[], lists: Record<string, readonly (string | Buffer)[]> = {}): Buffer {
   const array = (name: string, elements: readonly (string | Buffer)[]) => [
     Buffer.from(`"${name}":[`),
@@ -24,8 +24,8 @@ async function poisonOf(source: Source): Promise<Poison[]> {
 }
 
 /**
- * In the shape of the example in the vendor's documentation: an event without actor_tenant_id, a project that is in no list
- * (its id is a dataset's), lists that are empty, and a continuation that is the last event's id.
+ * Like the example in the vendor's documentation: an event without actor_tenant_id, a project that is in no list (its id is a
+ * dataset's), empty lists, and the last event's id as continuation.
  */
 const EXAMPLE = `{
   "audit_events": [
@@ -62,7 +62,7 @@ const EXAMPLE_EVENT =
   '"event_type":"get_datasets","project_ids":["ce3c61ee210a3b23","274400867ab17af9"],' +
   '"tenant_ids":["1a96be8f8cdd5bd6"],"timestamp":"2021-06-10T16:32:53Z","user_ids":["e2148a6625225593"]';
 
-test("the example of the documentation goes through unchanged, with the rows that its event refers to", async () => {
+test("the documented example is exported unchanged, with the rows that its event refers to", async () => {
   const { baseUrl, queries } = await inTurn(EXAMPLE, '{"status":"ok","audit_events":[],"tenants":[]}');
   const [found, ...others] = await eventsOf(sourceAt(baseUrl));
   expect(others).toEqual([]);
@@ -79,7 +79,7 @@ test("the example of the documentation goes through unchanged, with the rows tha
   );
 });
 
-test("an event is read alike as it was sent and as a line with its rows", async () => {
+test("an event with its rows reads the same as the event as sent", async () => {
   const { baseUrl } = await inTurn(EXAMPLE);
   const source = sourceAt(baseUrl);
   const sent = Buffer.from(`{${EXAMPLE_EVENT}}`);
@@ -100,7 +100,7 @@ test("an event is read again, and described, with rows as deep as a row may be",
 });
 
 describe("an event", () => {
-  test("keeps every byte of its JSON but the white space between tokens, and so do its rows", async () => {
+  test("keeps every byte of its JSON except white space between tokens, and so do its rows", async () => {
     const pretty = String.raw`{
       "event_id" : "a", "timestamp": "2026-11-20T10:01:02Z", "event_type": "not_known_yet", "event_type2": "\u0041 \/",
       "user_ids": [ "\u0075" ], "новое": { "size": 9007199254740993, "ratio": 1.10, "huge": 1E400 }
@@ -114,7 +114,7 @@ describe("an event", () => {
     ]);
   });
 
-  test("takes along the rows of all six lists, in the order of its references, each once", async () => {
+  test("gets the rows of all six lists, in the order of its references, each once", async () => {
     const one = event("a", {
       ...{ actor_user_id: "2", user_ids: ["3", "1", "2", "3"], actor_tenant_id: "1", tenant_ids: ["2", "1"] },
       ...{ project_ids: ["1"], dataset_ids: ["2", "1"], source_ids: ["3"], trigger_ids: ["1", "2"] },
@@ -132,7 +132,7 @@ describe("an event", () => {
     );
   });
 
-  test("that refers to nothing that came along stays as it was sent", async () => {
+  test("without references to rows stays as sent", async () => {
     const sent = JSON.stringify(event("a", { actor_user_id: null, user_ids: "u9", tenant_ids: [7, {}, "t9"] }));
     expect(await linesOf(answer([sent]))).toEqual([sent]);
     expect(await linesOf(answer([sent], { users: [], tenants: ['{"id":7}'], projects: ['{"id":"u9"}'] }))).toEqual([
@@ -140,7 +140,7 @@ describe("an event", () => {
     ]);
   });
 
-  test("does not fail with lists that are none, or with rows that are broken", async () => {
+  test("does not fail because of invalid lists or rows", async () => {
     const sent = JSON.stringify(event("a", { user_ids: ["u1", "u2"] }));
     const broken = [
       ...["null", "7", "[]", "{}", '{"id":null}', "tru", '{"id":"u2"'.concat(',"x":tru}')],
@@ -152,7 +152,7 @@ describe("an event", () => {
     expect(await linesOf(none)).toEqual([sent]);
   });
 
-  test("with a member _resources of its own keeps that one, and gets no other", async () => {
+  test("that has a member _resources keeps it, and gets no other", async () => {
     const sent = JSON.stringify(event("a", { _resources: "its own" }));
     expect(await linesOf(answer([sent], { users: ['{"id":"u1"}'] }))).toEqual([sent]);
   });
@@ -166,7 +166,7 @@ describe("an event", () => {
     ["timestamp is not an instant", JSON.stringify(event("a", { timestamp: "2026-02-30T00:00:00Z" }))],
     ["timestamp is not an instant", JSON.stringify(event("a", { timestamp: 1_763_632_800 }))],
     ["not UTF-8", Buffer.concat([Buffer.from('{"event_id":"'), Buffer.from([0xc3, 0x28]), Buffer.from('"}')])],
-  ])("that is %s is poison, with its bytes as sent, and its neighbours are not", async (reason, item) => {
+  ])("with the reason %s is poison with its bytes as sent, and its neighbours are not", async (reason, item) => {
     const good = JSON.stringify(event("good"));
     const body = answer([good, item, good], { users: ['{"id":"u1"}'] });
     const { baseUrl } = await inTurn(body, body);
@@ -175,7 +175,7 @@ describe("an event", () => {
     expect((await eventsOf(source)).map(({ id }) => id)).toEqual(["good", "good"]);
   });
 
-  test("that is poison keeps its id and its time where they can be read", async () => {
+  test("that is poison keeps its id and time if they can be read", async () => {
     const broken = Buffer.from(JSON.stringify(event("a", { note: "?" })));
     broken[broken.indexOf("?")] = 0xff;
     const { baseUrl } = await inTurn(answer([broken]));

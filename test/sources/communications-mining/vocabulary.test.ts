@@ -23,7 +23,7 @@ test.each([
   expect(kind(key)).toEqual({ name, category, severity });
 });
 
-test("a key that says so is a failure", () => {
+test("a key with a word for failure has the outcome failure", () => {
   expect(kind("login_failed")).toEqual({
     ...{ name: "Login failed", category: "authentication", severity: 5, outcome: "failure" },
   });
@@ -32,7 +32,7 @@ test("a key that says so is a failure", () => {
 const EVENT =
   '"event_id":"2555880060c23eb5","event_type":"get_datasets","timestamp":"2021-06-10T16:32:53Z","actor_user_id":"e2148a625225ea5c"';
 
-test("the actor has the name that came with the event; other ids stand in details", () => {
+test("the actor has the name from the event's rows; details have the other ids", () => {
   const rest =
     '"dataset_ids":["274400867ab17af9"],"_resources":{"users":[{"id":"0","username":"other"},' +
     '{"id":"e2148a625225ea5c","tenant_id":"t","username":"user.name","email":"user.name@example.org"}]}';
@@ -54,7 +54,7 @@ test.each([
   expect(meaningOf(`{${EVENT},"_resources":${resources}}`).actor).toEqual({ id: "e2148a625225ea5c", name });
 });
 
-test("an event without an actor has none, and what is no event stays whole in details", () => {
+test("an event without an actor has none, and details have the whole of a record that is not an event", () => {
   expect(defined(meaningOf('{"event_id":"1","actor_user_id":null}'))).toEqual({});
   expect(defined(meaningOf("[1.10"))).toEqual({ details: '{"record":"[1.10"}' });
 });

@@ -9,7 +9,7 @@ import { linesIn, manifestsIn, never, START, world } from "../../support/world.t
 const after = (ms: number): EpochMs => epochMs(START + ms);
 const END = after(15 * MINUTE_MS);
 
-/** Around each bound of the windows every twentieth of a second, and in one second three pages of ties. */
+/** Events every 50 ms around each bound of the windows, and three pages of events in one second. */
 function historyAroundBounds(): Happened[] {
   const times: EpochMs[] = [];
   for (const minute of [0, 5, 10, 15]) {
@@ -25,7 +25,7 @@ test.each([
   ["shown", 1],
   ["shown", 4],
 ] as const)(
-  "found by the time it %s, %i spans at once, each event is in the window of the time that it shows, once, with its rows",
+  "if the filter uses the time %s, each event is exported once, in the window of its shown time, with its rows (%i spans at once)",
   async (foundBy, parallel) => {
     const history = historyAroundBounds();
     const { baseUrl } = await serveQueries((query, response) =>
@@ -34,7 +34,7 @@ test.each([
     const source = sourceAt(baseUrl, { pageLimit: 20 });
     const { pipeline, files } = world([], { windows: { catchUpSizeMs: 5 * MINUTE_MS } });
     const mine = { ...pipeline, source, reader: readAhead(source, parallel) };
-    // Not all at once: each tick asks again for what is before its first window.
+    // In several ticks: each one reads the look-back before its first window again.
     for (const minute of [8, 13, 18]) await tick(mine, after(minute * MINUTE_MS), never);
 
     const windows = manifestsIn(files);

@@ -18,7 +18,7 @@ const linked =
     answerWith(response, 200, `[${records.join(",")}]`);
   };
 
-/** A budget that notes how long it was told to wait. */
+/** A budget that records how long it has to wait. */
 function notingBudget(): { budget: RequestBudget; waits: number[] } {
   const waits: number[] = [];
   const real = requestBudget(1000);
@@ -28,7 +28,7 @@ function notingBudget(): { budget: RequestBudget; waits: number[] } {
   };
 }
 
-test("the token goes in the vendor's own header, and nowhere else", async () => {
+test("the token is sent in the vendor's own header only", async () => {
   const { baseUrl, requests } = await inTurn("[]");
   await pagesOf(oddAt(baseUrl));
   expect(requests[0]!.headers).toMatchObject({ "x-api-key": CONTRACT_TOKEN, "x-api-version": "7" });
@@ -36,19 +36,19 @@ test("the token goes in the vendor's own header, and nowhere else", async () => 
   expect(requests[0]!.url).toBe("/acme/log?since=1795168800&until=1795169100&limit=50");
 });
 
-test("a refusal that repeats the key keeps it from the message", async () => {
+test("the message of a refusal that repeats the key does not contain the key", async () => {
   const { baseUrl } = await inTurn(status(401, { message: `bad key ${CONTRACT_TOKEN}` }));
   expect((await failure(oddAt(baseUrl))).code).toBe("unauthorized");
 });
 
 describe("an event", () => {
-  test("has an integer id, kept digit by digit", async () => {
+  test("keeps every digit of an integer id", async () => {
     const ids = ["7", "9007199254740993", "1152922976252290801", "-1"];
     const { baseUrl } = await inTurn(`[${ids.map((id) => record(id)).join(" , ")}]`);
     expect((await eventsOf(oddAt(baseUrl))).map(({ id }) => id)).toEqual(ids);
   });
 
-  test("without an id is known by the SHA-256 of its content", async () => {
+  test("without an id has the SHA-256 of its content as id", async () => {
     const lines = [`{"published":"${AT}","n":1}`, `{"id":null,"published":"${AT}","n":1.0}`];
     const { baseUrl } = await inTurn(`[ ${lines[0]!.replaceAll(",", " , ")}, ${lines[1]} ]`);
     const source = oddAt(baseUrl);
@@ -77,13 +77,13 @@ describe("an event", () => {
     expect((await eventsOf(oddAt(baseUrl))).map((event) => new Date(event.time).toISOString())).toEqual([time]);
   });
 
-  test("has the first kind that is there", async () => {
+  test("has the first kind that is present", async () => {
     const kinds = [',"action":{"type":"a"},"event":"b"', ',"event":"b"', ""];
     const { baseUrl } = await inTurn(`[${kinds.map((kind) => record(1, kind)).join(",")}]`);
     expect((await eventsOf(oddAt(baseUrl))).map(({ key }) => key)).toEqual(["a", "b", ""]);
   });
 
-  test("says itself how it ended, how severe it is, who did it and to what", () => {
+  test("has an outcome, a severity, an actor and a target from its members", () => {
     const text = record(
       5,
       ',"actor_id":9007199254740993,"actor":{"name":"Ada"},"targets":[{"id":12,"type":"App"}],' +
@@ -103,7 +103,7 @@ describe("an event", () => {
       address: "203.0.113.7",
       userAgent: "curl/8",
     });
-    // What is nested stays whole in the details; nothing is lost.
+    // Nested members stay whole in the details; nothing is lost.
     expect(JSON.parse(vocabulary.describe(Buffer.from(text)).details!)).toMatchObject({
       actor: { name: "Ada" },
       outcome: { result: "DENY" },
@@ -114,7 +114,7 @@ describe("an event", () => {
 });
 
 describe("the next page", () => {
-  test("is the link with rel=next, of several headers and with commas in its URL", async () => {
+  test("is the link with rel=next among several headers, with commas in its URL", async () => {
     const { baseUrl, requests } = await serve((request, response) => {
       const isFirst = request.url!.includes("since");
       const next = `<${baseUrl}/acme/log?after=a,b%2C;c&x="1">; title="one, two"; rel="next"`;
@@ -122,11 +122,11 @@ describe("the next page", () => {
       linked([record(isFirst ? 1 : 2)], ...links)(request, response);
     });
     expect((await eventsOf(oddAt(baseUrl))).map(({ id }) => id)).toEqual(["1", "2"]);
-    // The next URL is asked as it is: nothing is added to it.
+    // The next URL is requested unchanged.
     expect(requests.map(({ url }) => url).slice(1)).toEqual(["/acme/log?after=a,b%2C;c&x=%221%22"]);
   });
 
-  test("that comes round is an error", async () => {
+  test("that repeats is an error", async () => {
     const { baseUrl } = await serve(linked([record(1)], '</acme/log?after=1>; rel="next"'));
     expect(await failure(oddAt(baseUrl))).toMatchObject({
       name: "ProtocolError",
@@ -135,7 +135,7 @@ describe("the next page", () => {
   });
 
   test.each(["https://elsewhere.example/log", "//elsewhere.example/log", "http://127.0.0.1:1/log", "http://[/"])(
-    "at %s is an error, and the key does not go there",
+    "at %s is an error, and the key is not sent there",
     async (url) => {
       const { baseUrl, requests } = await inTurn(linked([record(1)], `<${url}>; rel="next"`));
       const error = await failure(oddAt(baseUrl));
@@ -150,7 +150,7 @@ describe("the next page", () => {
     },
   );
 
-  test("is a whole URL in the answer, until that is null", async () => {
+  test("is a whole URL in the answer, or null at the end", async () => {
     const { baseUrl, requests } = await serve((request, response) => {
       const isFirst = request.url!.includes("since");
       const next = isFirst ? `"${baseUrl}/acme/log/2"` : "null";
@@ -160,7 +160,7 @@ describe("the next page", () => {
     expect(requests.map(({ url }) => url)[1]).toBe("/acme/log/2");
   });
 
-  test("has a cursor of any number of digits, until a page is empty", async () => {
+  test("has a cursor of any number of digits; an empty page is the end", async () => {
     const answer = (records: string, cursor: string) =>
       `{ "result" : { "entries": [${records}], "more": [1] }, "next_stream_position" : ${cursor} }`;
     const { baseUrl, requests } = await inTurn(
@@ -178,21 +178,21 @@ describe("a request to slow down", () => {
   const retry = { attempts: 2, baseMs: 1, capMs: 1 };
   const inSeconds = (seconds: number) => String(Math.floor(Date.now() / 1000) + seconds);
 
-  test("is a 403 with nothing left, and its own header says for how long", async () => {
+  test("is a 403 with no requests left, and the vendor's own header has the wait", async () => {
     const { budget, waits } = notingBudget();
     const headers = { "x-ratelimit-remaining": "0", "x-ratelimit-reset": inSeconds(2) };
     const { baseUrl, requests } = await inTurn(status(403, "slow down", headers), `[${record(1)}]`);
     const startedMs = performance.now();
     expect(await eventsOf(oddAt(baseUrl, oddVendor, { budget, retry }))).toHaveLength(1);
     expect(requests).toHaveLength(2);
-    // Whole seconds, of which up to one is over.
+    // Whole seconds, and up to one has already passed.
     expect(waits).toHaveLength(1);
     expect(waits[0]).toBeGreaterThan(0);
     expect(waits[0]).toBeLessThanOrEqual(2000);
     expect(performance.now() - startedMs).toBeGreaterThanOrEqual(waits[0]!);
   });
 
-  test("is heard on a 429 as well, and waits no longer than an hour", async () => {
+  test("is also a 429, and the wait is an hour at most", async () => {
     const { budget, waits } = notingBudget();
     const { baseUrl } = await inTurn(
       status(429, "", { "x-ratelimit-reset": inSeconds(86_400), "retry-after": "5" }),
@@ -204,7 +204,7 @@ describe("a request to slow down", () => {
     expect(waits).toEqual([3_600_000, 5000]);
   });
 
-  test("is not a 403 that is a refusal", async () => {
+  test("is not any other 403", async () => {
     const { budget, waits } = notingBudget();
     const { baseUrl } = await inTurn(status(403, "", { "x-ratelimit-remaining": "9" }));
     expect(await failure(oddAt(baseUrl, oddVendor, { budget }))).toMatchObject({ code: "forbidden" });
@@ -212,7 +212,7 @@ describe("a request to slow down", () => {
   });
 });
 
-test("the configuration knows the vendor's settings, and how far to look back for it", () => {
+test("the configuration has the vendor's settings and its default look-back", () => {
   const token = () => CONTRACT_TOKEN;
   const { schema, lookbackMs } = oddVendor;
   expect(schema.parse({ type: "odd-vendor", baseUrl: "https://odd.example/", token })).toEqual({

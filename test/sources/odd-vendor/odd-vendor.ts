@@ -8,13 +8,13 @@ import { AGENT } from "../../support/pachca.ts";
 import { answerWith, serve } from "../../support/serve.ts";
 import { CONTRACT_TOKEN, type ApiState } from "../source.contract.ts";
 
-/** What both kinds of the odd vendor have in common: as little as possible of it is as with the real ones. */
+/** What all variants of the odd vendor have in common. It differs from the real vendors in as much as possible. */
 const common = {
   about: "The log of a vendor that only tests know.",
   baseUrl: { about: "Where it is.", example: "https://odd.example", hint: "set baseUrl to https://odd.example" },
   token: "A key.",
   requestsPerSecond: 20,
-  settings: { tenant: z.string().default("acme").describe("Whose log.") },
+  settings: { tenant: z.string().default("acme").describe("The tenant.") },
   pageLimit: { about: "Events in a page.", default: 50, max: 500 },
   selection: ({ tenant }) => ({ tenant }),
   retentionMs: 30 * DAY_MS,
@@ -24,7 +24,7 @@ const common = {
     isThrottled: ({ status, headers }) => status === 403 && headers["x-ratelimit-remaining"] === "0",
     reset: { header: "x-ratelimit-reset", format: "epoch-seconds" },
   },
-  // Asks by whole seconds, both inclusive.
+  // Whole seconds, both inclusive.
   request: ({ from, to, limit, cursor }, { tenant }) => ({
     path: `/${tenant}/log`,
     query: { since: Math.floor(from / 1000), until: Math.ceil(to / 1000), limit, cursor },
@@ -53,7 +53,7 @@ const common = {
 /** Answers are bare arrays; the next page is in a Link header. */
 export const oddVendor = defineSource({ ...common, type: "odd-vendor", items: "", next: { link: "next" } });
 
-/** Answers hold their records further down; the next page is a number too large for JavaScript, sent at the end as well. */
+/** Answers have nested records. The cursor is a number too large for JavaScript, and is sent at the end, too. */
 export const oddCursor = defineSource({
   ...common,
   type: "odd-cursor",
@@ -66,7 +66,7 @@ export const oddUrl = defineSource({ ...common, type: "odd-url", items: "entries
 
 type Changes = Partial<Surroundings>;
 
-/** One of the three in front of `baseUrl`. */
+/** One of the three variants, for `baseUrl`. */
 export function oddAt(
   baseUrl: string,
   definition: Pick<typeof oddVendor, "open"> = oddVendor,
@@ -77,7 +77,7 @@ export function oddAt(
   return definition.open({ ...settings, pageLimit: 50, tenant: "acme" }, surroundings);
 }
 
-/** As much of the API as the contract asks for, in front of the first of the three. */
+/** The part of the API that the contract needs, with a source of the first variant. */
 export async function openOdd({ history, mood }: ApiState): Promise<Source> {
   const { baseUrl } = await serve((request, response) => {
     const url = new URL(request.url ?? "", `http://${request.headers.host ?? ""}`);
@@ -107,7 +107,7 @@ export async function openOdd({ history, mood }: ApiState): Promise<Source> {
   return oddAt(baseUrl);
 }
 
-/** Every other record says its time in the older way. */
+/** Every other record has the older format of its time. */
 function recordOf(id: string, time: number, index: number): string {
   if (index % 2 === 0) return `{"id":${id},"when":{"epoch":${(time / 1000).toFixed(3)}},"action":{"type":"login"}}`;
   const shifted = new Date(time + 3 * 3_600_000).toISOString().replace("Z", "+03:00");

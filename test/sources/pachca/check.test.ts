@@ -4,7 +4,7 @@ import { inTurn, never, queryOf, sourceAt, status } from "../../support/pachca.t
 import { answerWith } from "../../support/serve.ts";
 
 describe("the API's clock", () => {
-  test("is asked for where nothing is known yet, by a request that leaves no event, and a refusal will do", async () => {
+  test("is read once, by a request that leaves no event, even from a refusal", async () => {
     const { baseUrl, requests } = await inTurn(status(401, "", { date: new Date(Date.now() + 600_000).toUTCString() }));
     const source = sourceAt(baseUrl);
     const offsetMs = await source.clockOffsetMs(never);
@@ -15,7 +15,7 @@ describe("the API's clock", () => {
     expect(requests).toHaveLength(1);
   });
 
-  test("is taken for ours where the API keeps it to itself", async () => {
+  test("is assumed to equal ours if the API sends no Date", async () => {
     const { baseUrl } = await inTurn((_, response) => {
       response.sendDate = false;
       answerWith(response, 200, "{}");
@@ -23,7 +23,7 @@ describe("the API's clock", () => {
     expect(await sourceAt(baseUrl).clockOffsetMs(never)).toBe(0);
   });
 
-  test("is not made up when the API is away", async () => {
+  test("is an error when the API is unavailable", async () => {
     const { baseUrl } = await inTurn((request) => request.socket.destroy());
     await expect(sourceAt(baseUrl).clockOffsetMs(never)).rejects.toMatchObject({ name: "TransientError" });
   });
@@ -41,7 +41,7 @@ describe("the preflight", () => {
     return found;
   }
 
-  test("names the token and its owner, and proves the right by a read of one past minute", async () => {
+  test("reports the token and its owner, and proves the permission by a read of one past minute", async () => {
     const { baseUrl, requests } = await inTurn(info, last);
     const found = await findings(sourceAt(baseUrl));
     expect(found.map(({ state }) => state)).toEqual(["ok", "ok", "ok", "ok"]);
@@ -52,7 +52,7 @@ describe("the preflight", () => {
     expect(Date.parse(to!)).toBeLessThan(Date.now() - 60_000);
   });
 
-  test("says what to do when the scope is missing, and goes on to what the API says itself", async () => {
+  test("has a hint when the scope is missing, and reads the log all the same", async () => {
     const { baseUrl } = await inTurn({ data: { ...info.data, scopes: ["messages:read"] } }, status(403, {}));
     const failed = (await findings(sourceAt(baseUrl))).filter(({ state }) => state === "failed");
     expect(failed).toHaveLength(2);
@@ -62,7 +62,7 @@ describe("the preflight", () => {
     }
   });
 
-  test("does not ask for the log with a token that is no good", async () => {
+  test("does not read the log with an invalid token", async () => {
     const { baseUrl, requests } = await inTurn(status(401, { error: "invalid_token" }));
     expect(await findings(sourceAt(baseUrl))).toMatchObject([
       {
@@ -74,14 +74,14 @@ describe("the preflight", () => {
     expect(requests).toHaveLength(1);
   });
 
-  test("is made once: it does not wait for an API that is away", async () => {
+  test("sends each request once: it does not wait for an unavailable API", async () => {
     const { baseUrl, requests } = await inTurn(status(503, ""));
     const source = sourceAt(baseUrl, { retry: { attempts: 5, baseMs: 60_000, capMs: 60_000 } });
     expect(await findings(source)).toMatchObject([{ state: "failed", error: { code: "unavailable" } }]);
     expect(requests).toHaveLength(1);
   });
 
-  test("goes by the log where the API cannot describe its tokens", async () => {
+  test("relies on reading the log if the API cannot describe tokens", async () => {
     const { baseUrl } = await inTurn(status(404, ""), last);
     expect((await findings(sourceAt(baseUrl))).map(({ state }) => state)).toEqual(["warning", "ok", "ok"]);
   });

@@ -17,40 +17,43 @@ describe("a refusal", () => {
     [429, "TransientError", "rate_limited", undefined],
     [500, "TransientError", "unavailable", undefined],
     [502, "TransientError", "unavailable", undefined],
-  ])("with HTTP %i keeps its class, code and hint in both error shapes and in none", async (code, name, kind, hint) => {
-    const shapes: readonly [unknown, string][] = [
-      [oauth, ": insufficient_scope: The token is not enough"],
-      [api, ": start_time is invalid (invalid)"],
-      [{ errors: [{ message: "is invalid" }, null, 7, {}] }, ": is invalid"],
-      ["<html>502 Bad Gateway</html>", ""],
-      [{ error: { nested: true } }, ""],
-      ["null", ""],
-      ["", ""],
-    ];
-    for (const [body, said] of shapes) {
-      const { baseUrl } = await inTurn(status(code, body, { "x-request-id": "req-9" }));
-      const error = await failure(sourceAt(baseUrl));
-      expect(error).toMatchObject({ name, code: kind });
-      expect(error.message).toBe(`GET /audit_events: HTTP ${code}${said} (x-request-id req-9)`);
-      if (hint === undefined) expect(error.hint).toBeUndefined();
-      else expect(error.hint).toMatch(hint);
-    }
-  });
+  ])(
+    "with HTTP %i has its class, code and hint for both error formats and other bodies",
+    async (code, name, kind, hint) => {
+      const shapes: readonly [unknown, string][] = [
+        [oauth, ": insufficient_scope: The token is not enough"],
+        [api, ": start_time is invalid (invalid)"],
+        [{ errors: [{ message: "is invalid" }, null, 7, {}] }, ": is invalid"],
+        ["<html>502 Bad Gateway</html>", ""],
+        [{ error: { nested: true } }, ""],
+        ["null", ""],
+        ["", ""],
+      ];
+      for (const [body, said] of shapes) {
+        const { baseUrl } = await inTurn(status(code, body, { "x-request-id": "req-9" }));
+        const error = await failure(sourceAt(baseUrl));
+        expect(error).toMatchObject({ name, code: kind });
+        expect(error.message).toBe(`GET /audit_events: HTTP ${code}${said} (x-request-id req-9)`);
+        if (hint === undefined) expect(error.hint).toBeUndefined();
+        else expect(error.hint).toMatch(hint);
+      }
+    },
+  );
 
-  test("that names a scope hints at that scope", async () => {
+  test("that names a scope has a hint with that scope", async () => {
     const body = { error: "insufficient_scope", error_description: "Scope is missing. Required: profile:read" };
     const { baseUrl } = await inTurn(status(403, body));
     expect((await failure(sourceAt(baseUrl))).hint).toBe("the token needs the scope profile:read");
   });
 
-  test("is told on one line and not at any length", async () => {
+  test("has a short message on one line", async () => {
     const { baseUrl } = await inTurn(status(422, { errors: [{ message: "no\n".repeat(5000) }] }));
     const { message } = await failure(sourceAt(baseUrl));
     expect(message).not.toContain("\n");
     expect(message.length).toBeLessThan(400);
   });
 
-  test("with 429 is tried again no sooner than it says", async () => {
+  test("with 429 is retried after its Retry-After", async () => {
     const times: number[] = [];
     const { baseUrl } = await serve((_, response) => {
       times.push(performance.now());
@@ -62,7 +65,7 @@ describe("a refusal", () => {
     expect(times[1]! - times[0]!).toBeGreaterThanOrEqual(990);
   });
 
-  test("of a token that is replaced in the middle of a pass does not end the pass", async () => {
+  test("of a token that is replaced during a pass does not end the pass", async () => {
     const secrets = ["old", "old", "new"];
     const { baseUrl, requests } = await inTurn(
       page(["a"], { next_page: "1", has_next: true }),

@@ -14,7 +14,7 @@ describe("an event", () => {
       Buffer.from('],"meta":{"paginate":{"next_page":"x","has_next":false}}}'),
     ]);
 
-  test("keeps every byte of its JSON but the white space between tokens", async () => {
+  test("keeps every byte of its JSON except white space between tokens", async () => {
     const pretty = `{
       "id" : "a", "created_at": "2026-11-20T10:01:02.345678Z",
       "event_key": "video_call_recording_ready", "event_key2": "\\u0041 \\/",
@@ -33,13 +33,13 @@ describe("an event", () => {
     });
   });
 
-  test("of a kind not known here, or of none, passes through", async () => {
+  test("of an unknown kind, or without a kind, is exported", async () => {
     const items = [event("a", { event_key: "not_known_yet", extra: { deep: [1] } }), event("b", { event_key: 7 })];
     const { baseUrl } = await inTurn(answer(...items.map((item) => JSON.stringify(item))));
     expect((await eventsOf(sourceAt(baseUrl))).map(({ key }) => key)).toEqual(["not_known_yet", ""]);
   });
 
-  test("in a page of ten megabytes is found like any other", async () => {
+  test("in a page of ten megabytes is read", async () => {
     const items = Array.from({ length: 50 }, (_, index) =>
       event(String(index), { details: { text: "x".repeat(200_000) } }),
     );
@@ -57,7 +57,7 @@ describe("an event", () => {
     ["created_at is not an instant", JSON.stringify(event("a", { created_at: "2026-02-30T00:00:00.000Z" }))],
     ["created_at is not an instant", JSON.stringify(event("a", { created_at: 1_763_632_800 }))],
     ["not UTF-8", Buffer.concat([Buffer.from('{"id":"'), Buffer.from([0xc3, 0x28]), Buffer.from('"}')])],
-  ])("that is %s is poison, with its bytes, and its neighbours are not", async (reason, item) => {
+  ])("with the reason %s is poison with its bytes, and its neighbours are not", async (reason, item) => {
     const good = JSON.stringify(event("good"));
     const { baseUrl } = await inTurn(answer(good, item, good), answer(good, item, good));
     const source = sourceAt(baseUrl);
@@ -65,7 +65,7 @@ describe("an event", () => {
     expect(await idsOf(source)).toEqual(["good", "good"]);
   });
 
-  test("that is poison keeps its id and its time where they can be read", async () => {
+  test("that is poison keeps its id and time if they can be read", async () => {
     const broken = Buffer.from(JSON.stringify(event("a", { user_agent: "?" })));
     broken[broken.indexOf("?")] = 0xff;
     const withoutId = JSON.stringify(event("", { created_at: "2026-11-20T10:01:02.000Z" }));
@@ -77,7 +77,7 @@ describe("an event", () => {
     ]);
   });
 
-  test("that is a read of our own stays, unless it is to be dropped; nobody else's read is", async () => {
+  test("for our own read is exported unless ownReads is drop; other reads always are", async () => {
     const read = { event_key: "audit_events_accessed" };
     const items = [
       event("ours", { ...read, user_agent: AGENT }),
@@ -96,13 +96,13 @@ describe("an event", () => {
   });
 });
 
-describe("what the ledger knows a source by", () => {
+describe("the identity of a source in the ledger", () => {
   const identityOf = (options: Changes) => {
     const { identity, selection } = sourceAt("https://pachca.example/api/shared/v1", options);
     return JSON.stringify([identity, selection]);
   };
 
-  test("is the same for the same settings written otherwise", () => {
+  test("is equal for equal settings in another notation", () => {
     expect(identityOf({ baseUrl: "https://PACHCA.example:443/api/shared/v1/" })).toBe(identityOf({}));
     expect(identityOf({ filter: { eventKeys: ["b", "a", "b"], actorId: undefined } })).toBe(
       identityOf({ filter: { eventKeys: ["a", "b"] } }),
@@ -110,7 +110,7 @@ describe("what the ledger knows a source by", () => {
     expect(identityOf({ userAgent: "another/2", pageLimit: 7, lagMs: 1 })).toBe(identityOf({}));
   });
 
-  test("is another for other settings", () => {
+  test("differs for different settings", () => {
     const all = [
       identityOf({}),
       identityOf({ baseUrl: "https://other.example/api/shared/v1" }),
@@ -129,7 +129,7 @@ describe("what the ledger knows a source by", () => {
     "ftp://pachca.example",
     "https://user:password@pachca.example",
     "https://a.example/?x=1",
-  ])("cannot be the address %j", (baseUrl) => {
+  ])("cannot have the base URL %j", (baseUrl) => {
     expect(() => sourceAt(baseUrl)).toThrow(expect.objectContaining({ name: "ConfigError" }) as Error);
   });
 });

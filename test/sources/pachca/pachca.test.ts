@@ -4,7 +4,7 @@ import { AGENT, failure, idsOf, inTurn, page, pagesOf, queryOf, sourceAt, status
 import { answerWith, serve } from "../../support/serve.ts";
 
 describe("a pass over the pages", () => {
-  test("asks for both bounds with milliseconds, the limit and the filter, and repeats them with every cursor", async () => {
+  test("requests both bounds in milliseconds, the limit and the filter, and repeats them with every cursor", async () => {
     const { baseUrl, requests } = await inTurn(
       page(["a"], { next_page: "c+/=1", has_next: true }),
       page([], { next_page: "c2", has_next: false }),
@@ -27,7 +27,7 @@ describe("a pass over the pages", () => {
     expect(requests[0]!.headers).toMatchObject({ "user-agent": AGENT, authorization: `Bearer ${CONTRACT_TOKEN}` });
   });
 
-  test("ends where has_next is false, whatever the cursor", async () => {
+  test("ends when has_next is false, whatever the cursor", async () => {
     const { baseUrl, requests } = await inTurn(
       page(["a", "b"], { next_page: "1", has_next: true }),
       page(["c"], { next_page: "2", has_next: false }),
@@ -36,7 +36,7 @@ describe("a pass over the pages", () => {
     expect(requests).toHaveLength(2);
   });
 
-  test("goes on after an empty page that says that more is to come", async () => {
+  test("continues after an empty page if has_next is true", async () => {
     const { baseUrl } = await inTurn(
       page([], { next_page: "1", has_next: true }),
       page([], { next_page: "2", has_next: true }),
@@ -45,19 +45,19 @@ describe("a pass over the pages", () => {
     expect(await idsOf(sourceAt(baseUrl))).toEqual(["a"]);
   });
 
-  test("without has_next ends with an empty page", async () => {
+  test("ends at an empty page without has_next", async () => {
     const { baseUrl, requests } = await inTurn(page(["a"], { next_page: "1" }), page([], { next_page: "2" }));
     expect(await idsOf(sourceAt(baseUrl))).toEqual(["a"]);
     expect(requests).toHaveLength(2);
   });
 
-  test("without has_next ends with the same cursor", async () => {
+  test("ends at a repeated cursor without has_next", async () => {
     const { baseUrl, requests } = await inTurn(page(["a"], { next_page: "1" }), page(["b"], { next_page: "1" }));
     expect(await idsOf(sourceAt(baseUrl))).toEqual(["a", "b"]);
     expect(requests).toHaveLength(2);
   });
 
-  test("is made for each event key, once", async () => {
+  test("is made once for each event key", async () => {
     const { baseUrl, requests } = await inTurn(
       page(["a"], { next_page: "1", has_next: false }),
       page(["b"], { next_page: "1", has_next: false }),
@@ -67,7 +67,7 @@ describe("a pass over the pages", () => {
     expect(requests.map((request) => queryOf(request)["event_key"])).toEqual(["user_login", "user_logout"]);
   });
 
-  test.each([400, 422])("begins again, once, when its cursor is refused with HTTP %i", async (code) => {
+  test.each([400, 422])("restarts once when its cursor is refused with HTTP %i", async (code) => {
     const expired = status(code, { errors: [{ key: "cursor", message: "is invalid", code: "invalid" }] });
     const { baseUrl, requests } = await inTurn(
       page(["a"], { next_page: "1", has_next: true }),
@@ -90,8 +90,8 @@ describe("a pass over the pages", () => {
   });
 });
 
-describe("an answer that could be taken for a complete one is an error", () => {
-  test("a cursor that goes round", async () => {
+describe("an answer that looks complete but is not is an error", () => {
+  test("a cursor loop", async () => {
     const { baseUrl } = await inTurn(
       page(["a"], { next_page: "1", has_next: true }),
       page(["b"], { next_page: "2", has_next: true }),
@@ -102,13 +102,13 @@ describe("an answer that could be taken for a complete one is an error", () => {
     expect(error.message).toBe("page 3 of 2026-11-20T10:00:00Z/2026-11-20T10:05:00Z: the cursor repeats");
   });
 
-  test("a cursor that stands still although more is to come", async () => {
+  test("a repeated cursor although has_next is true", async () => {
     const stuck = page(["a"], { next_page: "1", has_next: true });
     const { baseUrl } = await inTurn(stuck, stuck, stuck);
     expect((await failure(sourceAt(baseUrl))).message).toMatch(/page 2 of .*: the cursor repeats/);
   });
 
-  test("a cursor that goes round where has_next is not said", async () => {
+  test("a cursor loop without has_next", async () => {
     const { baseUrl } = await inTurn(
       page(["a"], { next_page: "1" }),
       page(["b"], { next_page: "2" }),
@@ -117,7 +117,7 @@ describe("an answer that could be taken for a complete one is an error", () => {
     expect((await failure(sourceAt(baseUrl))).name).toBe("ProtocolError");
   });
 
-  test("more pages than a pass may take", async () => {
+  test("more pages than the maximum", async () => {
     let number = 0;
     const { baseUrl, requests } = await serve((_, response) =>
       answerWith(response, 200, page([], { next_page: String(++number), has_next: true })),
@@ -129,15 +129,15 @@ describe("an answer that could be taken for a complete one is an error", () => {
   });
 
   test.each<[string, object]>([
-    ["no next_page although more is to come", page(["a"], { has_next: true })],
+    ["no next_page although has_next is true", page(["a"], { has_next: true })],
     ["an empty next_page", page(["a"], { has_next: true, next_page: "" })],
-    ["a next_page that is no text", page(["a"], { has_next: true, next_page: 7 })],
+    ["a next_page that is not a string", page(["a"], { has_next: true, next_page: 7 })],
     ["events, no has_next and no next_page", page(["a"], {})],
-    ["a has_next that is no boolean", page(["a"], { has_next: "false", next_page: "1" })],
+    ["a has_next that is not a boolean", page(["a"], { has_next: "false", next_page: "1" })],
     ["no meta", { data: [] }],
     ["no meta.paginate", { data: [], meta: {} }],
     ["no data", { meta: { paginate: { has_next: false } } }],
-    ["data that is no array", { data: { a: 1 }, meta: { paginate: { has_next: false } } }],
+    ["data that is not an array", { data: { a: 1 }, meta: { paginate: { has_next: false } } }],
   ])("%s", async (_name, body) => {
     const { baseUrl } = await inTurn(body);
     const error = await failure(sourceAt(baseUrl));
@@ -146,11 +146,11 @@ describe("an answer that could be taken for a complete one is an error", () => {
   });
 
   test.each<[string, string | Buffer, RegExp]>([
-    ["nothing", "", /is empty/],
+    ["empty", "", /is empty/],
     ["a sign-in page", "<!doctype html><html>Sign in</html>", /is HTML/],
-    ["half of one", '{"data":[{"id":"a"}', /is cut/],
-    ["two", '{"data":[],"meta":{"paginate":{"has_next":false}}}{}', /goes on after its end/],
-    ["one with a byte order mark", '\uFEFF{"data":[]}', /byte order mark/],
+    ["truncated", '{"data":[{"id":"a"}', /is cut/],
+    ["followed by another one", '{"data":[],"meta":{"paginate":{"has_next":false}}}{}', /has more data after its end/],
+    ["preceded by a byte order mark", '\uFEFF{"data":[]}', /byte order mark/],
   ])("an answer that is %s", async (_name, body, message) => {
     const { baseUrl } = await inTurn(body);
     const error = await failure(sourceAt(baseUrl));
@@ -158,14 +158,14 @@ describe("an answer that could be taken for a complete one is an error", () => {
     expect(error.message).toMatch(message);
   });
 
-  test("a body cut by the network is one of the network", async () => {
+  test("a body truncated by the network is a network error", async () => {
     const { baseUrl } = await inTurn((_, response) => {
       response.writeHead(200, { "content-length": "9999" }).write('{"data":[', () => response.destroy());
     });
     expect(await failure(sourceAt(baseUrl))).toMatchObject({ name: "TransientError", code: "network" });
   });
 
-  test("a server that falls silent is a timeout", async () => {
+  test("a server that stops sending is a timeout", async () => {
     const { baseUrl } = await inTurn((_, response) => response.writeHead(200).write('{"data":['));
     const timeouts = { connectMs: 1000, headMs: 1000, idleMs: 50, wholeMs: 5000 };
     expect(await failure(sourceAt(baseUrl, { timeouts }))).toMatchObject({ name: "TransientError", code: "timeout" });
@@ -173,7 +173,7 @@ describe("an answer that could be taken for a complete one is an error", () => {
 });
 
 describe("an abort", () => {
-  test("in the middle of a page ends with its reason", async () => {
+  test("in the middle of a page throws its reason", async () => {
     const stop = new AbortController();
     const reason = new Error("stopping");
     const { baseUrl } = await inTurn((_, response) => {

@@ -21,7 +21,7 @@ const KEYS =
   video_call_started video_call_finished video_call_recording_ready bot_oauth_client_updated
   oauth_authorization_granted oauth_authorization_revoked`.split(/\s+/);
 
-test("each of the vendor's 45 keys has a name, a category and a severity of its own", () => {
+test("each of the vendor's 45 keys has its own name, category and severity", () => {
   expect(KEYS).toHaveLength(45);
   const kinds = KEYS.map((key) => pachcaVocabulary.kind(key));
   expect(kinds.filter(({ category }) => category === "other")).toEqual([]);
@@ -34,7 +34,7 @@ test("each of the vendor's 45 keys has a name, a category and a severity of its 
   }
 });
 
-test("what endangers most ranks highest, and a failure is one", () => {
+test("dangerous events have the highest severities, and a failure has the outcome failure", () => {
   const severities = (keys: string[]) => keys.map((key) => pachcaVocabulary.kind(key).severity);
   expect(severities(["audit_events_accessed", "user_2fa_fail", "dlp_violation_detected"])).toEqual([1, 5, 7]);
   expect(
@@ -60,7 +60,7 @@ test("a severity can be set by key, known or not", () => {
   expect(severities).toEqual([9, 0, 2]);
 });
 
-test("an event says who, what, from where and with what; the rest stands in details as it was sent", () => {
+test("an event has an actor, a target, an address and a user agent; details have the rest as sent", () => {
   const json =
     '{"id":"1","created_at":"2026-07-30T09:12:44.000Z","event_key":"video_call_recording_ready","entity_id":"45678",' +
     '"entity_type":"VideoRoom","actor_id":"133321","actor_type":"User","details":{"size":9007199254740993,"rate":1.10},' +
@@ -74,13 +74,13 @@ test("an event says who, what, from where and with what; the rest stands in deta
   });
 });
 
-test("what is not there, or is null, is not there; details that say nothing neither", () => {
+test("missing, null and empty members are undefined", () => {
   expect(defined(describe('{"id":"1","actor_id":"2","details":{},"ip_address":null,"user_agent":null}'))).toEqual({
     actor: { id: "2" },
   });
 });
 
-test("what is not as expected is left to details", () => {
+test("unexpected members are in details", () => {
   const parts = ['"id":5', '"actor_id":133321', '"entity_type":["Chat"]', '"ip_address":false'];
   expect(defined(describe(`{${parts.join(",")}}`))).toEqual({ details: `{${parts.join(",")}}` });
   const fine = '"created_at":"2026-07-30T09:12:44.123456Z"';
@@ -91,7 +91,7 @@ test("what is not as expected is left to details", () => {
   });
 });
 
-test("all of a record is in its meaning, once, whatever its members are", () => {
+test("every member of any record is in its meaning, once", () => {
   const names = ["actor_id", "actor_type", "entity_id", "entity_type", "ip_address", "user_agent", "details", "a\\,b"];
   const value = fc.oneof(fc.string(), fc.string({ unit: "grapheme" }), fc.jsonValue({ noUnicodeString: false }));
   fc.assert(
@@ -118,12 +118,12 @@ test("all of a record is in its meaning, once, whatever its members are", () => 
   );
 });
 
-/** As text, so that nothing is taken for equal that is written otherwise. A value cannot be sorted by: it may have a `toString`. */
+/** As text, so that different notations are not equal. The values cannot be sorted: they may have a `toString`. */
 function byName(members: Iterable<readonly [string, unknown]>): string {
   return JSON.stringify([...members].sort(([one], [other]) => (one < other ? -1 : 1)));
 }
 
-test("each kind of the simulator keeps its details to the digit", () => {
+test("details of all kinds of the simulator keep every digit", () => {
   for (const kind of KINDS) {
     const { key } = kind;
     const json = kind.details(randomOf(1, 2));
@@ -132,7 +132,7 @@ test("each kind of the simulator keeps its details to the digit", () => {
   }
 });
 
-test("no bytes make it throw", () => {
+test("it does not throw, whatever the bytes", () => {
   fc.assert(
     fc.property(
       fc.oneof(
