@@ -5,21 +5,21 @@
 #   docker buildx imagetools inspect node:24.21.0-bookworm-slim          shows it
 #   docker build --build-arg NODE_IMAGE=node:24.21.0-bookworm-slim@sha256:… .
 #
-# Behind a company's registry or proxy, hand your settings in as build secrets; they stay out of the image:
+# Behind a company's registry or proxy, pass your settings as build secrets; they are not part of the image:
 #   docker build --secret id=npmrc,src=$HOME/.npmrc --secret id=ca,src=/etc/ssl/certs/ca-certificates.crt .
 ARG NODE_IMAGE=node:24.21.0-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# Both secrets may be missing. Scripts of packages are not run: none is needed.
+# Both secrets are optional. Install scripts of packages are not run, because none is needed.
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc \
     --mount=type=secret,id=ca,target=/run/secrets/ca.pem \
     if [ -f /run/secrets/ca.pem ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca.pem; fi \
     && npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
-# Without dev dependencies, and without what only compilers and debuggers read: types and source maps.
+# Without dev dependencies, and without the files for compilers and debuggers: types and source maps.
 RUN npm run build \
     && npm prune --omit=dev --ignore-scripts \
     && find dist node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete
@@ -51,15 +51,15 @@ COPY config/exporter.example.yaml ./config/
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 
-# By number, so that Kubernetes' runAsNonRoot can tell. A volume must be writable for it: a named one takes its owner from
-# this folder of the image; a folder of the host needs `chown 1000:1000`.
+# A number, so that Kubernetes can check runAsNonRoot. Volumes must be writable for this user: a named volume inherits the owner
+# of this folder of the image; a host folder needs `chown 1000:1000`.
 USER 1000:1000
-# Relative paths of the configuration (./out, ./state) lie in the volume. No VOLUME: without -v, Docker would make an
+# Relative paths of the configuration (./out, ./state) are in the volume. No VOLUME: without -v, Docker would create an
 # anonymous one, and a ledger that is lost with its container is worse than an error.
 WORKDIR /var/lib/siem-export
 EXPOSE 9464
-# Node is process 1 and handles SIGTERM itself: it leaves the window at hand, which is taken up again at the next start. It
-# starts no processes, so no --init is needed.
+# Node is process 1 and handles SIGTERM itself: it leaves the current window unfinished, and the next start resumes it. It
+# starts no processes, so --init is not needed.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10s --retries=3 \
     CMD ["siem-export", "health", "--config", "/etc/siem-export/exporter.yaml"]

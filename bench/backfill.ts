@@ -6,7 +6,7 @@ const LIMIT = 50;
 const PAGE = 50;
 const PARALLEL = 16;
 
-/** A day of history at the vendor's limits and 200 ms an answer: how near the limit we come, and whether it is ever passed. */
+/** A day of history at the vendor's limits and 200 ms per answer: how near the limit the worker comes, and whether it exceeds it. */
 export async function backfill(): Promise<void> {
   const limits = [
     "--latency",
@@ -31,7 +31,7 @@ export async function backfill(): Promise<void> {
       };
       const { events, peakMB, cpuS } = await exportOnce(directory, stream);
       const all = api.requests().sort((one, other) => one.atMs - other.atMs);
-      // The first asks for the clock. The limit is met by rate, so the first is not counted, but the time since then.
+      // The first request reads the clock. A rate is requests per time since the first one, so the first one does not count.
       const rateOf = (requests: typeof all) => {
         const [first, last] = [requests[0]?.atMs ?? 0, requests.at(-1)?.atMs ?? 0];
         return (requests.length - 1) / ((last - first) / 1000);

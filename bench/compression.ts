@@ -6,7 +6,7 @@ import { exportOnce, HOUR_MS, inFolder, instant, MIDNIGHT, percent, startApi, ta
 const HOURS = { from: MIDNIGHT + 8 * HOUR_MS, to: MIDNIGHT + 10 * HOUR_MS };
 const LEVELS = [1, 3, 6, 7, 9];
 
-/** What gzip's levels make of the simulator's lines, and what they cost. */
+/** The size of the simulator's lines at each gzip level, and the CPU time. */
 export async function compression(): Promise<void> {
   const api = await startApi(HOURS, "--events-per-day", 250_000, "--page-limit", 1000, "--rate-limit", 1_000_000);
   try {

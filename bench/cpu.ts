@@ -20,13 +20,13 @@ import {
 
 const FLOOR = fileURLToPath(new URL("floor.mjs", import.meta.url));
 const DAY = { from: MIDNIGHT, to: MIDNIGHT + 24 * HOUR_MS };
-/** A million, so that what a start takes does not count; pages of 50 are twenty times as many requests. */
+/** A million, so that the cost of the start is negligible. Pages of 50 mean twenty times as many requests, so fewer events. */
 const EVENTS: Readonly<Record<number, number>> = { 1000: 1_000_000, 50: 250_000 };
-/** As the program's own: see RESULTS.md. */
+/** As in the program: see RESULTS.md. */
 const GZIP_LEVEL = 6;
 const BATCH = 50_000;
 
-/** CPU-seconds for a day of events, against a bare script that gets, parses, compresses and puts the same pages. */
+/** CPU-seconds for a day of events, compared with a minimal script that gets, parses, compresses and puts the same pages. */
 export async function cpu(): Promise<void> {
   const rows = await withS3(async (s3) => [
     ...(await measure(1000, "S3 (Ceph RGW)", s3)),
@@ -89,7 +89,7 @@ async function measure(pageLimit: number, sinkName: string, s3: S3Sink | undefin
   }
 }
 
-/** Seconds that the simulator takes for a day, for someone who only counts bytes. */
+/** Seconds that the simulator takes to serve a day to a client that only counts bytes. */
 async function walk(api: Api, limit: number): Promise<number> {
   const agent = new http.Agent({ keepAlive: true });
   const chain = async (hour: number): Promise<number> => {

@@ -1,5 +1,5 @@
-// What nobody can do without: gets the same pages with the same client, parses each, compresses the bytes at the same
-// level, and puts them where the events would go. No ledger, no checks, no hashes. Reads its task from standard input.
+// The minimum that any exporter must do: gets the same pages with the same client, parses each, compresses the bytes at the
+// same level, and puts them where the events would go. No ledger, no checks, no hashes. Reads its task from standard input.
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import http from "node:http";

@@ -1,4 +1,4 @@
-/* npm run bench -- [name…]: each prints a table; those of RESULTS.md. */
+/* npm run bench -- [name…]: each benchmark prints a table of RESULTS.md. */
 import { backfill } from "./backfill.ts";
 import { compression } from "./compression.ts";
 import { cpu } from "./cpu.ts";

@@ -12,11 +12,11 @@ import {
   type S3Sink,
 } from "./stage.ts";
 
-/** The busiest hour of the simulator's day, and how many times busier than the mean it is. */
+/** The busiest hour of the simulator's day, and its event rate relative to the mean. */
 const HOUR = { from: MIDNIGHT + 8 * HOUR_MS, to: MIDNIGHT + 9 * HOUR_MS };
 const BUSIER = 100 / 46.4;
 
-/** Peak memory of the worker for one window of more and more events. */
+/** Peak memory of the worker for one window, for increasing numbers of events. */
 export async function memory(): Promise<void> {
   const rows: Record<string, string | number>[] = [];
   await withS3(async (s3) => {

@@ -1,4 +1,4 @@
-/* What every benchmark stands on: the simulator and the program, each in a process of its own, and what they used. */
+/* Shared by all benchmarks: starts the simulator and the program, each in its own process, and measures what they use. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -14,15 +14,15 @@ export const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
 const USAGE = new URL("usage.mjs", import.meta.url).href;
 
 export const BUCKET = "bench";
-/** A Tuesday. The simulated clock stands just behind whatever span is exported, so each run sees the same windows. */
+/** A Tuesday. The simulated clock is just after the exported span, so each run has the same windows. */
 export const MIDNIGHT = Date.parse("2026-11-17T00:00:00Z");
 export const HOUR_MS = 3_600_000;
 const LAG_MS = 150_000;
 
-/** What a process used from its start to its end. */
+/** The resources that a process used from its start to its end. */
 export interface Usage {
   readonly wallS: number;
-  /** User and system, of all its threads. */
+  /** User and system time of all its threads. */
   readonly cpuS: number;
   readonly peakMB: number;
   readonly stdout: string;
@@ -32,14 +32,14 @@ export interface Usage {
 export interface Api {
   readonly url: string;
   readonly token: string;
-  /** As a stream's configuration names it. */
+  /** The source of a stream's configuration. */
   readonly source: { readonly type: "pachca"; readonly baseUrl: string; readonly token: string };
-  /** With --verbose: when each request began, in milliseconds, and what it was answered. */
+  /** With --verbose: the start of each request, in milliseconds, and its status. */
   requests(): { readonly atMs: number; readonly status: number }[];
   stop(): Promise<void>;
 }
 
-/** The simulator, with history in `[from, to)` and its clock just behind that, at the vendor's limits unless told otherwise. */
+/** The simulator, with history in `[from, to)` and its clock just after it, with the vendor's limits by default. */
 export async function startApi(
   span: { from: number; to: number },
   ...flags: readonly (string | number)[]
@@ -92,14 +92,14 @@ export async function measured(args: readonly string[], stdin?: string): Promise
   return { wallS, ...(JSON.parse(usage) as { cpuS: number; peakMB: number }), stdout, stderr };
 }
 
-/** What `once --json` says of its one stream. */
+/** The output of `once --json` for its stream. */
 export interface Report {
   readonly events: number;
   readonly windows: number;
   readonly bytes: number;
 }
 
-/** One tick of the built program over a configuration of one stream. */
+/** One run of the built program with a configuration of one stream. */
 export async function exportOnce(folder: string, stream: object): Promise<Usage & Report> {
   const usage = await program(folder, ["once", "--json"], stream);
   return { ...usage, ...(JSON.parse(usage.stdout) as Report) };
@@ -118,7 +118,7 @@ export async function program(folder: string, args: readonly string[], stream: o
 export const bare = (): Promise<Usage> => measured(["-e", "0"]);
 export const help = (): Promise<Usage> => measured([MAIN, "--help"]);
 
-/** A folder that is gone when the work is done. */
+/** A folder that is deleted after the work. */
 export async function inFolder<Result>(work: (folder: string) => Promise<Result>): Promise<Result> {
   const folder = mkdtempSync(join(tmpdir(), "siem-export-bench-"));
   try {
@@ -130,9 +130,9 @@ export async function inFolder<Result>(work: (folder: string) => Promise<Result>
 
 export type S3Sink = S3Server & { readonly type: "s3"; readonly bucket: string; readonly region: string };
 
-/** Ceph's S3 gateway with an empty bucket, while the work lasts. */
+/** Ceph's S3 gateway with an empty bucket, during the work. */
 export async function withS3<Result>(work: (sink: S3Sink) => Promise<Result>): Promise<Result> {
-  // Which Node.js the SDK wants next year is not what is measured.
+  // The SDK's warning about future Node.js versions is irrelevant here.
   process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
   const { server, stop } = await startRgw();
   try {
@@ -147,7 +147,7 @@ export async function withS3<Result>(work: (sink: S3Sink) => Promise<Result>): P
 
 export const instant = (ms: number): string => new Date(ms).toISOString();
 
-/** Where and when: the line above each table. */
+/** The line above each table: machine and date. */
 export const machine = (): string =>
   `Node.js ${process.version}, ${cpus()[0]?.model.trim() ?? ""}, ${cpus().length} cores, ${instant(Date.now()).slice(0, 10)}`;
 
@@ -166,7 +166,7 @@ export function table(title: string, rows: readonly Readonly<Record<string, stri
 export const whole = (value: number): string => Math.round(value).toLocaleString("en");
 export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 
-/** A proxy before a store that counts what it is asked for. */
+/** A proxy in front of a store, which counts the requests. */
 export async function countingProxy(endpoint: string) {
   let requests = 0;
   let listings = 0;

@@ -25,14 +25,14 @@ import {
 const TRIES = 11;
 const NOW = Date.now();
 
-/** How long a start takes, what an idle worker holds, and what a window asks of the store. */
+/** The time of a start, the memory of an idle worker, and the requests of a window to the store. */
 export async function start(): Promise<void> {
   await inFolder(async (directory) => {
     const ready = { from: NOW - HOUR_MS, to: NOW };
     const api = await startApi(ready);
     try {
       const sink = { type: "file", directory };
-      // Everything is exported once; after that no window is ready.
+      // The first run exports everything. After it no window is ready.
       const windows = { start: instant(Math.floor(NOW / 300_000 - 3) * 300_000), size: "1h" };
       const stream = { source: api.source, windows, sink };
       await exportOnce(directory, stream);
@@ -88,7 +88,7 @@ async function idle(folder: string, stream: object): Promise<Record<string, stri
   }
 }
 
-/** By the difference between twelve windows and twenty-four: a start has requests of its own. */
+/** The difference between twelve and twenty-four windows, because a start sends requests, too. */
 async function requestsAWindow(what: string, eventsPerDay: number, s3: S3Sink) {
   const counts: { requests: number; listings: number }[] = [];
   for (const hours of [1, 2]) {

@@ -1,5 +1,5 @@
-// How fast the built sink gives events to rsyslog on loopback, formatting included, and how fast a bare socket gives it frames
-// that were made before: `npm run bench:syslog`.
+// How fast the built sink sends events to rsyslog on loopback, including formatting, and how fast a plain socket sends it
+// prepared frames: `npm run bench:syslog`.
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { connect } from "node:net";
@@ -13,7 +13,7 @@ import { startRsyslog } from "../test/support/rsyslog.ts";
 
 const EVENTS = 50_000;
 const ROUNDS = 3;
-/** What RELP's sender has under way at most. */
+/** The window of RELP: unacknowledged messages at most. */
 const RELP_WINDOW = 128;
 
 const from = Date.parse("2026-11-20T10:00:00Z");
@@ -28,7 +28,7 @@ console.log(
     `${EVENTS} events of ${Math.round(bytes)} B; the best of ${ROUNDS} rounds`,
 );
 
-// Its own queue in memory, as it comes.
+// rsyslog's own queue in memory, with its defaults.
 const rsyslog = await startRsyslog(["tcp", "relp"], "FixedArray");
 try {
   console.log("| transport | what | events/s | our CPU, µs/event |");
@@ -42,7 +42,7 @@ try {
   await rsyslog.stop();
 }
 
-/** Some 600 B a record, as the vendor's are. */
+/** About 600 B per record, like the vendor's. */
 function eventOf(index) {
   const id = `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
   const record = {
@@ -56,7 +56,7 @@ function eventOf(index) {
   return { id, time: from + index, key: "user_updated", record: Buffer.from(JSON.stringify(record)) };
 }
 
-/** Until the sink's `write` resolves: rsyslog has taken all (tcp: closed its side, relp: acknowledged). */
+/** Until the sink's `write` resolves: rsyslog has received everything (tcp: closed its side, relp: acknowledged). */
 async function row(transport, what, send) {
   let rate = 0;
   let cpuUs = Infinity;
@@ -68,7 +68,7 @@ async function row(transport, what, send) {
     rate = Math.max(rate, (EVENTS / (performance.now() - startMs)) * 1000);
     const { user, system } = process.cpuUsage(cpu);
     cpuUs = Math.min(cpuUs, (user + system) / EVENTS);
-    // Not measured, but all must be there; and the next round begins with an empty queue.
+    // Not measured, but all messages must arrive, and the next round must start with an empty queue.
     await rsyslog.received(EVENTS, 120_000);
   }
   console.log(`| ${transport} | ${what} | ${Math.round(rate)} | ${cpuUs.toFixed(1)} |`);
@@ -85,14 +85,14 @@ function write(transport, format) {
   const chunks = (async function* () {
     for (let at = 0; at < EVENTS; at += 500) {
       const page = events.slice(at, at + 500);
-      // As the pipeline does: whoever is refused does not come this far.
+      // As in the pipeline, which does not pass refused events to the sink.
       yield page.filter((event) => sink.refuses(event) === undefined);
     }
   })();
   return sink.write({ plan, part: 0, chunks }, new AbortController().signal);
 }
 
-/** What the sink sends: each a text whose characters are octets. */
+/** The frames that the sink sends, with one character per octet. */
 function framesOf(format) {
   return events.map((event) => {
     const head = `<110>1 ${new Date(event.time).toISOString()} acme siem-export - ${event.key} `;
@@ -111,12 +111,12 @@ async function bareTcp(frames) {
   await once(socket, "close");
 }
 
-/** As many as the window has room for, whenever an answer comes. */
+/** After each answer, sends as many as the window has room for. */
 async function bareRelp(frames) {
   const socket = connect(rsyslog.ports.relp, "127.0.0.1").setNoDelay(true);
   const offer = "relp_version=0\nrelp_software=bench\ncommands=syslog";
   socket.write(`1 open ${offer.length} ${offer}\n`);
-  // An answer to a message is one line; the one to the offer is four.
+  // The answer to a message is one line, the answer to the offer four.
   let answered = -4;
   let sent = 0;
   for await (const piece of socket) {

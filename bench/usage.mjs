@@ -1,4 +1,4 @@
-// Loaded into the measured process (node --import): says at its end what it used, as one line of JSON on file descriptor 3.
+// Loaded into the measured process (node --import): at its end it writes its usage as one line of JSON to file descriptor 3.
 import { readFileSync, writeSync } from "node:fs";
 
 process.on("exit", () => {
@@ -9,7 +9,7 @@ process.on("exit", () => {
   );
 });
 
-/** Linux counts into `maxRSS` what the process held before it became this program: the memory of whoever started it. */
+/** On Linux, `maxRSS` includes the memory before exec, which is that of the parent process. */
 function ownPeakKiB() {
   try {
     return Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) || undefined;

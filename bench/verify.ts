@@ -23,7 +23,7 @@ import {
 /** A year of five-minute windows. */
 const WINDOWS = 105_120;
 const SIZE_MS = 5 * MINUTE_MS;
-/** Nobody is there: `verify` does not ask the source. */
+/** Nothing listens here: `verify` does not use the source. */
 const BASE_URL = "http://127.0.0.1:9/api";
 
 /** `verify` of a year's folder: one window in ten has a small object. */
@@ -54,7 +54,7 @@ export async function verify(): Promise<void> {
   await withS3(verifyBucket);
 }
 
-/** On S3, what counts is how many requests a second `verify` makes: a day says it. */
+/** On S3, the requests per second of `verify` matter. A day is enough to measure them. */
 async function verifyBucket(s3: S3Sink): Promise<void> {
   const day = { from: MIDNIGHT, to: MIDNIGHT + 24 * HOUR_MS };
   const api = await startApi(day);
@@ -84,7 +84,7 @@ async function verifyBucket(s3: S3Sink): Promise<void> {
   }
 }
 
-/** Exported by the program's own loop, to memory: what it would write in a year. */
+/** The files of a year, exported to memory by the program's own loop. */
 async function yearOf(count: number): Promise<Map<string, Buffer>> {
   const files = new Map<string, Buffer>();
   const events = Array.from({ length: count / 10 }, (_, index) =>
@@ -96,7 +96,7 @@ async function yearOf(count: number): Promise<Map<string, Buffer>> {
     selection: { filter: {}, ownReads: "keep" },
     windows: { sizeMs: SIZE_MS, catchUpSizeMs: SIZE_MS, lookbackMs: 0 },
   });
-  // By the window's number: to look through all events for each window would take hours.
+  // Indexed by the window's number: a search through all events for each window would take hours.
   const pages: Source["pages"] = async function* ({ from, to }) {
     const [first = 0, last = 0] = [from, to].map((time) => Math.floor((time - START) / SIZE_MS / 10));
     yield { events: events.slice(first, last + 1), poison: [] };

@@ -341,7 +341,7 @@ export function entryOf({ kind }: Fact): Entry<Fact> {
 }
 
 export type Observe = (fact: Fact) => void;
-/** Observes the facts of one stream: whoever made it adds the stream's name. */
+/** Observes the facts of one stream: its creator adds the stream's name. */
 export type ObserveStream = (fact: DistributiveOmit<StreamFact, "stream">) => void;
 
 type DistributiveOmit<Type, Key extends PropertyKey> = Type extends unknown ? Omit<Type, Key> : never;

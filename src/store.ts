@@ -20,7 +20,7 @@ export interface Store {
 
   /**
    * Creates `key` with these bytes if there is no such object. Durable when it resolves, and never visible half-written.
-   * Resolves to false when somebody was first, whatever is in there: look. Never overwrites.
+   * Resolves to false if the object exists already, with whatever content: read it to compare. Never overwrites.
    */
   create(key: string, bytes: Buffer, signal: AbortSignal): Promise<boolean>;
 

@@ -2,8 +2,8 @@ import { get } from "node:http";
 import type { ServerConfig } from "../config/config.ts";
 import { withTimeLimit } from "../http/time-limit.ts";
 
-/** The result: an answer; `nobody`: nothing listens there; `silent`: something listens but does not answer in time. */
-export type Asked = { readonly code: number; readonly text: string } | "nobody" | "silent";
+/** The result: an answer; `unreachable`: nothing listens there; `silent`: something listens but does not answer in time. */
+export type Asked = { readonly code: number; readonly text: string } | "unreachable" | "silent";
 
 /** The URL of the worker on this machine. A worker that listens on every address is reached on the loopback address. */
 export function workerUrl({ host, port }: Pick<ServerConfig, "host" | "port">, path: string): string {
@@ -28,11 +28,11 @@ export async function askWorker(
   } catch (error) {
     signal.throwIfAborted();
     const { code } = error as NodeJS.ErrnoException;
-    return NOBODY.has(code ?? "") ? "nobody" : "silent";
+    return UNREACHABLE.has(code ?? "") ? "unreachable" : "silent";
   }
 }
 
-const NOBODY = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EADDRNOTAVAIL", "ENOTFOUND", "EAI_AGAIN"]);
+const UNREACHABLE = new Set(["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EADDRNOTAVAIL", "ENOTFOUND", "EAI_AGAIN"]);
 
 async function answerOf(url: string, headers: Record<string, string>, signal: AbortSignal): Promise<Asked> {
   return new Promise((resolve, reject) => {

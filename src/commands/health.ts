@@ -26,7 +26,7 @@ async function checkHealth({ config }: OptionsOf<typeof flags>, signal: AbortSig
   const asked = await askWorker(server, "/healthz", HEALTH_TIMEOUT_MS, signal);
   if (typeof asked !== "string" && asked.code === 200) return 0;
   const url = workerUrl(server, "/healthz");
-  if (asked === "nobody") {
+  if (asked === "unreachable") {
     throw new TransientError("network", `GET ${url}: no answer`, { hint: "no worker listens there" });
   }
   if (asked === "silent") {

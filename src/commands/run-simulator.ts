@@ -25,7 +25,7 @@ export async function simulateCommand(options: SimulateOptions, signal: AbortSig
   const running = await simulator({ ...options, observe });
   try {
     out.write(json ? `${JSON.stringify(placesOf(running))}\n` : welcome(running));
-    // A signal that aborted before sends no event any more.
+    // A signal that has already aborted emits no further event.
     if (!signal.aborted) await once(signal, "abort");
   } finally {
     await running.close();

@@ -101,7 +101,7 @@ async function workUntil(
     observe({ kind: "worker.stopping", reason: signal.reason instanceof Error ? signal.reason.message : "" });
     timer = setTimeout(() => abandon.abort(signal.reason), graceMs);
   };
-  // A signal that aborted during the preparations sends no event any more.
+  // A signal that aborted during the preparations emits no further event.
   if (signal.aborted) stop();
   else signal.addEventListener("abort", stop, { once: true });
   const scheduled = streams.map(({ pipeline, config: { schedule, reconcile } }) => ({

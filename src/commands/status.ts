@@ -92,7 +92,7 @@ async function runningWorker(
     const unset = "The token (server.token) is not set or cannot be read, so the worker could not be asked";
     return without("refused", unset);
   }
-  if (asked === "nobody") return none;
+  if (asked === "unreachable") return none;
   if (asked === "silent") return without("silent", "Something listens but does not answer (does the worker hang?)");
   if (asked.code === 401) return without("refused", "The token (server.token) is not accepted");
   if (asked.code !== 200) return without("refused", `The answer is HTTP ${asked.code}`);

@@ -27,7 +27,7 @@ export type Outcome = (Fetched & { readonly last: AuditEvent | undefined }) | "t
  * Fetches one piece, page by page, and sorts what it has.
  *
  * @param length learns from each page, and says when a piece is too long
- * @param onPage is told after each page how many bytes of records are held; the next page is requested when it resolves
+ * @param onPage called after each page with the bytes of records held; the next page is requested when it resolves
  */
 export async function fetchPiece(
   source: Source,

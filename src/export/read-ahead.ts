@@ -8,7 +8,7 @@ const MIB = 1024 * 1024;
 
 /**
  * Limit of the records held for pieces that are not the oldest, while they are fetched or wait for their turn: two spans for
- * each parallel fetch, up to this. Beyond it only the oldest piece goes on.
+ * each parallel fetch, up to this. Beyond it only the oldest piece continues.
  */
 const HELD_BYTES_MAX = 16 * MIB;
 
@@ -25,8 +25,8 @@ const AHEAD_MAX = 256;
  */
 export interface ReadAhead {
   /**
-   * All that the source has for `span`, in order, without what lies outside of it. At the same time, and afterwards, the spans
-   * of `ahead` are fetched: those that will be read next, oldest first. Reading another span drops them.
+   * All that the source has for `span`, in order, without anything outside of it. At the same time, and afterwards, the spans of
+   * `ahead` are fetched: those that will be read next, oldest first. Reading another span drops them.
    */
   read(span: Span, ahead: Iterable<Span>, signal: AbortSignal): AsyncGenerator<Fetched>;
   /** Drops what was fetched ahead and ends the requests under way. */

@@ -32,7 +32,7 @@ export const DEFAULT_TIMEOUTS: HttpTimeouts = {
 /** An answer is kept in memory, and a page of a few dozen events is never this large. Counted after decompression. */
 const BODY_MAX_BYTES = 256 * 1024 * 1024;
 
-/** The error that an answer stands for, or undefined when it is a good answer. */
+/** Converts an answer to an error; undefined for a good answer. */
 export type Classify = (answer: HttpAnswer) => ExporterError | undefined;
 
 export interface HttpRequest {
@@ -176,7 +176,7 @@ function exchanger({
     // in it, by a stream that no one handles.
     const abort = () => stream.destroy(new Error("aborted"));
     signal.addEventListener("abort", abort, { once: true });
-    // Errors of the connection after the answer, or after the request has failed, do not matter any more.
+    // Errors of the connection after the answer, or after the request has failed, no longer matter.
     stream.on("error", () => undefined);
     stream.once("request", (request: ClientRequest) => request.once("finish", () => place.sent()));
     let receivedAt = now();

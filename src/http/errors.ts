@@ -22,7 +22,7 @@ export interface HttpAnswer {
 export interface Throttling {
   /** Whether an answer with another status asks for it. */
   readonly isThrottled?: ((answer: HttpAnswer) => boolean) | undefined;
-  /** A header that says when to go on: after so many seconds, or at an instant. */
+  /** A header with the time of the next request: a number of seconds, or an instant. */
   readonly reset?: { readonly header: string; readonly format: InstantFormat | "seconds" } | undefined;
 }
 

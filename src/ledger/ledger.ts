@@ -143,7 +143,7 @@ async function open(options: LedgerOptions, signal: AbortSignal): Promise<Head> 
   if (head.fingerprint !== undefined && head.fingerprint !== fingerprint) {
     if (!sameSource(head.fingerprint, fingerprint)) {
       throw new LedgerError(`open the ledger ${store.place}: it belongs to another source, base URL or account`, {
-        hint: "give the stream a new name, with windows.start at the instant from which to go on",
+        hint: "give the stream a new name, with windows.start at the instant from which to continue",
       });
     }
     observe({ kind: "settings.changed", before: head.fingerprint, after: fingerprint });

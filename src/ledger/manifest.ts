@@ -135,7 +135,7 @@ export function sha256Of(bytes: Buffer | string): string {
 
 /**
  * Identifies the settings with which a plan or manifest was made, without the token: `<identity>-<selection>`, 16 hex digits each.
- * The first half stands for the source's type, base URL and account, the second for the filter, own-reads policy and format.
+ * The first half is that of the source's type, base URL and account, the second for the filter, own-reads policy and format.
  */
 export function fingerprintOf(identity: SourceIdentity, selection: unknown, format: string): string {
   const { type, baseUrl, account } = identity;
@@ -235,7 +235,7 @@ function damaged(place: string, what: string): LedgerError {
 
 /** What to do about a damaged ledger. */
 export const RESTORE_HINT =
-  "the ledger is damaged; restore the file from a backup or an older version, or go on under a new stream name with windows.start at the last good instant";
+  "the ledger is damaged; restore the file from a backup or an older version, or continue under a new stream name with windows.start at the last good instant";
 
 function reasonOf({ issues }: z.ZodError): string {
   const [issue] = issues;

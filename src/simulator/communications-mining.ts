@@ -87,7 +87,7 @@ export function communicationsMiningApi(
       if (bearerOf(request) !== access.token) return miningError(401);
       if (request.path !== "/audit_events/query") return miningError(404);
       if (request.method !== "POST") return miningError(405);
-      // The scope stands for the vendor's permission, so that one token can read both logs.
+      // The scope represents the vendor's permission, so that one token can read both logs.
       if (!access.scopes.includes("audit_events:read")) {
         return miningError(403, "403 Forbidden: the permission 'Read audit logs' is missing");
       }

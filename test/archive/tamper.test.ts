@@ -44,7 +44,7 @@ beforeAll(async () => {
   signed = await archive(signer);
 });
 
-/** One of the window's objects, with where it lies. */
+/** One of the window's objects, with its key. */
 const objectOf = (files: Files, seq: number, part = 0) => shownAt(files, seq).objects[part]!;
 const change = (files: Files, name: string, by: (bytes: Buffer) => Buffer) => files.set(name, by(files.get(name)!));
 const flipped = (bytes: Buffer, at: number): Buffer => {

@@ -218,7 +218,7 @@ describe("a live archive", () => {
     let isMoved = false;
     const data: Store = {
       ...archive.data!,
-      // The worker goes on between the listing of the manifests and that of the objects.
+      // The worker continues between the listing of the manifests and that of the objects.
       async *list(prefix, after, signal) {
         if (!isMoved) {
           isMoved = true;

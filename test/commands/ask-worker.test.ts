@@ -37,8 +37,8 @@ test("a worker is called with its token, also at ports that browsers refuse", as
   expect(asked).toEqual({ code: 403, text: "/status.json Bearer s3cret" });
 });
 
-test("no listener, a silent listener and a truncated answer are told apart", async () => {
-  expect(await askWorker({ host, port: await freePort() }, "/", 2000, never)).toBe("nobody");
+test("no listener, a silent listener and a truncated answer are distinguished", async () => {
+  expect(await askWorker({ host, port: await freePort() }, "/", 2000, never)).toBe("unreachable");
   expect(await askWorker({ host, port: await listening(() => undefined) }, "/", 100, never)).toBe("silent");
   const cut = await listening((_, response) => {
     response.writeHead(200, { "content-length": "99" });

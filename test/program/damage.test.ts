@@ -73,7 +73,7 @@ test.each(broken)("when %s, nothing is exported, and a hint says what to do: exi
   expect([status.code, status.stdout]).toEqual([74, expect.stringContaining("the ledger is damaged")]);
 });
 
-test("a stream with a damaged ledger stops, the other streams of the worker go on, and the exit code shows it", async () => {
+test("a stream with a damaged ledger stops, the other streams of the worker continue, and the exit code shows it", async () => {
   const stage = await halfway([{ name: "other" }]);
   cut(ledger(stage, "manifests/000000000006.json"));
   const worker = stage.start(["run"]);

@@ -3,7 +3,7 @@ import { differenceOf, flawsIn, linesIn, manifestsIn, NO_DIFFERENCE } from "../s
 import { manyMoments } from "../support/crash.ts";
 import { minutes, openStage, TEN } from "../support/stage.ts";
 
-test("two workers on one stream commit each window once, and both go on", async () => {
+test("two workers on one stream commit each window once, and both continue", async () => {
   const stage = await openStage(manyMoments(30), onTestFinished);
   const workers = [stage.start(["run"]), stage.start(["run"])];
   await Promise.all(workers.map((worker) => worker.saw(/"fact":"tick\.(?:done|failed)"/)));

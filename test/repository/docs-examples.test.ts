@@ -72,7 +72,7 @@ test("the manifest is written as it is shown", () => {
   expect(encodeManifest(manifest).bytes.toString()).toBe(manifestText);
 });
 
-test("an item without an id, put aside with the plan, becomes the line and the object that are shown", async () => {
+test("an item without an id, quarantined with the plan, becomes the line and the object that are shown", async () => {
   const { record = "", time = "" } = JSON.parse(asideText) as { record?: string; time?: string };
   const poison = sourceAt("http://127.0.0.1:1").read(Buffer.from(record));
   if (!isPoison(poison)) expect.fail("it is an event");

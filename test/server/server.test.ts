@@ -138,7 +138,7 @@ test("everything except health requires the token: as a bearer token, or as a pa
   expect((await ask("/metrics", { headers: { authorization: "Bearer s3cret-canary" } })).code).toBe(401);
 });
 
-test("when the token file is missing nobody gets in, and the worker stays alive", async () => {
+test("when the token file is missing, every request is refused, and the worker stays alive", async () => {
   const token = () => {
     throw new RefusedError("unauthorized", "read secret file /x: no such file");
   };

@@ -98,7 +98,7 @@ test.each<readonly [string, unknown, RegExp]>([
   ["a filter that is a list", { filter: [] }, /filter/],
   ["an instant that is none", { filter: { timestamp: { minimum: "yesterday" } } }, /minimum/],
   ["an instant without a zone", { filter: { timestamp: { maximum: "2026-11-01T00:00:00" } } }, /maximum/],
-  ["a continuation of somebody else", { continuation: "2555880060c23eb5" }, /continuation/],
+  ["a continuation of another query", { continuation: "2555880060c23eb5" }, /continuation/],
   ["a continuation that is no text", { continuation: 7 }, /continuation/],
 ])("%s is answered with 400 and what is wrong", async (_, body, message) => {
   const response = await queryMining(await start(), body);

@@ -20,7 +20,7 @@ export function newClient(options: Partial<HttpClientOptions> = {}): { client: H
   return { client: httpClient({ secret: () => SECRET, ...rest }), facts };
 }
 
-/** What a client, or a source, of one test is opened with. */
+/** The options of a client or a source for one test. */
 export function clientOptions<Options extends Partial<HttpClientOptions>>(options: Options) {
   const facts: Heard[] = [];
   const agents = { http: new HttpAgent({ keepAlive: true }), https: new HttpsAgent() };
@@ -40,7 +40,7 @@ export function get(url: string, more: Partial<HttpRequest> = {}): HttpRequest {
   return { method: "GET", url: new URL(url), retrySafe: true, ...more };
 }
 
-/** The error that a request ends with; no part of it, however deep, may contain the token or the query. */
+/** The error of a request. No part of it, however deep, may contain the token or the query. */
 export async function failure(request: Promise<unknown>): Promise<ExporterError> {
   const error = await request.then(
     () => new Error("succeeded"),

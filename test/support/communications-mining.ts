@@ -14,7 +14,7 @@ type Settings = Parameters<typeof communicationsMining.open>[0];
 
 export type Changes = Partial<Settings & Surroundings> & { readonly secret?: () => string };
 
-/** A Communications Mining source in front of `baseUrl`, with a client of its own for one test. */
+/** A Communications Mining source for `baseUrl`, with its own client, for one test. */
 export function sourceAt(baseUrl: string, { secret = () => CONTRACT_TOKEN, ...changes }: Changes = {}): Source {
   const settings = { baseUrl, account: "acme", token: secret, requestsPerSecond: 1000, pageLimit: 128 };
   const around = { userAgent: AGENT, lagMs: 120_000, ...changes };
@@ -115,7 +115,7 @@ export function answerTo(log: MiningLog, { limit = 128, continuation, filter }: 
 /** A stable order that does not depend on time. */
 const scattered = (id: string) => createHash("sha256").update(id).digest("hex");
 
-/** The source in front of such an API. */
+/** A source for such an API. */
 export async function openMining({ history, mood }: ApiState): Promise<Source> {
   // The suite's own times have milliseconds, and so does this API.
   const shown = (time: number) => new Date(time).toISOString();

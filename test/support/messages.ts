@@ -1,4 +1,4 @@
-/* Readers of what goes over the wire, by the specifications alone: they share nothing with what writes it. */
+/* Parsers of messages, written from the specifications only: they share no code with the formatters. */
 
 /** RFC 5424, section 6. */
 export interface SyslogMessage {

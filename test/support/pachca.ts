@@ -18,7 +18,7 @@ type Settings = Parameters<typeof pachca.open>[0];
 
 export type Changes = Partial<Settings & Surroundings> & { readonly secret?: () => string };
 
-/** A Pachca source in front of `baseUrl`, with a client of its own for one test. */
+/** A Pachca source for `baseUrl`, with its own client, for one test. */
 export function sourceAt(baseUrl: string, { secret = () => CONTRACT_TOKEN, ...changes }: Changes = {}): Source {
   const settings = { baseUrl, account: "acme", token: secret, requestsPerSecond: 1000, pageLimit: 50, filter: {} };
   const around = { userAgent: AGENT, lagMs: 120_000, ...changes };
@@ -70,7 +70,7 @@ export const idsOf = async (source: Source) => (await eventsOf(source)).map(({ i
 /** The error of a request. No part of it, however deep, may contain the token or the query. */
 export async function failure(source: Source): Promise<ExporterError> {
   const error = await pagesOf(source).then(
-    () => new Error("ended as if that were all"),
+    () => new Error("ended normally"),
     (thrown: unknown) => thrown,
   );
   expect(error).toBeInstanceOf(ExporterError);
@@ -83,7 +83,7 @@ export async function failure(source: Source): Promise<ExporterError> {
 export const queryOf = (request: IncomingMessage | undefined) =>
   Object.fromEntries(new URL(request?.url ?? "", "http://127.0.0.1").searchParams);
 
-/** As much of the API as the contract asks for: newest first, inclusive bounds, 50 a page, a cursor that is never null. */
+/** The part of the API that the contract needs: newest first, inclusive bounds, 50 per page, a cursor that is never null. */
 function pachcaApi({ history, mood }: ApiState): RequestListener {
   const newestFirst = [...history].reverse();
   return (request, response) => {
@@ -117,7 +117,7 @@ function pachcaApi({ history, mood }: ApiState): RequestListener {
   }
 }
 
-/** The source in front of such an API. */
+/** A source for such an API. */
 export async function openPachca(state: ApiState): Promise<Source> {
   const { baseUrl } = await serve(pachcaApi(state));
   return sourceAt(`${baseUrl}/api/shared/v1`);

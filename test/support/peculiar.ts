@@ -30,8 +30,8 @@ const KEYS = [
 const ADDRESSES = ["192.168.1.100", "2001:db8::1"];
 
 /**
- * Events as Pachca sends them, one every `stepMs` from `from` on: a peculiar text in `details` and in `user_agent`, which
- * are some 600 bytes a record; every hundredth has one of 7 KB.
+ * Events as Pachca sends them, one every `stepMs` from `from`, with a peculiar text in `details` and in `user_agent`. Records
+ * have about 600 bytes; every hundredth has a text of 7 KB.
  */
 export function peculiarEvents(count: number, from: EpochMs, stepMs = SECOND_MS): AuditEvent[] {
   return Array.from({ length: count }, (_, index) => {

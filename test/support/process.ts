@@ -46,7 +46,8 @@ export async function portOpen(port: number, server: ChildProcess, timeoutMs = 6
       return;
     } catch (error) {
       const gone = server.exitCode !== null || server.signalCode !== null;
-      if (gone || Date.now() - startMs > timeoutMs) throw new Error(`nobody listens at ${port}`, { cause: error });
+      if (gone || Date.now() - startMs > timeoutMs)
+        throw new Error(`nothing listens at port ${port}`, { cause: error });
     } finally {
       socket.destroy();
     }

@@ -7,7 +7,7 @@ import { answerWith } from "./serve.ts";
 interface Entry {
   readonly at: string;
   readonly visibleFrom?: string;
-  /** What `event_key` filters by. */
+  /** The value for the filter `event_key`. */
   readonly key?: string;
   readonly record?: string;
   readonly recordBase64?: string;
@@ -21,14 +21,14 @@ export interface History {
 }
 
 export interface RecordedApi {
-  /** Also a proxy that leads every host name here: for HTTP_PROXY. */
+  /** Also a proxy that resolves every host name to this server: for HTTP_PROXY. */
   readonly url: string;
   /** Sets the `Date` of the answers, and with it which events are visible. */
   setClock(instant: string): void;
   close(): Promise<void>;
 }
 
-/** Serves a history as both APIs did, at a clock of its own. */
+/** Serves a history as both APIs did, with its own clock. */
 export async function recordedApi({ pachca, uipath }: History): Promise<RecordedApi> {
   let clock = 0;
   const visible = (entries: readonly Entry[]) =>

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { freePort, installed, portOpen, startServer, stopServer } from "./process.ts";
 
-/** Where a real S3 is, and who may use it. */
+/** The endpoint and credentials of a real S3. */
 export interface S3Server {
   readonly endpoint: string;
   readonly accessKeyId: string;
@@ -21,7 +21,7 @@ const run = (program: string, ...args: string[]) =>
   promisify(execFile)(program, args, { env: { ...process.env, LC_ALL: "C" } });
 
 /**
- * Ceph's S3 gateway over one monitor and one object store in memory, on loopback, in a folder of its own. Takes some
+ * Ceph's S3 gateway over one monitor and one object store in memory, on loopback, in its own folder. Takes about
  * 16 seconds.
  */
 export async function startRgw(): Promise<{ server: S3Server; stop: () => Promise<void> }> {

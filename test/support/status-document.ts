@@ -10,7 +10,7 @@ export function documentOf(...streams: readonly StreamStatus[]): StatusDocument 
   return { version: "0.1.0", startedAt: before(26 * HOUR_MS), now: formatInstant(NOW), stopping: false, streams };
 }
 
-/** A stream without a past, as it stands before its first tick, with changes. */
+/** A new stream before its first tick, with these changes. */
 export function streamOf(changes: Partial<StreamStatus> = {}): StreamStatus {
   return {
     stream: "acme",

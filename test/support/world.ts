@@ -157,11 +157,11 @@ export interface WorldOptions {
   readonly signer?: Signer | undefined;
   readonly observe?: ObserveStream;
   readonly selection?: unknown;
-  /** What the store's proof comes to, if it fails. */
+  /** The error of the store's preflight, if it fails. */
   readonly probe?: Error;
 }
 
-/** A pipeline over a history and a store in memory, as a freshly started worker has it. */
+/** A pipeline of a freshly started worker, with a history as its source and a store in memory. */
 export function world(history: readonly AuditEvent[], options: WorldOptions = {}) {
   const { files = new Map<string, Buffer>(), effect = () => undefined, parallel = 3 } = options;
   const facts: Omit<StreamFact, "stream">[] = [];

@@ -41,7 +41,7 @@ test("a time that never comes, a 31st that is a first Monday, is undefined", () 
 });
 
 describe("a cron timer", () => {
-  /** `clock` can be set, and goes on while the machine sleeps; the time of `timers` does neither. */
+  /** `clock` can be set, and keeps running while the machine sleeps; the time of `timers` does neither. */
   let aheadMs = 0;
   const timers = () => epochMs(at("2026-11-20T10:00:30Z") + performance.now());
   const clock = () => epochMs(timers() + aheadMs);

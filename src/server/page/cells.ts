@@ -29,7 +29,7 @@ interface Counts {
 /** The least time of a cell, a twelfth of an hour: smaller cells are too small to point at. */
 const SLOT_MS = 5 * MINUTE_MS;
 
-/** The instant that a text of the status document stands for. */
+/** Parses an instant of the status document. */
 export function instantOf(text: string): EpochMs {
   return epochMs(Date.parse(text));
 }

@@ -8,7 +8,7 @@ import { html, type Html } from "./html.ts";
 
 /* The charts of the page: a stream's last 24 hours in detail, and any day in one row. */
 
-/** What an area of a chart stands for: committed, being exported, not yet exported, overdue, or before all known windows. */
+/** The meaning of an area of a chart: committed, being exported, not yet exported, overdue, or before all known windows. */
 type Meaning = CellKind | "running" | "waiting" | "overdue" | "outside";
 
 const MEANING_TEXTS: Readonly<Record<Meaning, string>> = {

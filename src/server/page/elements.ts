@@ -36,7 +36,7 @@ export function anchorOf({ stream }: StreamStatus): string {
   return `stream-${stream}`;
 }
 
-/** Red text for a value that somebody should look at. */
+/** Red text for a value that needs attention. */
 export function alertIf(isAlert: boolean, text: string): Html {
   return isAlert ? html`<span class="alarming">${text}</span>` : html`${text}`;
 }
