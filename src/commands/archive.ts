@@ -60,14 +60,14 @@ export interface PlaceOptions {
  * @throws RefusedError when there is no such folder or no ledger; its hint names the streams that are below the place
  */
 export async function openPlace(options: PlaceOptions, signal: AbortSignal): Promise<Archive> {
-  const { place, endpoint } = options;
+  const { place, ledger: ledgerPlace, endpoint } = options;
+  if (endpoint !== undefined) checkEndpoint(endpoint, [place, ledgerPlace]);
   const log = logOf("warn");
   const data = retrying(await storeAt(place, endpoint), place, log);
-  const home =
-    options.ledger === undefined ? data : retrying(await storeAt(options.ledger, endpoint), options.ledger, log);
+  const home = ledgerPlace === undefined ? data : retrying(await storeAt(ledgerPlace, endpoint), ledgerPlace, log);
   const ledger = storeUnder(home, "ledger/");
   const named = await streamOf(ledger, signal);
-  if (named === undefined) throw await noLedger(options.ledger ?? place, home, signal);
+  if (named === undefined) throw await noLedger(ledgerPlace ?? place, home, signal);
   return {
     stream: options.stream ?? (named === "" ? basename(home.place) : named),
     ledger,
@@ -90,6 +90,14 @@ async function streamOf(ledger: Store, signal: AbortSignal): Promise<string | un
 }
 
 const S3_PLACE = /^s3:\/\/([^/]+)(?:\/(.*?))?\/*$/;
+
+/** @throws UsageError */
+function checkEndpoint(endpoint: string, places: readonly (string | undefined)[]): void {
+  if (!/^https?:\/\/./i.test(endpoint) || !URL.canParse(endpoint))
+    throw new UsageError(`--endpoint ${endpoint}: not a URL, such as https://minio.example:9000`);
+  if (!places.some((place) => place !== undefined && S3_PLACE.test(place)))
+    throw new UsageError("--endpoint needs a place in S3: siem-export verify s3://… --endpoint <url>");
+}
 
 async function storeAt(place: string, endpoint: string | undefined): Promise<Store> {
   const [, bucket, prefix = ""] = S3_PLACE.exec(place) ?? [];

@@ -163,7 +163,7 @@ function exchanger({
     const what = `${method} ${url.pathname}`;
     assertSendable(token, what);
     const authorization = authorize(token);
-    const secrets = [token, ...Object.values(authorization)].filter((value) => value !== "");
+    const secrets = secretsIn(authorize, token);
     const got = await loadGot();
     signal.throwIfAborted();
     const stream = got.stream(url, {
@@ -215,6 +215,16 @@ async function readBody(stream: AsyncIterable<unknown>, what: string): Promise<B
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, bytes);
+}
+
+/**
+ * The token, and what its headers make of it, such as `Basic` does. What is the same with any token is not secret: the number of a
+ * version would be cut out of every message.
+ */
+function secretsIn(authorize: (token: string) => Readonly<Record<string, string>>, token: string): string[] {
+  const wordsWith = (secret: string) => Object.values(authorize(secret)).flatMap((value) => value.split(" "));
+  const common = new Set(["", ...wordsWith("another")]);
+  return [token, ...wordsWith(token).filter((word) => !common.has(word))];
 }
 
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });

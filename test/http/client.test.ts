@@ -180,6 +180,19 @@ describe("a refusal", () => {
     expect(error.message).toBe("teapot: Bearer ***");
   });
 
+  test("has no word of the token's headers in it, but what is the same with any token stays", async () => {
+    const authorize = (token: string) => ({
+      authorization: `Basic ${Buffer.from(token).toString("base64")}`,
+      "x-api-version": "7",
+    });
+    const server = await serve((request, response) =>
+      answerWith(response, 418, `key ${request.headers.authorization!.slice("Basic ".length)}, code 1007, Basic`),
+    );
+    const classify: HttpRequest["classify"] = ({ body }) => new ProtocolError(body.toString());
+    const error = await failure(newClient({ authorize }).client.request(get(server.baseUrl, { classify }), never));
+    expect(error.message).toBe("key ***, code 1007, Basic");
+  });
+
   test("that may pass is retried, reported as a fact, and ends with the answer", async () => {
     let asked = 0;
     const server = await serve((_, response) => answerWith(response, ++asked < 3 ? 503 : 200, "{}"));

@@ -76,6 +76,8 @@ test.each([
   [[ARCHIVE, "-s", "one", "two"], 64, "a place is the archive of one stream"],
   [["--ledger", "x"], 64, "--ledger needs a place"],
   [["--endpoint", "http://127.0.0.1:1"], 64, "--endpoint needs a place"],
+  [[ARCHIVE, "--endpoint", "http://127.0.0.1:1"], 64, "--endpoint needs a place in S3"],
+  [["s3://audit/acme", "--endpoint", "minio:9000"], 64, "--endpoint minio:9000: not a URL"],
 ])("verify %j is refused, and says why", async (args, code, message) => {
   const refused = await run(["verify", ...args]);
   expect({ code: refused.code, stderr: refused.stderr }).toEqual({
