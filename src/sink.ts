@@ -1,7 +1,7 @@
 import type { AuditEvent, Finding } from "./source.ts";
 import type { Span, EpochMs } from "./time.ts";
 
-/** What one write takes: events of one window, in order, read to their end before the next batch is asked for. */
+/** What one write takes: events of one window, in order, read to their end before the next batch is requested. */
 export interface Batch {
   readonly plan: Plan;
   /** Number of the batch in its window, from 0. */
@@ -56,7 +56,7 @@ export interface Plan extends Span {
   readonly fingerprint: string;
   /**
    * The instant that names its objects' folder, where that is not `from`: for a repair, the start of the newest window before
-   * it. Not written down, for the chain before it says it.
+   * it. Not stored, because the chain before it contains it.
    */
   readonly folder?: EpochMs | undefined;
 }

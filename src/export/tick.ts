@@ -112,7 +112,7 @@ export type Outcome =
  * Exports one window in four steps. Their order is the safety argument:
  *
  * 1. plan: the plan is written before the first request, so that a window that is tried again, by any worker, is the same window.
- * 2. fetch, while 3. write: each batch is durable before the next is asked for, so memory is bounded. Then the rest of the
+ * 2. fetch, while 3. write: each batch is durable before the next is requested, so memory is bounded. Then the rest of the
  *    quarantine, then the ids file: only then are all ids known, and the manifest names the file.
  * 4. commit: the manifest is created when all that it names is durable. The worker that creates it first has committed the window.
  *    checkpoint.json comes last, because it may be wrong without harm.

@@ -20,7 +20,7 @@ export interface HttpAnswer {
 
 /** How an API asks to slow down, besides by the status 429 and by `Retry-After`. */
 export interface Throttling {
-  /** Whether an answer with another status asks for it. */
+  /** Whether an answer with another status is a request to slow down. */
   readonly isThrottled?: ((answer: HttpAnswer) => boolean) | undefined;
   /** A header with the time of the next request: a number of seconds, or an instant. */
   readonly reset?: { readonly header: string; readonly format: InstantFormat | "seconds" } | undefined;

@@ -88,7 +88,7 @@ function timetableOf(expression: string): Timetable {
   const times = hour
     .flatMap((h) => minute.flatMap((m) => second.map((s) => ((h * 60 + m) * 60 + s) * SECOND_MS)))
     .sort((one, other) => one - other);
-  // node-cron judges days (last of a month, second Friday). It is asked about a time of the day that the expression includes.
+  // node-cron judges days (last of a month, second Friday). It gets a time of day that the expression includes.
   const task = cron.createTask(expression, () => undefined, { timezone: "UTC" });
   const isOn = (day: EpochMs): boolean =>
     month.includes(new Date(day).getUTCMonth() + 1) && task.match(new Date(day + (times[0] ?? 0)));
@@ -110,7 +110,7 @@ const nextRuns = new Map<string, { readonly from: EpochMs; readonly time: EpochM
 
 /**
  * The next time of an expression after `now`; undefined if there is none within eight years. Worker and status both use it, so
- * that the time shown is the time of the run. The last result is cached, because it is asked for often.
+ * that the time shown is the time of the run. The last result is cached, because it is needed often.
  */
 export function nextRun(expression: string, now: EpochMs): EpochMs | undefined {
   const last = nextRuns.get(expression);

@@ -267,7 +267,7 @@ describe("with a fake clock", () => {
     expect(asked).toBeGreaterThan(0.98 * 50 * 100);
   });
 
-  test("places that no one used a moment ago are made up for within the second", async () => {
+  test("unused places of a moment ago are made up for within the second", async () => {
     const budget = requestBudget(50);
     const starts = startsOf(budget, 40);
     await vi.advanceTimersByTimeAsync(1000);

@@ -51,7 +51,7 @@ test.each([
 
 test.each([
   ["a stream that is not in the configuration", ["once", "--stream", "nonesuch"], '"nonesuch"'],
-  ["an instant that is none", ["export", "-s", "demo", "--from", "monday", "--to", "2026-11-01T00:00:00Z"], "monday"],
+  ["an invalid instant", ["export", "-s", "demo", "--from", "monday", "--to", "2026-11-01T00:00:00Z"], "monday"],
   [
     "a period that ends before it begins",
     ["export", "-s", "demo", "--from", "2026-11-02T00:00:00Z", "--to", "2026-11-01T00:00:00Z"],

@@ -96,7 +96,7 @@ test.each<readonly [string, unknown, RegExp]>([
   ["a limit of nothing", { limit: 0 }, /limit/],
   ["a limit in words", { limit: "7" }, /limit/],
   ["a filter that is a list", { filter: [] }, /filter/],
-  ["an instant that is none", { filter: { timestamp: { minimum: "yesterday" } } }, /minimum/],
+  ["an invalid instant", { filter: { timestamp: { minimum: "yesterday" } } }, /minimum/],
   ["an instant without a zone", { filter: { timestamp: { maximum: "2026-11-01T00:00:00" } } }, /maximum/],
   ["a continuation of another query", { continuation: "2555880060c23eb5" }, /continuation/],
   ["a continuation that is no text", { continuation: 7 }, /continuation/],

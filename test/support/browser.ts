@@ -12,7 +12,7 @@ const ARGUMENTS = [
   ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
 ];
 
-/** Whether there is a browser; if not, prints a line that says so. @throws with REQUIRE_SERVERS=1 when it is missing */
+/** Whether there is a browser; if not, prints a line about it. @throws with REQUIRE_SERVERS=1 when it is missing */
 export function browserInstalled(): boolean {
   if (installed(PROGRAM)) return true;
   const line = "skipped: the status page in a browser, because Chromium is not installed; .ci/servers installs it";
