@@ -14,7 +14,7 @@ export const check = command({
   help: `
 It writes one small object, ledger/probe, and makes one audit query, which Pachca logs.
 
-Exit code: 0 when nothing failed, else the code of the worst failure (see siem-export --help).`,
+Exit code: 0 if nothing failed, otherwise the code of the worst failure (see siem-export --help).`,
   run: checkStreams,
 });
 
@@ -60,7 +60,8 @@ async function* findingsOf(stream: Stream, signal: AbortSignal): AsyncGenerator<
   yield { state: "ok", what: `schedule ${config.schedule} (UTC); ${times}` };
   yield* pipeline.source.check(signal);
   yield* pipeline.sink.check(signal);
-  if (dataStore === undefined || config.ledger !== undefined) yield* ledgerStore.check(PROBE_KEY, signal);
+  if (dataStore === undefined || (config.ledger?.type ?? "beside") !== "beside")
+    yield* ledgerStore.check(PROBE_KEY, signal);
   yield* placeFinding(stream, signal);
 }
 
@@ -75,11 +76,11 @@ async function* placeFinding(
     const from = head.exportedUntil ?? windows.start;
     const { retentionMs = Infinity } = source;
     const ageMs = Date.now() - from;
-    const what = `next to export: ${formatInstant(from)}${head.seq === 0 ? ", the start" : ""}`;
+    const what = `next to export: ${formatInstant(from)}${head.seq === 0 ? " (windows.start)" : ""}`;
     const kept = `the source keeps its events for ${formatDuration(retentionMs === Infinity ? 0 : retentionMs)}`;
     if (ageMs > retentionMs) {
       const lost = formatSpan({ from, to: epochMs(Date.now() - retentionMs) });
-      const hint = `${kept}: ${lost} is lost, and will be committed as a gap`;
+      const hint = `${kept}: the events of ${lost} are lost, and will be committed as a gap`;
       yield { state: "warning", what, hint };
     } else if (ageMs > retentionMs / 2) {
       yield { state: "warning", what, hint: `${kept}: start the worker soon` };

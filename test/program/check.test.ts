@@ -116,12 +116,23 @@ test("a start before the source's retention is a warning that names what is lost
   expect(code).toBe(0);
   expect(findings.at(-1)).toMatchObject({
     state: "warning",
-    what: `next to export: ${daysAgo(95)}, the start`,
-    hint: expect.stringMatching(/keeps its events for 90d: .* is lost, and will be committed as a gap/) as string,
+    what: `next to export: ${daysAgo(95)} (windows.start)`,
+    hint: expect.stringMatching(
+      /keeps its events for 90d: the events of .* are lost, and will be committed as a gap/,
+    ) as string,
   });
   const half = await check({ windows: { start: daysAgo(50) } });
   expect(half.findings.at(-1)).toMatchObject({
     state: "warning",
     hint: expect.stringContaining("start the worker soon") as string,
   });
+});
+
+test.each([
+  ["beside the data is in the same place, which is checked once", { type: "beside" }, 1],
+  ["elsewhere is in a place of its own, which is checked, too", { type: "file", directory: "ledgers" }, 2],
+])("a ledger %s", async (_, ledger, places) => {
+  const { code, findings } = await check({ stream: { ledger } });
+  expect(code).toBe(0);
+  expect(findings.filter(({ what }) => what.startsWith("create an object once"))).toHaveLength(places);
 });
