@@ -71,7 +71,7 @@ test("a start in the future is refused with both times", async () => {
 
 test("a file that contains no signing key is refused at once", async () => {
   const ledger = "ledger: { type: beside, signingKeyFile: package.json }";
-  await expect(only(oneStream({ ledger }))).rejects.toThrow("it holds no Ed25519 private key in PEM");
+  await expect(only(oneStream({ ledger }))).rejects.toThrow("it contains no Ed25519 private key in PEM");
 });
 
 test("a source's certificate authorities are read at once", async () => {

@@ -79,8 +79,8 @@ export const CONFIG = withDefault(
 );
 export const STREAMS = texts("name", "only these streams", { short: "s" });
 export const FROM_SEQ = text("seq", "start at this sequence; earlier manifests have expired");
-export const FROM = required(text("instant", "inclusive, such as 2026-11-01T00:00:00Z"));
-export const TO = required(text("instant", "exclusive"));
+export const FROM = required(text("time", "inclusive, such as 2026-11-01T00:00:00Z"));
+export const TO = required(text("time", "exclusive"));
 
 /** Adds a command to the command line. `choose` gets what the command line asks for. */
 export function addCommand(parent: Command, definition: CommandDefinition, choose: (run: Run) => void): void {
@@ -120,8 +120,9 @@ function optionOf(key: string, flag: Flag<unknown>): Option {
 /** The span of `--from` and `--to`. @throws UsageError */
 export function spanOf({ from, to }: { readonly from: string; readonly to: string }): Span {
   const instants = { from: parseInstant(from), to: parseInstant(to) };
-  if (instants.from === undefined) throw new UsageError(`--from ${from}: not an instant, such as 2026-11-01T00:00:00Z`);
-  if (instants.to === undefined) throw new UsageError(`--to ${to}: not an instant, such as 2026-11-02T00:00:00Z`);
+  if (instants.from === undefined)
+    throw new UsageError(`--from ${from}: not a time in UTC, such as 2026-11-01T00:00:00Z`);
+  if (instants.to === undefined) throw new UsageError(`--to ${to}: not a time in UTC, such as 2026-11-02T00:00:00Z`);
   if (instants.to <= instants.from) throw new UsageError("--to must be later than --from");
   return { from: instants.from, to: instants.to };
 }

@@ -113,8 +113,8 @@ const dim = (text: string): string => styleText("dim", text);
 
 function windowLine({ stream, sequence, window, events, objects, bytes, late }: Committed, width: number): string {
   const [from = "", to = ""] = [window.from, window.to].map((instant) => new Date(instant).toISOString().slice(11, 19));
-  const count = `${formatCount(events).padStart(6)} events`;
-  const size = objects === 0 ? "no events" : `${countOf(objects, "object")}  ${formatBytes(bytes)}`;
+  const count = `${formatCount(events).padStart(6)} ${events === 1 ? "event " : "events"}`;
+  const size = objects === 0 ? "no object" : `${countOf(objects, "object")}  ${formatBytes(bytes)}`;
   const place = `${stream.padEnd(width)}  #${String(sequence).padEnd(4)} ${from} – ${to}`;
   return `  ${styleText("green", "✓")} ${place}  ${count}  ${size}${late > 0 ? `  ${late} late` : ""}`;
 }

@@ -21,7 +21,7 @@ export const gc = command({
   help: `
 A file is removed only if no manifest names it, its sequence is not above the newest manifest, it is at least a day old, and
 each of its lines is also in an intact object that a manifest names. If the chain of manifests is broken, nothing is removed
-and the exit code is 65. --delete needs the right to delete (s3:DeleteObject), which the worker itself does not need.`,
+and the exit code is 65. --delete needs the permission to delete (s3:DeleteObject), which the worker does not need.`,
   run: collect,
 });
 

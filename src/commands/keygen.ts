@@ -8,7 +8,8 @@ const flags = { out: withDefault(text("name", "the files are <name>.key and <nam
 
 export const keygen = command({
   name: "keygen",
-  about: "creates a pair of keys: for signing manifests (ledger.signingKeyFile) and for verify --public-key",
+  about:
+    "creates a key pair: the private key signs manifests (ledger.signingKeyFile), the public key is for verify --public-key",
   flags,
   run: createKeys,
 });
@@ -39,7 +40,7 @@ async function createFile(path: string, text: string, mode: number): Promise<voi
     const code = (cause as NodeJS.ErrnoException).code ?? "failed";
     const hint =
       code === "EEXIST"
-        ? "it already exists, and is not overwritten, so that no key is lost: choose another name with --out"
+        ? "the file exists and is not overwritten, so that no key is lost: choose another name with --out"
         : undefined;
     throw new RefusedError("bad_request", `write ${path}: ${code}`, { hint, cause });
   }

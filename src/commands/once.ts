@@ -1,6 +1,7 @@
 import { exitCodeOf, type ExporterError, worstExitCode } from "../errors.ts";
 import { formatHead, type Fact, type Observe } from "../fact.ts";
 import { progress, type Progress } from "../observe/progress.ts";
+import { countOf } from "../status/readable.ts";
 import { epochMs, formatInstant, type EpochMs, type Span } from "../time.ts";
 import { command, CONFIG, STREAMS, toggle, type OptionsOf } from "./command.ts";
 
@@ -64,12 +65,14 @@ function textOf(line: Report): string {
   if (!line.done)
     return `✗ ${line.stream}: ${line.message ?? ""}${line.hint === undefined ? "" : `\n    → ${line.hint}`}`;
   const count =
-    line.windows === 0 ? "no window was ready" : `${line.windows} windows, ${line.events} events, ${line.bytes} bytes`;
+    line.windows === 0
+      ? "no window was ready"
+      : `${countOf(line.windows, "window")}, ${countOf(line.events, "event")}, ${countOf(line.bytes, "byte")}`;
   const { late, quarantined, gaps } = line;
   const notes =
-    (late > 0 ? `\n  ${late} events were late` : "") +
-    (quarantined > 0 ? `\n  ! ${quarantined} items were quarantined: siem-export quarantine list` : "") +
-    (gaps > 0 ? `\n  ! ${gaps} spans are gaps: the source no longer keeps their events, and they are lost` : "");
+    (late > 0 ? `\n  late: ${countOf(late, "event")}` : "") +
+    (quarantined > 0 ? `\n  ! quarantined: ${countOf(quarantined, "item")}; see siem-export quarantine list` : "") +
+    (gaps > 0 ? `\n  ! ${countOf(gaps, "gap")}: the source no longer keeps these events, and they are lost` : "");
   return `✓ ${line.stream}: ${count}; exported until ${line.exportedUntil ?? "—"}; head ${line.head}${notes}`;
 }
 

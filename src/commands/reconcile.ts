@@ -7,7 +7,7 @@ import { command, CONFIG, FROM, required, spanOf, text, TO, toggle, type Options
 
 const flags = {
   config: CONFIG,
-  stream: required(text("name", "which stream", { short: "s" })),
+  stream: required(text("name", "the stream to compare", { short: "s" })),
   from: FROM,
   to: TO,
   repair: toggle("export what is missing; existing objects are not changed"),
@@ -16,9 +16,9 @@ const flags = {
 
 export const reconcile = command({
   name: "reconcile",
-  about: "compares a past period of the source with the ledger: which events are missing, which are extra",
+  about: "compares a past period of the source with the ledger, and reports missing and extra events",
   flags,
-  help: "Exit code: 0 when nothing is missing, or all of it was repaired; 65 when something is missing.",
+  help: "Exit code: 0 if nothing is missing, or all of it was repaired; 65 if events are missing.",
   run: compare,
 });
 

@@ -39,7 +39,7 @@ function placesOf({ url, port, access, mining }: Simulator): object {
 function welcome({ url, mining, access }: Simulator): string {
   const source = (type: string, baseUrl: string): string =>
     `  source: { type: ${type}, baseUrl: ${JSON.stringify(baseUrl)}, token: ${JSON.stringify(access.token)} }\n`;
-  return `Two audit APIs are listening. To use one, put its line into a stream of the configuration:\n${source("pachca", url)}${source("communications-mining", mining.url)}`;
+  return `Two simulated audit APIs are running. To export from one, put its line into a stream of the configuration:\n${source("pachca", url)}${source("communications-mining", mining.url)}`;
 }
 
 /** The APIs that have a history. */

@@ -5,20 +5,20 @@ import { command, text, texts, toggle, withDefault, type Flag, type OptionsOf } 
 
 const flags = {
   host: withDefault(text("address", "listen on this address"), "127.0.0.1"),
-  port: number("number", "listen on this port; 0 takes a free one", 8080),
-  seed: number("number", "the histories depend only on it", 1),
-  eventsPerDay: number("number", "how many events each API has per day", 20_000),
-  since: text("instant", "no events before this (default: 90 days ago)"),
-  until: text("instant", "no events from this on"),
+  port: number("number", "listen on this port; 0 picks a free one", 8080),
+  seed: number("number", "the same seed always gives the same events", 1),
+  eventsPerDay: number("number", "events per day in each API", 20_000),
+  since: text("time", "no events before this time (default: 90 days ago)"),
+  until: text("time", "no events at or after this time"),
   latency: number("ms", "the delay of each answer", 0),
   rateLimit: number("number", "requests per second to each API; more get 429", 50),
   pageLimit: number("number", "the largest page (communications-mining: at least 1000)", 50),
   token: text("token", "the accepted token (default: a random one, shown at the start)"),
-  scopes: texts("scope", "what the token may do"),
+  scopes: texts("scope", "the scopes of the token"),
   lateShare: number("share", "share of events that become visible late, 0 to 1"),
   lateSeconds: number("seconds", "the longest delay of a late event", 600),
-  tieSeconds: number("seconds", "all events within so many seconds have the same time"),
-  outOfOrder: toggle("pachca: the events of a page have no order"),
+  tieSeconds: number("seconds", "give all events within this many seconds the same time"),
+  outOfOrder: toggle("pachca: return the events of a page in no order"),
   clockOffset: number("seconds", "how far its clock is ahead of this machine's", 0),
   recordReads: {
     about: "pachca: reading the log does not add an event to the log",
@@ -27,7 +27,7 @@ const flags = {
   pretty: toggle("indented JSON"),
   fault: {
     takes: "<name=share>",
-    about: "make a share of the answers fail; can be repeated",
+    about: "make this share of the answers fail, 0 to 1; can be repeated",
     fallback: {},
     parse: faultOf,
   } satisfies Flag<Readonly<Record<string, number>>>,
@@ -35,8 +35,8 @@ const flags = {
     takes: "[api]",
     about: "print what an export of --from … --to must contain, and exit: pachca (default), communications-mining",
   } as Flag<true | string | undefined>,
-  from: text("instant", "with --print-history: inclusive"),
-  to: text("instant", "with --print-history: exclusive"),
+  from: text("time", "with --print-history: inclusive"),
+  to: text("time", "with --print-history: exclusive"),
   verbose: toggle("write an access log to stderr"),
   json: toggle("print the address as a line of JSON"),
 };
@@ -60,12 +60,12 @@ const FAULTS = [
 
 export const simulate = command({
   name: "simulate",
-  about: "runs simulated audit APIs on this machine that behave like the vendors', to try a pipeline",
+  about: "runs simulated audit APIs of both vendors on this machine, to try a pipeline",
   flags,
   help: `
 Faults: ${FAULTS.slice(0, 10).join(", ")},
   ${FAULTS.slice(10).join(", ")}
-  …Every=N affects one of N events of pachca; statusError is an answer 200 with the status "error" of communications-mining
+  …Every=N affects one in N events of pachca; statusError is an HTTP 200 with the status "error", from communications-mining
 
 Examples:
   siem-export simulate --events-per-day 20000 --latency 50 --fault serverError=0.01 --fault cutBody=0.01
@@ -115,7 +115,7 @@ async function simulateApis(options: OptionsOf<typeof flags>, signal: AbortSigna
 function instantOf(flag: string, text: string | undefined): EpochMs | undefined {
   const instant = text === undefined ? undefined : parseInstant(text);
   if (text !== undefined && instant === undefined) {
-    throw new UsageError(`${flag} ${text}: not an instant, such as 2026-11-01T00:00:00Z`);
+    throw new UsageError(`${flag} ${text}: not a time in UTC, such as 2026-11-01T00:00:00Z`);
   }
   return instant;
 }

@@ -75,7 +75,7 @@ async function runningWorker(
 ): Promise<Running> {
   const none: Running = {
     worker: "none",
-    note: "\nNo worker answers on this machine: this is what the ledgers say.\n",
+    note: "\nNo worker answers on this machine: this is from the ledgers.\n",
   };
   if (server === false) return none;
   const asked = await askWorker(server, "/status.json", WORKER_TIMEOUT_MS, signal).catch((error: unknown) => {
@@ -86,7 +86,7 @@ async function runningWorker(
   const where = workerUrl(server, "");
   const without = (worker: WorkerAnswer, what: string): Running => ({
     worker,
-    note: `\n${what} at ${where}: this is what the ledgers say.\n`,
+    note: `\n${what} at ${where}: this is from the ledgers.\n`,
   });
   if (asked === "no token") {
     const unset = "The token (server.token) is not set or cannot be read, so the worker could not be asked";

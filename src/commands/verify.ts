@@ -23,16 +23,16 @@ import {
 } from "./command.ts";
 
 const flags = {
-  place: argument("a stream's folder or s3://bucket/prefix/stream: verify it without a configuration"),
+  place: argument("the folder of one stream, or s3://bucket/prefix/stream; needs no configuration"),
   config: CONFIG,
   stream: STREAMS,
-  ledger: text("place", "with a place: where the stream's ledger is, if not there"),
+  ledger: text("place", "with a place: where the ledger of the stream is, if it is not there"),
   endpoint: text("url", "with an s3:// place: an S3 store that is not AWS"),
-  from: text("instant", "read only objects of windows that end after this; the whole chain is still checked"),
-  to: text("instant", "read only objects of windows that begin before this"),
+  from: text("time", "read only objects of windows that end after this; the whole chain is still checked"),
+  to: text("time", "read only objects of windows that begin before this"),
   publicKey: texts("file", "check the signatures; FILE@FROM-TO for a key that signed only these sequences"),
-  expectHead: text("seq:sha256", "a head noted elsewhere: proves that nothing up to it is missing or replaced"),
-  maxAge: text("duration", "fail when the newest window ended longer ago than this, such as 1h"),
+  expectHead: text("seq:sha256", "a head recorded elsewhere: proves that nothing up to it was deleted or replaced"),
+  maxAge: text("duration", "fail if the newest window ended longer ago than this, such as 1h"),
   fromSeq: FROM_SEQ,
   expectPrev: text("sha256", "the SHA-256 of the manifest before --from-seq"),
   json: toggle("a line of JSON for each finding, and one for the summary"),
@@ -41,17 +41,18 @@ type VerifyFlags = OptionsOf<typeof flags>;
 
 export const verify = command({
   name: "verify",
-  about: "proves the archive offline: the chain of manifests, every object, nothing missing, nothing added",
+  about: "verifies the archive offline: every manifest and object is there and unaltered, and nothing was added",
   flags,
   help: `
 It only reads and lists the bucket or folder, and sends nothing to the source. With a place it needs no configuration: S3
-credentials and region come from AWS's usual chain, and the stream's name from its manifests (with --stream they must name it).
+credentials and region come from AWS's usual chain, and the stream's name comes from its manifests. If you give --stream,
+the two names must be the same.
 
-Without --public-key it proves that the archive is consistent; anyone who can write there could have replaced all of it.
-Without --expect-head or --max-age it cannot prove that the newest windows were not deleted. A head to note elsewhere is in
-the log of each run, and in status --json.
+Without --public-key it proves only that the archive is consistent: anyone who can write there could have replaced all of it.
+Without --expect-head or --max-age it cannot prove that the newest windows were not deleted. The log of each run and
+status --json have the head: record it elsewhere.
 
-Exit code: 0 nothing is wrong · 65 something is wrong · else why an archive could not be read (see siem-export --help).
+Exit code: 0 nothing is wrong · 65 something is wrong · any other: an archive could not be read (see siem-export --help).
 
 Examples:
   siem-export verify -s pachca-acme --public-key signing.pub --max-age 1h
@@ -119,7 +120,8 @@ const SHA256 = /^[0-9a-f]{64}$/i;
 /** `42:9f86d0…`, or with a space in between, as the log and `status` show it. */
 function anchorOf(text: string): Anchor {
   const [, seq, sha256 = ""] = /^([1-9]\d{0,11})[: ]([0-9a-f]{64})$/i.exec(text) ?? [];
-  if (seq === undefined) throw new UsageError(`--expect-head ${text}: not SEQUENCE:SHA256, such as status shows`);
+  if (seq === undefined)
+    throw new UsageError(`--expect-head ${text}: not SEQUENCE:SHA256, as in the log or in status --json`);
   return { seq: Number(seq), sha256: sha256.toLowerCase() };
 }
 
@@ -206,15 +208,25 @@ function textOf(summary: VerifySummary): string {
 function authenticityOf({ authenticity, errors, signedFrom = 1 }: VerifySummary): string {
   switch (authenticity) {
     case "authenticated":
-      return signedFrom === 1 ? "authenticated" : `authenticated; before manifest ${signedFrom} by the chain alone`;
+      return signedFrom === 1
+        ? "authenticated"
+        : `authenticated; manifests before ${signedFrom} are not signed, only chained`;
     case "not authenticated":
       return errors === 0 ? "consistent, not authenticated (no --public-key)" : "not authenticated";
     case "refuted":
-      return "REFUTED: a signature is missing, foreign or does not hold";
+      return "REFUTED: a signature is missing, invalid or of another key";
   }
 }
 
-function tailOf({ tail, anchored, head }: VerifySummary): string {
-  if (tail !== "proven by anchor" || anchored === head?.seq) return tail;
-  return `${tail} up to manifest ${anchored ?? ""}, not proven beyond`;
+function tailOf({ tail, anchored, head, errors }: VerifySummary): string {
+  switch (tail) {
+    case "proven by anchor": {
+      const beyond = anchored === head?.seq ? "" : ` up to manifest ${anchored ?? ""}, not proven after it`;
+      return `proven by the expected head${beyond}`;
+    }
+    case "fresh":
+      return "fresh (the newest window is within --max-age)";
+    case "not proven":
+      return errors === 0 ? "not proven (no --expect-head or --max-age)" : tail;
+  }
 }

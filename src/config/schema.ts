@@ -28,9 +28,9 @@ import { ledgerSettings, sinkSettings } from "../sinks/index.ts";
  */
 
 const windows = group({
-  start: instant("an instant in whole seconds, such as 2026-11-01T00:00:00Z; Pachca keeps events for 90 days").describe(
-    "The time of the first event to export. Pachca keeps events for 90 days. Do not change it later.",
-  ),
+  start: instant(
+    "a time in UTC, in whole seconds, such as 2026-11-01T00:00:00Z; Pachca keeps events for 90 days",
+  ).describe("The time of the first event to export. Pachca keeps events for 90 days. Do not change it later."),
   size: divisorOfHour()
     .prefault("5m")
     .describe("The span of event time in one window, which is exported and retried as a whole."),
@@ -65,13 +65,13 @@ const windows = group({
   }));
 
 const batch = group({
-  maxEvents: whole(1, 1_000_000).default(50_000).describe("The most events in one object."),
+  maxEvents: whole(1, 1_000_000).default(50_000).describe("The maximum number of events in one object."),
   maxBytes: byteSize("64KiB", "1GiB")
     .prefault("32MiB")
-    .describe("The most bytes in one object before compression. A larger window becomes several objects."),
+    .describe("The maximum size of one object before compression. A larger window becomes several objects."),
   maxEventBytes: byteSize("1KiB", "1GiB")
     .prefault("16MiB")
-    .describe("The most bytes of one event. A larger event is quarantined, and the window continues."),
+    .describe("The maximum size of one event. A larger event is quarantined, and the window continues."),
 });
 
 const reconcile = group({

@@ -87,7 +87,7 @@ function keyIdOf(key: KeyObject): string {
 }
 
 function keyIn(path: string, kind: "private" | "public", read: (pem: string) => KeyObject): KeyObject {
-  const hint = `siem-export keygen makes a pair of keys; this wants the ${kind} one`;
+  const hint = `give the file of the ${kind} key; siem-export keygen creates a key pair`;
   let pem: string;
   try {
     pem = readFileSync(path, "utf8");
@@ -103,7 +103,7 @@ function keyIn(path: string, kind: "private" | "public", read: (pem: string) => 
     // The parser's message may show what it read, so it is dropped.
   }
   if (key?.asymmetricKeyType !== "ed25519") {
-    throw new ConfigError(`read the ${kind} key ${path}: it holds no Ed25519 ${kind} key in PEM`, { hint });
+    throw new ConfigError(`read the ${kind} key ${path}: it contains no Ed25519 ${kind} key in PEM`, { hint });
   }
   return key;
 }

@@ -7,7 +7,7 @@ import { errorOf, loadText, messageOf, oneStream, temporaryFolder } from "../sup
 
 const DURATION = "a duration with a unit, such as 90s, 5m, 1h30m or 7d, from";
 const GRID = "a duration that divides an hour, such as 1m, 5m, 15m or 1h";
-const INSTANT = "an instant in whole seconds, such as 2026-11-01T00:00:00Z; Pachca keeps events for 90 days";
+const INSTANT = "a time in UTC, in whole seconds, such as 2026-11-01T00:00:00Z; Pachca keeps events for 90 days";
 const CRON = 'five cron fields, in UTC: minute, hour, day of month, month, day of week, such as "*/5 * * * *"';
 const URL_ = "an http or https URL without user, query and fragment, such as";
 const SOURCE_KEYS = "type, baseUrl, account, token, tokenFile, requestsPerSecond, caFile, filter, ownReads, pageLimit";

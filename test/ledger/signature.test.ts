@@ -67,7 +67,7 @@ test("a key is valid only for the sequences that it was limited to", async () =>
 test("a file without an Ed25519 key is refused, and its bytes are not shown", () => {
   const path = join(folder, "wrong");
   writeFileSync(path, "-----BEGIN PRIVATE KEY-----\nc2VjcmV0LXNlY3JldA==\n-----END PRIVATE KEY-----\n");
-  expect(() => readSigner(path)).toThrow(`read the private key ${path}: it holds no Ed25519 private key in PEM`);
+  expect(() => readSigner(path)).toThrow(`read the private key ${path}: it contains no Ed25519 private key in PEM`);
   writeFileSync(
     path,
     generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" }),

@@ -44,7 +44,7 @@ test("verify proves what the program exported: the verdict, and exit code 0", as
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   expect(stdout).toMatch(/^CONTIGUOUS \S+:00Z … \S+Z {2}\d+ windows, [\d,]+ events, \d+ objects read/m);
   expect(stdout).toContain("authenticity: consistent, not authenticated");
-  expect(stdout).toContain("tail: not proven");
+  expect(stdout).toContain("tail: not proven (no --expect-head or --max-age)");
   expect(stdout).toContain("✓ nothing wrong");
 });
 
@@ -56,7 +56,7 @@ test("verify proves more with a key, an anchor and a freshness limit", async () 
   const head = `${newest.seq}:${sha256Of(line)}`;
   const proved = await stage.run(["verify", "--public-key", keys.publicPath, "--expect-head", head]);
   expect(proved.code).toBe(0);
-  expect(proved.stdout).toContain("authenticity: authenticated\ntail: proven by anchor\n");
+  expect(proved.stdout).toContain("authenticity: authenticated\ntail: proven by the expected head\n");
   const stale = await stage.run(["verify", "--max-age", "1h", "--json"]);
   expect(stale.code).toBe(65);
   expect(linesOf(stale.stdout).map(({ code }) => code)).toEqual(["STALE_TAIL", undefined]);
@@ -130,7 +130,7 @@ test.each([
   [["--max-age", "1"], "--max-age 1: not a duration"],
   [["--expect-prev", "x"], "--expect-prev needs --from-seq"],
   [["--from-seq", "0"], "--from-seq 0: not a sequence"],
-  [["--from", "yesterday"], "--from yesterday: not an instant"],
+  [["--from", "yesterday"], "--from yesterday: not a time in UTC"],
 ])("verify %j is wrong use, and says why", async (flags, message) => {
   const { code, stderr } = await stage.run(["verify", ...flags]);
   expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringContaining(message) as string });

@@ -239,7 +239,7 @@ test("status sends the token that a worker requires", async () => {
 test("status without the worker's token shows what the ledgers say", async () => {
   const { stage, port } = await staged({ config: {} });
   await stage.run(["once"]);
-  const without = `The token (server.token) is not set or cannot be read, so the worker could not be asked at http://127.0.0.1:${port}: this is what the ledgers say.\n`;
+  const without = `The token (server.token) is not set or cannot be read, so the worker could not be asked at http://127.0.0.1:${port}: this is from the ledgers.\n`;
   for (const secret of [{ token: "${STATUS_TOKEN}" }, { tokenFile: "./nonesuch" }]) {
     stage.write({ ...stage.settings, server: { host: "127.0.0.1", port, ...secret } });
     const table = await stage.run(["status"]);

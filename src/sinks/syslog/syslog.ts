@@ -35,7 +35,7 @@ export const syslog = defineSink({
   type: "syslog",
   about: "A syslog receiver, such as rsyslog, syslog-ng, SC4S, QRadar or ArcSight. Messages are RFC 5424.",
   guarantee:
-    "over `relp`: each event at least once, acknowledged by the receiver; over `tcp` and `tls`: handed over whole; over `udp`: sent",
+    "over `relp`: each event at least once, acknowledged by the receiver; over `tcp` and `tls`: sent in full, not acknowledged; over `udp`: sent, can be lost silently",
   keys: {
     transport: choice(TRANSPORTS).describe(
       "How messages are sent. Only relp and relp+tls acknowledge them, so only with these a failing receiver loses nothing; udp loses messages silently.",
