@@ -49,6 +49,8 @@ export function eventReader(members: EventMembers): (record: Buffer) => AuditEve
  */
 export function pageReader(members: EventMembers, { items: path, leaveOut, join }: PageLayout) {
   const plain = plainReader(members);
+  // A record that came with white space between its tokens may be plain without it.
+  const read = eventReader(members);
   const lists = Object.keys(join?.lists ?? {});
 
   return (body: Buffer, what: string, inspect?: (envelope: string) => void): PageAnswer => {
@@ -59,7 +61,7 @@ export function pageReader(members: EventMembers, { items: path, leaveOut, join 
     const poison: Poison[] = [];
     let index = 0;
     for (const record of items) {
-      const item = plain?.event(record, values[index++]) ?? parsedItem(record, members);
+      const item = plain?.event(record, values[index++]) ?? read(record);
       if (isPoison(item)) poison.push(item);
       else if (leaveOut?.(item.key, (at) => textAt(record, at)) !== true)
         events.push(joined ? withRows(item, joined) : item);

@@ -7,6 +7,7 @@ import {
   COLON,
   COMMA,
   DEPTH_MAX,
+  plainStringEnd,
   QUOTE,
   stringEnd,
   valueEnd,
@@ -87,17 +88,27 @@ function cut(json: Buffer): Cut[] | undefined {
 
 /** The value at a dotted path (see `EventMembers`), as JSON text; undefined if there is none. */
 export function valueAt(json: string | Buffer, path: string): string | undefined {
-  let value: string | undefined = json.toString();
-  for (const name of namesIn(path)) {
-    if (value === undefined) return undefined;
-    const isElement: boolean = value.startsWith("[") && /^\d+$/.test(name);
-    value = isElement ? partsOf(value)?.[Number(name)] : membersOf(value)?.findLast(({ key }) => key === name)?.value;
-  }
-  return value;
+  let value: Buffer | undefined = typeof json === "string" ? Buffer.from(json) : json;
+  for (const name of namesIn(path)) value = value && partAt(value, name);
+  return value?.toString();
+}
+
+/** The value of a member, or an element of an array by its number. It decodes nothing: each record without a kind passes here. */
+function partAt(json: Buffer, name: string): Buffer | undefined {
+  const wanted = Buffer.from(name);
+  const isNamed = ({ from, valueFrom }: Cut): boolean => {
+    const [start, end] = [from + 1, valueFrom - 2];
+    if (plainStringEnd(json, start) < 0) return stringOf(json.toString("utf8", from, valueFrom - 1)) === name;
+    return end - start === wanted.length && json.compare(wanted, 0, wanted.length, start, end) === 0;
+  };
+  const cuts = cut(json);
+  const found = json[0] === BRACE ? cuts?.findLast(isNamed) : cuts?.[/^\d+$/.test(name) ? Number(name) : -1];
+  return found && json.subarray(found.valueFrom, found.to);
 }
 
 /** The names in a dotted path. */
 export function namesIn(path: string): string[] {
+  if (!path.includes(".")) return [path];
   return path.split(/(?<!\\)\./).map((name) => name.replaceAll("\\.", "."));
 }
 
