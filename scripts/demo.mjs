@@ -8,19 +8,24 @@ import { fileURLToPath } from "node:url";
  */
 
 const MAIN = fileURLToPath(new URL("../dist/main.js", import.meta.url));
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+let build;
+function stop(signal) {
+  if (build?.exitCode === null) process.kill(-build.pid, signal);
+  process.exit(128 + constants.signals[signal]);
+}
+// Until the demo listens itself, so that there is no moment in which a signal leaves the compiler running.
+for (const signal of SIGNALS) process.on(signal, stop);
 
 console.log("building, this takes about ten seconds …");
 // The build is a process group, so that one signal stops all of it: npm, its shell and the compiler.
-const build = spawn("npm", ["run", "--silent", "build"], { stdio: "inherit", detached: true });
-const stop = (signal) => {
-  process.kill(-build.pid, signal);
-  process.exit(128 + constants.signals[signal]);
-};
-const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
-for (const signal of signals) process.on(signal, stop);
+build = spawn("npm", ["run", "--silent", "build"], { stdio: "inherit", detached: true });
 const [code] = await once(build, "exit");
 if (code !== 0) process.exit(code ?? 1);
-for (const signal of signals) process.off(signal, stop);
 
+process.on("newListener", (name) => {
+  if (SIGNALS.includes(name)) setTimeout(() => process.off(name, stop), 0);
+});
 process.argv = [process.execPath, MAIN, "demo", ...process.argv.slice(2)];
 await import(MAIN);

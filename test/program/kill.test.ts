@@ -44,7 +44,8 @@ test.each(["SIGTERM", "SIGINT"] as const)(
 test.each(["SIGTERM", "SIGINT"] as const)(
   "%s stops a worker in the middle of a window with exit code 0",
   async (signal) => {
-    const stage = await openStage(manyMoments(20), onTestFinished);
+    // If the window needs the silent source, the worker gives it up after this time.
+    const stage = await openStage({ ...manyMoments(20), config: { shutdownGrace: "1s" } }, onTestFinished);
     const program = stage.start(["run"], { env: { LOG_LEVEL: "debug" } });
     await program.saw(/"fact":"window\.committed"/);
     // The worker must not wait for an answer that never comes.
