@@ -1,12 +1,15 @@
 import { defineConfig } from "vitest/config";
 
-/** Run the built program, or try so many cases that they take seconds. */
+/** Run the built program, wait for seconds, or try so many cases that they take seconds. */
 const SLOW = [
   "test/program/**/*.test.ts",
   "test/simulator/**/*.test.ts",
   "test/export/export.{fault,race}.test.ts",
   "test/export/read-ahead.bounds.test.ts",
   "test/http/budget.test.ts",
+  "test/ledger/ids.test.ts",
+  "test/notify/notify.test.ts",
+  "test/sinks/syslog/{relp,stream}.test.ts",
   "test/sources/communications-mining/windows.test.ts",
 ];
 
